@@ -1,0 +1,3 @@
+//! The binary (being written).
+
+fn main() {}

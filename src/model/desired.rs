@@ -1,0 +1,221 @@
+//! What the YAML says, after all checks. A `Desired` can only be made by `config::resolve`, so it is always valid.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::image::{Digest, Repository, Tag};
+use super::name::{Domain, Name, StageKey};
+use super::secret::SecretRef;
+use super::spec::ContainerSpec;
+use super::units::Millis;
+
+/// The whole configuration of a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// Host-wide values.
+    pub settings: Settings,
+    /// Where images come from.
+    pub registries: BTreeMap<Name, Registry>,
+    /// Every stage of every project.
+    pub stages: BTreeMap<StageKey, DesiredStage>,
+    /// What the configuration is called: 64 hex digits over all files (path and content), or a commit.
+    pub revision: String,
+}
+
+/// Host-wide values, one row in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Base domain for `subdomain`.
+    pub domain: Option<Domain>,
+    /// Docker network that every instance joins.
+    pub network: String,
+    /// The reverse proxy.
+    pub proxy: ProxySettings,
+    /// Time between two full looks at the world.
+    pub resync: Millis,
+    /// When a change that retires stages needs a second word (R3).
+    pub prune: Prune,
+    /// Host ports that instances are published on, both ends included; loopback only.
+    pub ports: (u16, u16),
+    /// What stages are allowed beyond the ordinary (R32).
+    pub policy: Policy,
+}
+
+impl Settings {
+    /// The network that carries the stable DNS names of stages (R33).
+    pub fn names_network(&self) -> String {
+        format!("{}-names", self.network)
+    }
+}
+
+/// Which reverse proxy routes to the instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProxySettings {
+    /// `landfall proxy`, driven over its Unix socket.
+    Embedded,
+    /// Nothing is routed; a stage with a domain is an error.
+    None,
+}
+
+/// What happens to a change that retires many stages (R3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prune {
+    /// A change that retires more than one live stage and over a quarter of them, or the last one, is held.
+    #[default]
+    Guarded,
+    /// Retire whatever the configuration no longer names.
+    Always,
+    /// Never retire; removed stages are shown as held.
+    Never,
+}
+
+/// Exceptions from the policy of R32, each by stage.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Host directories that any stage may bind from.
+    pub host_paths: Vec<String>,
+    /// Stages that may be privileged, add capabilities, use devices, host namespaces or unconfined profiles.
+    pub privileged: Vec<StageKey>,
+    /// Stages that may mount the Docker socket.
+    pub docker_socket: Vec<StageKey>,
+}
+
+/// A registry of images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registry {
+    /// Its address, `https://…`, or `http://…` for loopback or with `insecure`.
+    pub url: String,
+    /// Images that belong to it begin with this: host, port and optional path, from `url`.
+    pub prefix: String,
+    /// User name, if it asks for one.
+    pub username: Option<String>,
+    /// Password or token.
+    pub password: Option<SecretRef>,
+    /// When to look for new tags: Unix cron; checked now, acted on from step E.
+    pub poll: Option<String>,
+    /// Plain http allowed on other than loopback.
+    pub insecure: bool,
+}
+
+/// One stage, resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredStage {
+    /// Which stage.
+    pub key: StageKey,
+    /// The image's repository.
+    pub repository: Repository,
+    /// Which tag or digest of it.
+    pub track: Track,
+    /// When the image is fetched.
+    pub pull_policy: PullPolicy,
+    /// The container.
+    pub container: ContainerSpec,
+    /// When a new instance counts as ready.
+    pub ready: Ready,
+    /// How an instance is replaced.
+    pub strategy: Strategy,
+    /// At most this long an old instance may finish its requests after the switch.
+    pub drain: Millis,
+    /// At most this long an app may take to stop.
+    pub stop_grace_period: Millis,
+    /// Domains routed to it, sorted; empty: not routed.
+    pub domains: Vec<Domain>,
+    /// Where it is defined, by key path (`""` for the stage itself, `track.tag`, `environment.LOG_LEVEL`).
+    #[serde(default)]
+    pub origins: BTreeMap<String, Origin>,
+}
+
+impl DesiredStage {
+    /// True when the stage needs a port of the host to be reached by the proxy.
+    pub fn is_published(&self, proxy: ProxySettings) -> bool {
+        match proxy {
+            ProxySettings::Embedded => !self.domains.is_empty(),
+            ProxySettings::None => false,
+        }
+    }
+}
+
+/// Which version of the image a stage runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Track {
+    /// A fixed tag, resolved to a digest once.
+    Tag(Tag),
+    /// A digest.
+    Digest(Digest),
+}
+
+/// When an image is fetched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PullPolicy {
+    /// When its digest is not on the host.
+    #[default]
+    Missing,
+    /// Before every deploy.
+    Always,
+    /// Never: the tag is looked up on the host and the image known by its id (R6).
+    Never,
+}
+
+/// The health gate of a deploy (R8).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// What is looked at.
+    pub check: Check,
+    /// Longest time between two looks; the first ones come faster.
+    pub interval: Millis,
+    /// Longest time that one look may take.
+    pub timeout: Millis,
+    /// Longest time for all of it.
+    pub deadline: Millis,
+}
+
+/// What makes an instance ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// An HTTP answer of a status in `expect` (both ends included).
+    Http {
+        /// Path and query, beginning with `/`.
+        path: String,
+        /// Accepted status codes.
+        expect: (u16, u16),
+        /// Host header; the stage's first domain unless given.
+        host: Option<String>,
+    },
+    /// A connection is accepted.
+    Tcp,
+    /// Docker's HEALTHCHECK says healthy.
+    Docker,
+    /// Not given: the image's HEALTHCHECK if it has one, else 10 s of running without a restart, health `unknown`.
+    Running,
+}
+
+/// How an instance is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// The new one beside the old, then the switch.
+    BlueGreen,
+    /// The old one stops first: for a writable volume or a fixed host port.
+    Recreate,
+}
+
+/// A place in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Origin {
+    /// File, relative to the config directory.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}

@@ -1,0 +1,31 @@
+//! The words of Landfall as plain types: names, images, specs, statuses, and the three views of the world
+//! that a reconcile compares (desired, recorded, observed).
+//!
+//! Pure: no I/O, no clock, no randomness, no logging. Everything may import this module; it imports none of ours.
+
+pub mod desired;
+pub mod hash;
+pub mod id;
+pub mod image;
+pub mod labels;
+pub mod name;
+pub mod observed;
+pub mod policy;
+pub mod recorded;
+pub mod schedule;
+pub mod secret;
+pub mod spec;
+pub mod status;
+pub mod units;
+
+pub use desired::{Desired, DesiredStage, Origin, ProxySettings, Registry, Settings, Strategy, Track};
+pub use id::{DeployId, StoreId};
+pub use image::{Digest, ImageRef, Repository, Tag};
+pub use labels::Labels;
+pub use name::{Domain, Name, StageKey};
+pub use observed::{ContainerState, Observed, ObservedContainer, ObservedProxy, ObservedRoute};
+pub use recorded::{Recorded, RecordedStage};
+pub use secret::SecretRef;
+pub use spec::ContainerSpec;
+pub use status::{DeployStatus, InstanceStatus, Phase, Trigger};
+pub use units::{Bytes, Millis};

@@ -1,0 +1,113 @@
+//! What Docker and the proxy report, reduced to what plans and people need. Taken in a fixed number of calls (R22).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::id::StoreId;
+use super::labels::Labels;
+use super::name::{Domain, StageKey};
+
+/// One look at the host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Every container with a `landfall.store` label, whatever store it names.
+    pub containers: Vec<ObservedContainer>,
+    /// Names of all networks of the host.
+    pub networks: BTreeSet<String>,
+    /// The proxy.
+    pub proxy: ObservedProxy,
+}
+
+/// A container that claims to be Landfall's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedContainer {
+    /// Docker's id, 64 hex digits.
+    pub id: String,
+    /// Its name now, without the leading slash.
+    pub name: String,
+    /// Our labels; none when they are incomplete, which makes it foreign.
+    pub labels: Option<Labels>,
+    /// Running, exited and so on.
+    pub state: ContainerState,
+    /// Docker's health, where a HEALTHCHECK exists.
+    pub health: Option<Health>,
+    /// Docker's own words, as in `Up 3 minutes (healthy)`.
+    pub status_text: String,
+    /// Network name → address in it (empty while it does not run).
+    pub networks: BTreeMap<String, String>,
+    /// Ports published now.
+    pub ports: Vec<ObservedPort>,
+    /// When it was made, in milliseconds since 1970 UTC.
+    pub created_ms: i64,
+}
+
+impl ObservedContainer {
+    /// The loopback port of the host that reaches this port of the container over TCP.
+    pub fn loopback_port(&self, container_port: u16) -> Option<u16> {
+        let matches = |p: &&ObservedPort| p.container_port == container_port && p.is_tcp && p.host_ip == "127.0.0.1";
+        self.ports.iter().find(matches).map(|p| p.host_port)
+    }
+}
+
+/// A published port of a running container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedPort {
+    /// Address of the host it listens on.
+    pub host_ip: String,
+    /// Port of the host.
+    pub host_port: u16,
+    /// Port in the container.
+    pub container_port: u16,
+    /// TCP rather than UDP.
+    pub is_tcp: bool,
+}
+
+/// Docker's container states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ContainerState {
+    /// Made, never started.
+    Created,
+    /// Runs.
+    Running,
+    /// Runs, frozen.
+    Paused,
+    /// Docker is about to start it again.
+    Restarting,
+    /// Ended.
+    Exited,
+    /// Docker is removing it.
+    Removing,
+    /// Docker failed to remove it.
+    Dead,
+}
+
+/// What Docker's HEALTHCHECK says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// Still within its start period.
+    Starting,
+    /// Good.
+    Healthy,
+    /// Bad.
+    Unhealthy,
+}
+
+/// What the proxy reports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ObservedProxy {
+    /// There is none (`proxy: { none: {} }`).
+    #[default]
+    None,
+    /// It answered.
+    Routes(BTreeMap<Domain, ObservedRoute>),
+    /// It did not answer; the text says why and what to do.
+    Unreachable(String),
+}
+
+/// One domain in the proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedRoute {
+    /// Where it leads, `host:port`.
+    pub upstream: String,
+    /// Whose it is; none when a person made it.
+    pub owner: Option<(StoreId, StageKey)>,
+}

@@ -1,0 +1,95 @@
+//! What the store remembers: what was applied, tried, pinned and held.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::desired::DesiredStage;
+use super::id::{DeployId, StoreId};
+use super::image::{Digest, ImageRef, Repository, Tag};
+use super::name::StageKey;
+use super::secret::Fingerprint;
+
+/// The store, as far as a plan needs it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// The store's id; none while no store exists, so that nothing observed is ours.
+    pub store: Option<StoreId>,
+    /// Counts the configurations that were accepted.
+    pub generation: i64,
+    /// The revision in force; empty before the first.
+    pub revision: String,
+    /// Stages that are in force, and removed ones that still have instances.
+    pub stages: BTreeMap<StageKey, RecordedStage>,
+}
+
+/// One stage in the store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordedStage {
+    /// The tag resolved to a digest once, and used from then on.
+    pub pin: Option<Pin>,
+    /// The newest successful deploy: what serves, or should.
+    pub live: Option<LiveDeploy>,
+    /// (spec hash, digest) pairs that failed and are not tried again (R12).
+    pub quarantine: Vec<Quarantine>,
+    /// Instances by container id.
+    pub instances: BTreeMap<String, RecordedInstance>,
+}
+
+/// A tag and the digest it stood for when it was first asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// Repository asked.
+    pub repository: Repository,
+    /// Tag asked.
+    pub tag: Tag,
+    /// Its answer.
+    pub digest: Digest,
+    /// True for an image of the host, known by its id.
+    pub local: bool,
+}
+
+/// What the newest successful deploy applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveDeploy {
+    /// Which deploy.
+    pub id: DeployId,
+    /// Its resolved spec, secrets as references.
+    pub spec: DesiredStage,
+    /// Its image.
+    pub image: ImageRef,
+    /// Its spec hash with version.
+    pub spec_hash: String,
+    /// Fingerprints of its secrets.
+    pub secrets: Option<Fingerprint>,
+}
+
+/// A combination that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantine {
+    /// Spec hash with version.
+    pub spec_hash: String,
+    /// Image digest.
+    pub digest: Digest,
+    /// Fingerprint label of the secrets it ran with.
+    pub secrets: String,
+    /// The deploy that failed.
+    pub deploy: DeployId,
+    /// When, in milliseconds since 1970 UTC.
+    pub failed_at_ms: i64,
+    /// What people call the version.
+    pub version: String,
+    /// Why, in short.
+    pub reason: String,
+}
+
+/// An instance that the store knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedInstance {
+    /// Its container's name.
+    pub name: String,
+    /// Loopback port of the host reserved for it.
+    pub host_port: Option<u16>,
+    /// The deploy that made it.
+    pub deploy: DeployId,
+}

@@ -1,0 +1,1 @@
+//! One integration binary: every module here is a group of tests.
