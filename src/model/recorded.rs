@@ -50,18 +50,26 @@ pub struct Pin {
 }
 
 /// What the newest successful deploy applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveDeploy {
     /// Which deploy.
     pub id: DeployId,
-    /// Its resolved spec, secrets as references.
-    pub spec: DesiredStage,
+    /// Its resolved spec as JSON, secrets as references; read only when a change is shown, since a no-op over many
+    /// stages must not parse them all.
+    pub spec_json: String,
     /// Its image.
     pub image: ImageRef,
     /// Its spec hash with version.
     pub spec_hash: String,
     /// Fingerprints of its secrets.
     pub secrets: Option<Fingerprint>,
+}
+
+impl LiveDeploy {
+    /// The resolved spec; none when a newer version wrote it and this one cannot read it.
+    pub fn spec(&self) -> Option<DesiredStage> {
+        serde_json::from_str(&self.spec_json).ok()
+    }
 }
 
 /// A combination that failed.

@@ -1,1 +1,289 @@
-//! (being written)
+//! (Desired, Recorded, Observed) → Plan: what must change, in which order, and why.
+//!
+//! *Flow*: `ownership` sorts the observed containers by stage, `stage` plans each one (`deploy`, `repair` and `retire`
+//! write its steps), `breaker` holds a plan that would retire too much, and `text` writes it all down.
+//!
+//! *Guarantees*: pure, total and deterministic; what replaces a thing is live before the thing goes (R4); nothing that
+//! does not carry this store's id is ever named in a step (R1).
+//!
+//! *Must not*: look at the world. Everything it knows is in [`Input`].
+
+mod breaker;
+mod cause;
+mod changes;
+mod deploy;
+mod ownership;
+mod repair;
+mod retire;
+mod stage;
+mod step;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::model::hash;
+use crate::model::secret::Fingerprint;
+use crate::model::{Desired, DesiredStage, ImageRef, Observed, Recorded, StageKey};
+
+pub use cause::Cause;
+pub use changes::{FieldChange, changes};
+pub use ownership::Owned;
+pub use step::{Effect, Step, Target};
+pub use text::age;
+
+/// Everything that a plan depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// What the YAML says.
+    pub desired: &'a Desired,
+    /// What the store remembers.
+    pub recorded: &'a Recorded,
+    /// What Docker and the proxy report.
+    pub observed: &'a Observed,
+    /// The pinned image of each stage, or why there is none.
+    pub images: &'a BTreeMap<StageKey, Result<ImageRef, Blocked>>,
+    /// Fingerprints of the secrets of stages that have some; a missing one counts as unchanged.
+    pub fingerprints: &'a BTreeMap<StageKey, Fingerprint>,
+    /// What the user asked for.
+    pub options: &'a Options,
+}
+
+/// What the user asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Projects and stages to look at; empty means all.
+    pub selection: Selection,
+    /// Try again what failed before (R12).
+    pub retry: bool,
+    /// Let the plan retire as much as it says (R3).
+    pub allow_prune: bool,
+}
+
+/// Projects (`shop`) and stages (`shop/prod`) picked on the command line; empty means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection(pub Vec<String>);
+
+impl Selection {
+    /// True when the stage was picked.
+    pub fn contains(&self, key: &StageKey) -> bool {
+        let picks = |s: &String| *s == key.to_string() || *s == key.project.as_str();
+        self.0.is_empty() || self.0.iter().any(picks)
+    }
+}
+
+/// Why a stage cannot be planned or carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Blocked {
+    /// True when the user must change something; false for an outside fault that passes.
+    pub refused: bool,
+    /// The reason.
+    pub reason: String,
+    /// The remedy.
+    pub hint: Option<String>,
+}
+
+/// Why a change waits for a word of the user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// This spec and digest failed before (R12).
+    Failed {
+        /// What failed, as people call it.
+        version: String,
+        /// Why.
+        reason: String,
+        /// When, in milliseconds since 1970 UTC.
+        failed_at_ms: i64,
+        /// Which deploy, by its short id.
+        deploy: String,
+    },
+    /// Someone else owns what the stage needs (R1).
+    Clash {
+        /// What, and whose it is.
+        what: String,
+    },
+    /// Retiring is switched off, or too much of it is asked for at once (R3).
+    Prune {
+        /// What would go.
+        what: String,
+    },
+}
+
+/// What will happen to a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Nothing.
+    Unchanged,
+    /// It gets its first instance.
+    Create,
+    /// A new instance replaces the old.
+    Replace,
+    /// The instance it has is put right.
+    Repair,
+    /// It goes.
+    Remove,
+    /// It waits for a word of the user; there may still be steps that keep the old one well.
+    Held,
+    /// It cannot be done.
+    Blocked,
+}
+
+/// A new instance to bring live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedDeploy {
+    /// The image.
+    pub image: ImageRef,
+    /// The resolved stage.
+    #[serde(skip)]
+    pub stage: DesiredStage,
+    /// Spec hash with its version.
+    pub spec_hash: String,
+    /// Fingerprints of the secrets.
+    #[serde(skip)]
+    pub secrets: Option<Fingerprint>,
+}
+
+/// The plan of one stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StagePlan {
+    /// Which stage.
+    pub key: StageKey,
+    /// What will happen.
+    pub verdict: Verdict,
+    /// The version that serves now.
+    pub from: Option<String>,
+    /// The version that will.
+    pub to: Option<String>,
+    /// Why.
+    pub causes: Vec<Cause>,
+    /// What differs in the spec, field by field, when the old spec is known.
+    pub changes: Vec<FieldChange>,
+    /// In order.
+    pub steps: Vec<Step>,
+    /// The deploy that the steps belong to.
+    pub deploy: Option<PlannedDeploy>,
+    /// Why it waits.
+    pub held: Option<Held>,
+    /// Why it cannot be done.
+    pub blocked: Option<Blocked>,
+    /// Stages whose plans must succeed first, because they take over a domain of this one.
+    pub after: BTreeSet<StageKey>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+impl StagePlan {
+    fn new(key: &StageKey, verdict: Verdict) -> Self {
+        Self {
+            key: key.clone(),
+            verdict,
+            from: None,
+            to: None,
+            causes: Vec::new(),
+            changes: Vec::new(),
+            steps: Vec::new(),
+            deploy: None,
+            held: None,
+            blocked: None,
+            after: BTreeSet::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn block(mut self, blocked: Blocked) -> Self {
+        self.verdict = Verdict::Blocked;
+        self.steps.clear();
+        self.deploy = None;
+        self.blocked = Some(blocked);
+        self
+    }
+}
+
+/// All that must change.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Steps that several stages need, done first.
+    pub shared: Vec<Step>,
+    /// Every selected stage, those that are removed last.
+    pub stages: Vec<StagePlan>,
+    /// Why nothing at all may be done (R3).
+    pub held: Option<Held>,
+}
+
+impl Plan {
+    /// True when there is nothing to do, to hold or to complain about.
+    pub fn is_noop(&self) -> bool {
+        self.held.is_none() && self.shared.is_empty() && self.stages.iter().all(|s| s.verdict == Verdict::Unchanged)
+    }
+
+    /// True when something waits for a word of the user.
+    pub fn is_held(&self) -> bool {
+        self.held.is_some() || self.stages.iter().any(|s| s.verdict == Verdict::Held)
+    }
+
+    /// How many stages have a verdict.
+    pub fn count(&self, verdict: Verdict) -> usize {
+        self.stages.iter().filter(|s| s.verdict == verdict).count()
+    }
+
+    /// A short name for the plan: the same plan on the same world has the same name.
+    pub fn id(&self) -> String {
+        hash::sha256_hex(self.to_string().as_bytes())[..6].to_owned()
+    }
+}
+
+/// Compares the three views of the world and says what must change.
+pub fn plan(input: Input<'_>) -> Plan {
+    let owned = Owned::new(input.recorded, input.observed);
+    let wanted = |key: &&StageKey| input.options.selection.contains(key);
+    let mut stages: Vec<StagePlan> = Vec::new();
+    for (key, stage) in &input.desired.stages {
+        if wanted(&key) {
+            stages.push(stage::plan(input, &owned, stage));
+        }
+    }
+    let mut gone: BTreeSet<StageKey> = owned.stages().cloned().collect();
+    gone.extend(retire::routed_stages(input));
+    for key in gone.iter().filter(|key| !input.desired.stages.contains_key(key)).filter(wanted) {
+        stages.push(retire::plan(input, &owned, key));
+    }
+    order(input, &mut stages);
+    let held = breaker::check(input, &owned, &stages);
+    Plan { shared: shared_steps(input, &stages), stages, held }
+}
+
+/// Lets a stage that gives up a domain wait for the one that takes it, so that the domain is served throughout.
+fn order(input: Input<'_>, stages: &mut [StagePlan]) {
+    for stage in stages.iter_mut() {
+        let writes_routes = |step: &Step| matches!(step.effect, Effect::Switch { .. } | Effect::Unroute { .. });
+        if stage.verdict != Verdict::Remove && !stage.steps.iter().any(writes_routes) {
+            continue;
+        }
+        let takers = retire::routed_domains(input, &stage.key).into_iter().filter_map(|d| retire::taker(input, &d));
+        stage.after = takers.filter(|taker| *taker != stage.key).collect();
+    }
+    // Two stages that exchange domains would wait for each other for ever; waiting only for those that wait for
+    // nobody cannot form a circle.
+    let waiting: BTreeSet<StageKey> = stages.iter().filter(|s| !s.after.is_empty()).map(|s| s.key.clone()).collect();
+    for stage in stages {
+        stage.after.retain(|key| !waiting.contains(key));
+    }
+}
+
+/// The networks that instances join, when they are missing.
+fn shared_steps(input: Input<'_>, stages: &[StagePlan]) -> Vec<Step> {
+    let settings = &input.desired.settings;
+    if !stages.iter().any(|s| !s.steps.is_empty() && s.verdict != Verdict::Remove) {
+        return Vec::new();
+    }
+    [settings.network.clone(), settings.names_network()]
+        .into_iter()
+        .filter(|name| !input.observed.networks.contains(name))
+        .map(|name| Step::shared(Effect::CreateNetwork { name }))
+        .collect()
+}

@@ -1,0 +1,98 @@
+//! Why a step is in a plan.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::model::Trigger;
+
+/// The reason for a change of a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// It never ran.
+    First,
+    /// The version changed.
+    Version {
+        /// From.
+        from: String,
+        /// To.
+        to: String,
+    },
+    /// The same version leads to another digest.
+    Digest,
+    /// The container's spec changed.
+    Spec,
+    /// A secret's value changed.
+    Secret {
+        /// Which ones.
+        names: Vec<String>,
+    },
+    /// Its container is gone.
+    Gone,
+    /// Its container is not running.
+    Stopped,
+    /// Its container is paused.
+    Paused,
+    /// Its container has another name.
+    Renamed {
+        /// The name it has.
+        now: String,
+    },
+    /// Its container is not in a network it belongs to.
+    Disconnected {
+        /// Which network.
+        network: String,
+    },
+    /// A domain of it leads nowhere, or elsewhere.
+    Route {
+        /// What differs.
+        what: String,
+    },
+    /// A container of it is left over.
+    Leftover {
+        /// Its name.
+        name: String,
+    },
+    /// The configuration does not name it any more.
+    NotDesired,
+}
+
+impl Cause {
+    /// True when the host changed rather than the configuration.
+    pub const fn is_drift(&self) -> bool {
+        match self {
+            Self::Gone | Self::Stopped | Self::Paused | Self::Renamed { .. } | Self::Disconnected { .. } => true,
+            Self::Route { .. } | Self::Leftover { .. } => true,
+            Self::First | Self::Version { .. } | Self::Digest | Self::Spec | Self::Secret { .. } | Self::NotDesired => {
+                false
+            }
+        }
+    }
+
+    /// What woke the loop for a change with these causes.
+    pub fn trigger(causes: &[Self]) -> Trigger {
+        if !causes.is_empty() && causes.iter().all(Self::is_drift) { Trigger::Drift } else { Trigger::Config }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::First => f.write_str("first deploy"),
+            Self::Version { from, to } => write!(f, "version {from} → {to}"),
+            Self::Digest => f.write_str("digest differs"),
+            Self::Spec => f.write_str("spec changed"),
+            Self::Secret { names } if names.is_empty() => f.write_str("a secret changed"),
+            Self::Secret { names } => write!(f, "secret changed: {}", names.join(", ")),
+            Self::Gone => f.write_str("its container is gone"),
+            Self::Stopped => f.write_str("its container is not running"),
+            Self::Paused => f.write_str("its container is paused"),
+            Self::Renamed { now } => write!(f, "its container was renamed to {now}"),
+            Self::Disconnected { network } => write!(f, "its container is not in network {network}"),
+            Self::Route { what } => write!(f, "route: {what}"),
+            Self::Leftover { name } => write!(f, "{name} is left over"),
+            Self::NotDesired => f.write_str("not in the configuration"),
+        }
+    }
+}

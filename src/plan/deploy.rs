@@ -1,0 +1,99 @@
+//! The steps that bring a new instance live and retire the old ones (engine.md "Deploying").
+
+use super::ownership::Own;
+use super::retire::{drop_steps, is_running, retire_steps, routed_domains};
+use super::{Effect, Input, Step, Target};
+use crate::model::spec::{HostNamespace, MountSource};
+use crate::model::{DesiredStage, ImageRef, Phase, Strategy};
+
+/// All steps of a deploy, in the order of its strategy.
+pub(super) fn deploy_steps(input: Input<'_>, stage: &DesiredStage, image: &ImageRef, own: &[Own<'_>]) -> Vec<Step> {
+    match stage.strategy {
+        Strategy::BlueGreen => blue_green(input, stage, image, own),
+        Strategy::Recreate => recreate(input, stage, image, own),
+    }
+}
+
+/// The new one beside the old, the gate, the switch, and only then the old one goes (R4).
+fn blue_green(input: Input<'_>, stage: &DesiredStage, image: &ImageRef, own: &[Own<'_>]) -> Vec<Step> {
+    let mut steps = prepare(stage, image);
+    let beside = own.iter().find(|o| is_running(o)).map(|o| o.container.name.clone());
+    steps.extend(create(stage, beside));
+    steps.extend(start(stage));
+    if !shares_host_network(stage) {
+        steps.push(Step::new(Phase::Switching, Effect::JoinNames { target: Target::New }));
+    }
+    steps.extend(switch(input, stage));
+    for old in own {
+        steps.extend(retire_steps(input, old, stage.drain, stage.stop_grace_period));
+    }
+    steps
+}
+
+/// The old one stops first, because both need the same volume or port; it is removed only after the new one serves.
+fn recreate(input: Input<'_>, stage: &DesiredStage, image: &ImageRef, own: &[Own<'_>]) -> Vec<Step> {
+    let mut steps = prepare(stage, image);
+    for old in own.iter().filter(|o| is_running(o)) {
+        let target = old.target();
+        steps.push(Step::new(Phase::Creating, Effect::Stop { target, grace: stage.stop_grace_period }));
+    }
+    steps.extend(create(stage, None));
+    if !shares_host_network(stage) {
+        steps.push(Step::new(Phase::Creating, Effect::JoinNames { target: Target::New }));
+    }
+    steps.extend(start(stage));
+    steps.extend(switch(input, stage));
+    steps.extend(own.iter().flat_map(drop_steps));
+    steps
+}
+
+/// Nothing that runs is touched before the image is on the host (R6).
+fn prepare(stage: &DesiredStage, image: &ImageRef) -> Vec<Step> {
+    let mut steps = vec![Step::new(Phase::Pulling, Effect::Pull { image: image.clone() })];
+    for mount in &stage.container.mounts {
+        match &mount.source {
+            MountSource::Volume(name) => {
+                steps.push(Step::new(Phase::Creating, Effect::CreateVolume { name: name.clone() }));
+            }
+            MountSource::ExternalVolume(_)
+            | MountSource::HostPath(_)
+            | MountSource::ConfigTree { .. }
+            | MountSource::Tmpfs { .. } => {}
+        }
+    }
+    steps
+}
+
+fn create(stage: &DesiredStage, beside: Option<String>) -> Vec<Step> {
+    let mut steps = vec![Step::new(Phase::Creating, Effect::Create { beside })];
+    if !stage.container.secret_files.is_empty() {
+        steps.push(Step::new(Phase::Creating, Effect::WriteSecrets));
+    }
+    for network in &stage.container.networks {
+        let effect = Effect::Connect { target: Target::New, network: network.clone() };
+        steps.push(Step::new(Phase::Creating, effect));
+    }
+    steps
+}
+
+fn start(stage: &DesiredStage) -> [Step; 2] {
+    [
+        Step::new(Phase::Starting, Effect::Start { target: Target::New }),
+        Step::new(Phase::HealthChecking, Effect::Gate { target: Target::New, ready: stage.ready.clone() }),
+    ]
+}
+
+/// Moves the traffic, or takes the routes out when the stage has no domain any more.
+fn switch(input: Input<'_>, stage: &DesiredStage) -> Option<Step> {
+    if !stage.domains.is_empty() {
+        let effect = Effect::Switch { domains: stage.domains.clone(), target: Target::New };
+        return Some(Step::new(Phase::Switching, effect));
+    }
+    let domains = routed_domains(input, &stage.key);
+    (!domains.is_empty()).then(|| Step::new(Phase::Switching, Effect::Unroute { domains }))
+}
+
+/// A container in the host's network has no address and no name of its own.
+pub(super) fn shares_host_network(stage: &DesiredStage) -> bool {
+    stage.container.host_namespaces.contains(&HostNamespace::Network)
+}

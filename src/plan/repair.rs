@@ -1,0 +1,131 @@
+//! Drift: the instance is the right one, but stopped, renamed, disconnected or not routed to (R20).
+
+use super::deploy::shares_host_network;
+use super::ownership::Own;
+use super::retire::{routed_domains, taker};
+use super::stage::retire_others;
+use super::{Cause, Effect, Input, StagePlan, Step, Target};
+use crate::model::desired::ProxySettings;
+use crate::model::{ContainerState, DesiredStage, Domain, ObservedProxy};
+
+/// Adds what puts an instance right, and what retires others of its stage once it serves.
+pub(super) fn repair(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, own: &[Own<'_>], plan: &mut StagePlan) {
+    name(current, plan);
+    networks(input, stage, current, plan);
+    let wakes = state(stage, current, plan);
+    route(input, stage, current, wakes, plan);
+    retire_others(input, stage, own, current, plan);
+}
+
+fn name(current: &Own<'_>, plan: &mut StagePlan) {
+    if current.container.name != current.labels.own_name {
+        plan.causes.push(Cause::Renamed { now: current.container.name.clone() });
+        let effect = Effect::Rename { target: current.target(), to: current.labels.own_name.clone() };
+        plan.steps.push(Step::shared(effect));
+    }
+}
+
+fn networks(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, plan: &mut StagePlan) {
+    if shares_host_network(stage) {
+        return;
+    }
+    let settings = &input.desired.settings;
+    let joined = &current.container.networks;
+    for network in std::iter::once(&settings.network).chain(&stage.container.networks) {
+        if !joined.contains_key(network) {
+            plan.causes.push(Cause::Disconnected { network: network.clone() });
+            let effect = Effect::Connect { target: current.target(), network: network.clone() };
+            plan.steps.push(Step::shared(effect));
+        }
+    }
+    let names = settings.names_network();
+    if !joined.contains_key(&names) {
+        plan.causes.push(Cause::Disconnected { network: names });
+        plan.steps.push(Step::shared(Effect::JoinNames { target: current.target() }));
+    }
+}
+
+/// Brings it back to running; true when it was not, so that it must pass its gate again before traffic.
+fn state(stage: &DesiredStage, current: &Own<'_>, plan: &mut StagePlan) -> bool {
+    let target = current.target();
+    let (cause, effect) = match current.container.state {
+        ContainerState::Exited => (Cause::Stopped, Effect::Start { target }),
+        ContainerState::Paused => (Cause::Paused, Effect::Unpause { target }),
+        ContainerState::Restarting => {
+            plan.warnings.push("its container keeps restarting: `landfall logs` shows why".into());
+            return false;
+        }
+        ContainerState::Running | ContainerState::Created | ContainerState::Removing | ContainerState::Dead => {
+            return false;
+        }
+    };
+    plan.causes.push(cause);
+    plan.steps.push(Step::shared(effect));
+    plan.steps.push(Step::shared(Effect::Gate { target: current.target(), ready: stage.ready.clone() }));
+    true
+}
+
+fn route(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, wakes: bool, plan: &mut StagePlan) {
+    let Some(what) = route_difference(input, stage, current, wakes) else {
+        return;
+    };
+    plan.causes.push(Cause::Route { what });
+    plan.steps.push(if stage.domains.is_empty() {
+        Step::shared(Effect::Unroute { domains: routed_domains(input, &stage.key) })
+    } else {
+        Step::shared(Effect::Switch { domains: stage.domains.clone(), target: current.target() })
+    });
+}
+
+/// What the proxy has that it should not, or the other way round; none when all is right.
+fn route_difference(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, wakes: bool) -> Option<String> {
+    let ObservedProxy::Routes(routes) = &input.observed.proxy else {
+        return None;
+    };
+    let owner = input.recorded.store.map(|store| (store, stage.key.clone()));
+    let expected = upstream(input, stage, current);
+    for domain in &stage.domains {
+        match routes.get(domain) {
+            None => return Some(format!("{domain} is not routed")),
+            Some(route) if route.owner != owner => return Some(format!("{domain} moves here")),
+            Some(route) if wakes && expected.is_none() => return Some(format!("{domain} leads to {}", route.upstream)),
+            Some(route) if Some(&route.upstream) != expected.as_ref() => {
+                return Some(format!("{domain} leads to {}", route.upstream));
+            }
+            Some(_) => {}
+        }
+    }
+    // A domain that another stage takes over stays until it does: that stage's own switch moves it.
+    let extra = |domain: &Domain| !stage.domains.contains(domain) && taker(input, domain).is_none();
+    let extra = routed_domains(input, &stage.key).into_iter().find(extra)?;
+    Some(format!("{extra} is routed"))
+}
+
+/// Where the proxy should lead: the loopback port published by a running container, or the one reserved for it.
+fn upstream(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>) -> Option<String> {
+    match input.desired.settings.proxy {
+        ProxySettings::None => None,
+        ProxySettings::Embedded => {
+            let observed = stage.container.port.and_then(|port| current.container.loopback_port(port));
+            let recorded = input.recorded.stages.get(&stage.key).and_then(|s| s.instances.get(&current.container.id));
+            let port = observed.or_else(|| recorded.and_then(|i| i.host_port))?;
+            Some(format!("127.0.0.1:{port}"))
+        }
+    }
+}
+
+/// True when a domain of the proxy leads to this container.
+pub(super) fn serves(input: Input<'_>, own: &Own<'_>) -> bool {
+    let ObservedProxy::Routes(routes) = &input.observed.proxy else {
+        return false;
+    };
+    let ports = &own.container.ports;
+    routes.values().any(|r| ports.iter().any(|p| p.is_tcp && r.upstream == format!("{}:{}", p.host_ip, p.host_port)))
+}
+
+impl Own<'_> {
+    /// This container as the target of a step.
+    pub fn target(&self) -> Target {
+        Target::Existing { id: self.container.id.clone(), name: self.container.name.clone() }
+    }
+}

@@ -1,0 +1,97 @@
+//! What goes: an old instance after its successor serves, and a stage that the configuration no longer names.
+
+use super::ownership::Own;
+use super::{Cause, Effect, Held, Input, Owned, StagePlan, Step, Verdict};
+use crate::model::desired::Prune;
+use crate::model::{ContainerState, DesiredStage, Domain, Millis, ObservedProxy, Phase, StageKey};
+
+/// Grace for a stage whose own values are not known any more.
+const DEFAULT_GRACE: Millis = Millis::secs(10);
+
+/// Plans a stage that is not desired: its routes go, then its containers. Volumes and history stay (R3, R17).
+pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, key: &StageKey) -> StagePlan {
+    let mut plan = StagePlan::new(key, Verdict::Remove);
+    plan.causes.push(Cause::NotDesired);
+    let own = owned.of(key);
+    plan.from = own.first().map(|o| o.labels.instance.clone());
+    if input.desired.settings.prune == Prune::Never {
+        plan.verdict = Verdict::Held;
+        plan.held =
+            Some(Held::Prune { what: format!("{key} is not in the configuration, and `settings.prune` is never") });
+        return plan;
+    }
+    let domains = routed_domains(input, key);
+    if !domains.is_empty() {
+        plan.steps.push(Step::new(Phase::Switching, Effect::Unroute { domains }));
+    }
+    let live = input.recorded.stages.get(key).and_then(|s| s.live.as_ref()).and_then(|l| l.spec());
+    let (drain, grace) = live.map_or((DEFAULT_GRACE, DEFAULT_GRACE), |s| (s.drain, s.stop_grace_period));
+    plan.steps.extend(own.iter().flat_map(|old| retire_steps(input, old, drain, grace)));
+    plan
+}
+
+/// The desired stage that a domain belongs to now.
+pub(super) fn taker(input: Input<'_>, domain: &Domain) -> Option<StageKey> {
+    input.desired.stages.values().find(|s| s.domains.contains(domain)).map(|s| s.key.clone())
+}
+
+/// Takes a container out of service: its name, its last requests, its process, itself.
+pub(super) fn retire_steps(input: Input<'_>, own: &Own<'_>, drain: Millis, grace: Millis) -> Vec<Step> {
+    let target = own.target();
+    let mut steps = Vec::new();
+    if is_running(own) {
+        if own.container.networks.contains_key(&input.desired.settings.names_network()) {
+            steps.push(Step::new(Phase::Draining, Effect::LeaveNames { target: target.clone() }));
+        }
+        if own.container.ports.iter().any(|p| p.is_tcp) && input.observed.proxy != ObservedProxy::None {
+            steps.push(Step::new(Phase::Draining, Effect::Drain { target: target.clone(), at_most: drain }));
+        }
+        steps.push(Step::new(Phase::Retiring, Effect::Stop { target, grace }));
+    }
+    steps.extend(drop_steps(own));
+    steps
+}
+
+/// Removes a container, unless Docker is at it already.
+pub(super) fn drop_steps(own: &Own<'_>) -> Option<Step> {
+    let going = own.container.state == ContainerState::Removing;
+    (!going).then(|| Step::new(Phase::Retiring, Effect::Remove { target: own.target() }))
+}
+
+/// True when the container has a process.
+pub(super) fn is_running(own: &Own<'_>) -> bool {
+    match own.container.state {
+        ContainerState::Running | ContainerState::Paused | ContainerState::Restarting => true,
+        ContainerState::Created | ContainerState::Exited | ContainerState::Removing | ContainerState::Dead => false,
+    }
+}
+
+/// The domains that the proxy routes for a stage of ours.
+pub(super) fn routed_domains(input: Input<'_>, key: &StageKey) -> Vec<Domain> {
+    let ObservedProxy::Routes(routes) = &input.observed.proxy else {
+        return Vec::new();
+    };
+    let ours = |owner: &Option<_>| owner.as_ref().is_some_and(|(s, k)| Some(*s) == input.recorded.store && k == key);
+    routes.iter().filter(|(_, route)| ours(&route.owner)).map(|(domain, _)| domain.clone()).collect()
+}
+
+/// Every stage of ours that the proxy routes to.
+pub(super) fn routed_stages(input: Input<'_>) -> Vec<StageKey> {
+    let ObservedProxy::Routes(routes) = &input.observed.proxy else {
+        return Vec::new();
+    };
+    let owners = routes.values().filter_map(|route| route.owner.as_ref());
+    owners.filter(|(store, _)| Some(*store) == input.recorded.store).map(|(_, key)| key.clone()).collect()
+}
+
+/// A domain of the stage that someone else holds, in words that name the owner (R1).
+pub(super) fn foreign_route(input: Input<'_>, stage: &DesiredStage) -> Option<String> {
+    let ObservedProxy::Routes(routes) = &input.observed.proxy else {
+        return None;
+    };
+    stage.domains.iter().find_map(|domain| match &routes.get(domain)?.owner {
+        Some((store, _)) if Some(*store) == input.recorded.store => None,
+        Some((store, key)) => Some(format!("domain {domain} belongs to {key} of store {store}")),
+        None => Some(format!("domain {domain} belongs to a proxy host made by hand")),
+    })
+}

@@ -1,0 +1,233 @@
+//! The plan of one stage that the configuration names.
+
+use super::deploy::deploy_steps;
+use super::ownership::Own;
+use super::repair::repair;
+use super::retire::{foreign_route, retire_steps};
+use super::{Blocked, Cause, Held, Input, Owned, PlannedDeploy, StagePlan, Verdict, changes};
+use crate::model::hash::{self, HashInput, SecretsMatch};
+use crate::model::recorded::Quarantine;
+use crate::model::{ContainerState, DesiredStage, ImageRef, ObservedProxy};
+
+/// Plans a stage: unchanged, put right, replaced, held or blocked.
+pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, stage: &DesiredStage) -> StagePlan {
+    let mut plan = StagePlan::new(&stage.key, Verdict::Unchanged);
+    let own = owned.of(&stage.key);
+    plan.from = serving_version(input, stage, own);
+    let image = match input.images.get(&stage.key) {
+        Some(Ok(image)) => image,
+        Some(Err(blocked)) => return plan.block(blocked.clone()),
+        None => return plan.block(unpinned()),
+    };
+    plan.to = Some(image.version());
+    if let Some(blocked) = refusal(input, stage) {
+        return plan.block(blocked);
+    }
+    if let Some(what) = foreign_route(input, stage) {
+        plan.verdict = Verdict::Held;
+        plan.held = Some(Held::Clash { what });
+        return plan;
+    }
+    let target = Wanted { input, stage, image };
+    if let Some(current) = best(own.iter().filter(|own| target.is(own, &mut plan.warnings)), input) {
+        repair(input, stage, current, own, &mut plan);
+        if !plan.steps.is_empty() {
+            plan.verdict = Verdict::Repair;
+        }
+        return plan;
+    }
+    match target.quarantine() {
+        Some(failed) if !input.options.retry => hold(input, stage, own, failed, plan),
+        Some(_) | None => target.deploy(own, plan),
+    }
+}
+
+fn unpinned() -> Blocked {
+    Blocked { refused: false, reason: "its image was not resolved".into(), hint: None }
+}
+
+/// What people call the version that serves: of the newest success, else of what runs.
+fn serving_version(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>]) -> Option<String> {
+    let live = input.recorded.stages.get(&stage.key).and_then(|s| s.live.as_ref());
+    let running = own.iter().find(|o| o.container.state == ContainerState::Running);
+    running.map(|o| o.labels.instance.clone()).or_else(|| live.map(|l| l.image.version()))
+}
+
+/// What must be there before a single step is taken.
+fn refusal(input: Input<'_>, stage: &DesiredStage) -> Option<Blocked> {
+    if let (false, ObservedProxy::Unreachable(why)) = (stage.domains.is_empty(), &input.observed.proxy) {
+        return Some(Blocked {
+            refused: true,
+            reason: format!("it has a domain, and the proxy does not answer: {why}"),
+            hint: Some("start it with `landfall proxy` (or `systemctl start landfall-proxy`)".into()),
+        });
+    }
+    let missing = stage.container.networks.iter().find(|n| !input.observed.networks.contains(*n))?;
+    Some(Blocked {
+        refused: true,
+        reason: format!("network `{missing}` does not exist on this host"),
+        hint: Some(format!("make it with `docker network create {missing}`, or take it out of `networks`")),
+    })
+}
+
+/// What a stage should run, and how to tell.
+struct Wanted<'a> {
+    input: Input<'a>,
+    stage: &'a DesiredStage,
+    image: &'a ImageRef,
+}
+
+impl Wanted<'_> {
+    fn hash_input(&self) -> HashInput<'_> {
+        let settings = &self.input.desired.settings;
+        let published = self.stage.is_published(settings.proxy);
+        HashInput { container: &self.stage.container, network: &settings.network, published }
+    }
+
+    /// True when a container is what the stage should run, started at least once.
+    fn is(&self, own: &Own<'_>, warnings: &mut Vec<String>) -> bool {
+        let usable = match own.container.state {
+            ContainerState::Running | ContainerState::Paused | ContainerState::Restarting | ContainerState::Exited => {
+                true
+            }
+            ContainerState::Created | ContainerState::Removing | ContainerState::Dead => false,
+        };
+        let same = usable
+            && own.labels.digest == self.image.digest.as_str()
+            && hash::matches(&own.labels.spec, self.hash_input());
+        if !same {
+            return false;
+        }
+        let has_secrets =
+            !(self.stage.container.secret_environment.is_empty() && self.stage.container.secret_files.is_empty());
+        match hash::secrets_match(&own.labels.secrets, self.input.fingerprints.get(&self.stage.key)) {
+            SecretsMatch::Same => true,
+            SecretsMatch::Changed => false,
+            SecretsMatch::Unknown => {
+                if has_secrets {
+                    warnings.push("its secrets could not be compared and count as unchanged".into());
+                }
+                true
+            }
+        }
+    }
+
+    /// The failure that stands against this combination (R12).
+    fn quarantine(&self) -> Option<&Quarantine> {
+        let secrets = hash::secrets_label(self.input.fingerprints.get(&self.stage.key));
+        let recorded = self.input.recorded.stages.get(&self.stage.key)?;
+        recorded.quarantine.iter().find(|q| {
+            q.digest == self.image.digest && q.secrets == secrets && hash::matches(&q.spec_hash, self.hash_input())
+        })
+    }
+
+    /// A new instance: what changed, and the steps.
+    fn deploy(&self, own: &[Own<'_>], mut plan: StagePlan) -> StagePlan {
+        self.explain(own, &mut plan);
+        plan.verdict = if own.is_empty() { Verdict::Create } else { Verdict::Replace };
+        plan.steps = deploy_steps(self.input, self.stage, self.image, own);
+        plan.deploy = Some(PlannedDeploy {
+            image: self.image.clone(),
+            stage: self.stage.clone(),
+            spec_hash: hash::spec_hash(self.hash_input()),
+            secrets: self.input.fingerprints.get(&self.stage.key).cloned(),
+        });
+        plan
+    }
+
+    /// Says why: against the newest success when the store knows it, else against the labels of what runs.
+    fn explain(&self, own: &[Own<'_>], plan: &mut StagePlan) {
+        let live = self.input.recorded.stages.get(&self.stage.key).and_then(|s| s.live.as_ref());
+        let old_digest =
+            live.map(|l| l.image.digest.as_str()).or_else(|| own.first().map(|o| o.labels.digest.as_str()));
+        let from = plan.from.clone().unwrap_or_default();
+        let to = self.image.version();
+        match old_digest {
+            None => plan.causes.push(Cause::First),
+            Some(_) if from != to => plan.causes.push(Cause::Version { from, to }),
+            Some(old) if old != self.image.digest.as_str() => plan.causes.push(Cause::Digest),
+            Some(_) => {}
+        }
+        let old_hash = live.map(|l| l.spec_hash.as_str()).or_else(|| own.first().map(|o| o.labels.spec.as_str()));
+        if old_hash.is_some_and(|hash| !hash::matches(hash, self.hash_input())) {
+            plan.causes.push(Cause::Spec);
+        }
+        if let Some(old) = live.and_then(|l| l.spec()) {
+            plan.changes = changes(&old, self.stage);
+        }
+        self.explain_secrets(own, plan);
+        if plan.causes.is_empty() {
+            plan.causes.push(Cause::Gone);
+        }
+    }
+
+    fn explain_secrets(&self, own: &[Own<'_>], plan: &mut StagePlan) {
+        let live = self.input.recorded.stages.get(&self.stage.key).and_then(|s| s.live.as_ref());
+        let now = self.input.fingerprints.get(&self.stage.key);
+        let label = live.map(|l| hash::secrets_label(l.secrets.as_ref()));
+        let label = label.or_else(|| own.first().map(|o| o.labels.secrets.clone())).unwrap_or_default();
+        if hash::secrets_match(&label, now) != SecretsMatch::Changed {
+            return;
+        }
+        let old = live.and_then(|l| l.secrets.as_ref()).map(|f| &f.values);
+        let differs = |name: &&String, value: &String| old.is_some_and(|old| old.get(*name) != Some(value));
+        let names = now.map(|f| f.values.iter().filter(|(n, v)| differs(n, v)).map(|(n, _)| n.clone()).collect());
+        plan.causes.push(Cause::Secret { names: names.unwrap_or_default() });
+    }
+}
+
+/// A stage whose wanted version failed before: it waits, and what serves is kept well meanwhile.
+fn hold(
+    input: Input<'_>,
+    stage: &DesiredStage,
+    own: &[Own<'_>],
+    failed: &Quarantine,
+    mut plan: StagePlan,
+) -> StagePlan {
+    plan.verdict = Verdict::Held;
+    plan.held = Some(Held::Failed {
+        version: failed.version.clone(),
+        reason: failed.reason.clone(),
+        failed_at_ms: failed.failed_at_ms,
+        deploy: failed.deploy.short(),
+    });
+    let live = input.recorded.stages.get(&stage.key).and_then(|s| s.live.as_ref());
+    let Some((live, spec)) = live.and_then(|l| Some((l, l.spec()?))) else {
+        return plan;
+    };
+    if let Some(current) = best(own.iter().filter(|o| o.labels.deploy == live.id), input) {
+        repair(input, &spec, current, own, &mut plan);
+    }
+    plan
+}
+
+/// The best of several that all are what the stage should run: running, not unhealthy, serving, oldest.
+fn best<'a>(candidates: impl Iterator<Item = &'a Own<'a>>, input: Input<'_>) -> Option<&'a Own<'a>> {
+    use crate::model::observed::Health;
+    candidates.max_by_key(|own| {
+        let container = own.container;
+        let running = container.state == ContainerState::Running;
+        let serves = super::repair::serves(input, own);
+        (running, container.health != Some(Health::Unhealthy), serves, std::cmp::Reverse(container.created_ms))
+    })
+}
+
+/// Everything of a stage but the one that stays.
+pub(super) fn others<'a>(own: &'a [Own<'a>], keep: &Own<'_>) -> impl Iterator<Item = &'a Own<'a>> {
+    let keep = keep.container.id.clone();
+    own.iter().filter(move |o| o.container.id != keep)
+}
+
+/// Retires what is left over beside the one that stays.
+pub(super) fn retire_others(
+    input: Input<'_>,
+    stage: &DesiredStage,
+    own: &[Own<'_>],
+    keep: &Own<'_>,
+    plan: &mut StagePlan,
+) {
+    for other in others(own, keep) {
+        plan.causes.push(Cause::Leftover { name: other.container.name.clone() });
+        plan.steps.extend(retire_steps(input, other, stage.drain, stage.stop_grace_period));
+    }
+}
