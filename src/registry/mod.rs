@@ -1,1 +1,19 @@
-//! (being written)
+//! Remote registries: which digest a tag has now. True status codes, where dockerd has only words.
+//!
+//! Credentials leave for the registry itself or for the token service it names, over TLS or to this host only; a
+//! redirect to another place never carries them. Every answer is bounded in time and size.
+//!
+//! It must not decide which tag to want, nor when to ask.
+
+mod access;
+mod auth;
+mod challenge;
+mod client;
+mod error;
+mod find;
+mod head;
+
+pub use access::{Access, Credentials};
+pub use client::{Registry, install_tls_provider};
+pub use error::RegistryError;
+pub use find::find;
