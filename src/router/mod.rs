@@ -1,1 +1,234 @@
-//! (being written)
+//! The embedded reverse proxy, `landfall proxy`: a process of its own that routes HTTP requests by host.
+//!
+//! # Guarantees
+//! - A switch is one atomic store: whoever asks after it was acknowledged gets the new upstream (R9), no client's
+//!   connection is closed by it, and what was in flight finishes where it began.
+//! - It says when an upstream has nothing left in flight.
+//! - It needs nobody: the last table is on disk, and the daemon may be absent for ever.
+//! - Everything that waits has a limit, and everything that grows has a bound (R31).
+//!
+//! # Assumptions
+//! - It is the edge: no proxy that it would have to believe stands before it. Plain HTTP/1 for now.
+//!
+//! It must not know Docker, the store or the configuration; it is told `domain → upstream`, with an owner (R1).
+
+mod admin;
+mod body;
+pub mod control;
+mod disk;
+mod forward;
+mod head;
+mod listen;
+mod pages;
+mod patient;
+mod socket;
+mod switchboard;
+mod table;
+mod throttle;
+mod tunnel;
+mod upstream;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::sync::{Semaphore, watch};
+
+use crate::model::Retry;
+use forward::Forwarder;
+use listen::Phase;
+use socket::ControlSocket;
+use switchboard::Switchboard;
+pub use table::{Conflict, MAX_ROUTES, Table};
+
+/// Time between two looks for connections that have been idle for too long.
+const SWEEP: Duration = Duration::from_secs(1);
+/// File descriptors that are not for clients and upstreams.
+const SPARE_FILES: u64 = 64;
+
+/// What `landfall proxy` is told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Addresses to serve HTTP on; with port 0 the system chooses.
+    pub listen: Vec<SocketAddr>,
+    /// Path of the control socket.
+    pub control: PathBuf,
+    /// Path of the table on disk.
+    pub table: PathBuf,
+    /// Times and sizes.
+    pub limits: Limits,
+}
+
+/// How long and how much; the defaults are meant to stay, tests shorten them.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// A request head that has begun must be whole within this (slow-loris).
+    pub head_timeout: Duration,
+    /// A client's connection may be idle this long between requests. Longer than browsers and load generators pause.
+    pub idle_timeout: Duration,
+    /// A client may take nothing of its answer for this long.
+    pub stall_timeout: Duration,
+    /// An upstream must accept a connection within this.
+    pub connect_timeout: Duration,
+    /// An upstream must begin to answer within this after the last part of the request; long polls take minutes.
+    /// Between the parts of an answer there is no limit: an event stream may be silent.
+    pub first_byte_timeout: Duration,
+    /// After the signal to stop, what is in flight may take this long.
+    pub stop_timeout: Duration,
+    /// Most bytes of a request head; more is a 431.
+    pub max_head_bytes: usize,
+    /// Most client connections at once (fewer if the process may not open enough files); others wait to be accepted.
+    pub max_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            stall_timeout: Duration::from_secs(300),
+            connect_timeout: Duration::from_secs(5),
+            first_byte_timeout: Duration::from_secs(300),
+            stop_timeout: Duration::from_secs(20),
+            max_head_bytes: 64 * 1024,
+            max_connections: 16_384,
+        }
+    }
+}
+
+/// Why the proxy did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RouterError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {addr}: {source}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The control socket cannot be made.
+    #[error("cannot make the control socket {}: {source}", path.display())]
+    Control {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another proxy has the control socket.
+    #[error("another proxy is running on the control socket {}", path.display())]
+    InUse {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// There is something else at the control socket's path.
+    #[error("{} exists and is not a socket", path.display())]
+    NotASocket {
+        /// The path.
+        path: PathBuf,
+    },
+}
+
+impl RouterError {
+    /// Whether time helps.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Listen { .. } | Self::InUse { .. } => Retry::Backoff,
+            Self::Control { .. } | Self::NotASocket { .. } => Retry::OnChange,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Listen { addr, source } => match source.kind() {
+                io::ErrorKind::AddrInUse => Some(format!("see who has it with `ss -ltnp 'sport = :{}'`", addr.port())),
+                io::ErrorKind::PermissionDenied => {
+                    Some("ports below 1024 need root or CAP_NET_BIND_SERVICE (the systemd unit gives it)".to_owned())
+                }
+                _ => None,
+            },
+            Self::InUse { .. } => Some("stop it first, or give this one another `--control` and `--listen`".to_owned()),
+            Self::Control { .. } => Some("the directory must be writable; `--control` names another".to_owned()),
+            Self::NotASocket { .. } => Some("remove it if nobody needs it, or give another `--control`".to_owned()),
+        }
+    }
+}
+
+/// Runs the proxy until `shutdown`, then finishes what is in flight. `ready` is called with the addresses in use when
+/// both sides are served.
+pub async fn serve(
+    options: Options,
+    shutdown: impl Future<Output = ()>,
+    ready: impl FnOnce(&[SocketAddr]),
+) -> Result<(), RouterError> {
+    // First of all, so that a second proxy is refused before it has taken anything.
+    let control = ControlSocket::claim(&options.control)?;
+    let mut listeners = Vec::with_capacity(options.listen.len());
+    for addr in options.listen {
+        listeners.push(listen::bind(addr).map_err(|source| RouterError::Listen { addr, source })?);
+    }
+    if let Err(error) = socket::make_parent(&options.table) {
+        tracing::error!(path = %options.table.display(), %error, "no directory for the routing table");
+    }
+    let board = Arc::new(Switchboard::new(options.table.clone(), disk::load(&options.table)));
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let room = Arc::new(Semaphore::new(room_for(options.limits.max_connections)));
+    let stop_timeout = options.limits.stop_timeout;
+    let tunnels = tunnel::Keeper(phases.clone());
+    let forwarder = Arc::new(Forwarder { board: Arc::clone(&board), limits: options.limits, tunnels });
+
+    let bound: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    for listener in listeners {
+        tokio::spawn(listen::accept(listener, Arc::clone(&forwarder), Arc::clone(&room), phases.clone()));
+    }
+    drop((forwarder, phases));
+    tracing::info!(listen = ?bound, control = %options.control.display(), routes = board.table().routes.len(), "serving");
+    ready(&bound);
+    let until_stopped = async {
+        shutdown.await;
+        stop(&phase, stop_timeout).await;
+    };
+    tokio::select! {
+        () = until_stopped => Ok(()),
+        never = admin::serve(&control.listener, &board) => match never {},
+        never = sweep(&board) => match never {},
+    }
+}
+
+/// Every task holds a receiver, so that the channel is closed when the last one has ended.
+async fn stop(phase: &watch::Sender<Phase>, at_most: Duration) {
+    tracing::info!("stopping: finishing what is in flight");
+    phase.send_replace(Phase::Finishing);
+    if tokio::time::timeout(at_most, phase.closed()).await.is_err() {
+        tracing::warn!(after = ?at_most, "stopping: some requests or tunnels were cut off");
+        phase.send_replace(Phase::Over);
+        phase.closed().await;
+    }
+}
+
+async fn sweep(board: &Switchboard) -> std::convert::Infallible {
+    let mut ticks = tokio::time::interval(SWEEP);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        board.sweep();
+    }
+}
+
+/// Raises the limit of open files as far as allowed, and says how many connections fit: each needs one file for the
+/// client and one for the upstream.
+fn room_for(wanted: usize) -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current < limit.maximum || (limit.maximum.is_none() && limit.current.is_some()) {
+        let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+        if setrlimit(Resource::Nofile, raised).is_ok() {
+            limit = raised;
+        }
+    }
+    let fit = limit.current.map_or(u64::MAX, |files| files.saturating_sub(SPARE_FILES) / 2).max(1);
+    wanted.min(usize::try_from(fit).unwrap_or(usize::MAX)).min(Semaphore::MAX_PERMITS)
+}

@@ -1,0 +1,92 @@
+//! One call to a control socket: connect, ask, read a bounded answer, all within a deadline.
+//!
+//! A connection per call: there are few, and none can be stale.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::handshake;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use super::ProxyError;
+use crate::router::control::Refused;
+
+/// Longest time for one call: the proxy is on this host and answers in a millisecond, but a change waits for its disk.
+pub const CALL: Duration = Duration::from_secs(10);
+/// Most bytes of an answer: a full table of ten thousand routes is about 4 MB.
+const MAX_ANSWER: usize = 16 << 20;
+
+/// Reads something.
+pub async fn get<T: DeserializeOwned>(socket: &Path, path: &str, deadline: Duration) -> Result<T, ProxyError> {
+    call(socket, Method::GET, path, None::<&()>, deadline).await
+}
+
+/// Asks for something, with a JSON body.
+pub async fn call<T: DeserializeOwned>(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: Option<&impl Serialize>,
+    deadline: Duration,
+) -> Result<T, ProxyError> {
+    let what = format!("{method} {}", path.split('?').next().unwrap_or_default());
+    let no_answer = |reason: String| ProxyError::NoAnswer { what: what.clone(), reason };
+    let body = body.map(serde_json::to_vec).transpose().map_err(|error| no_answer(error.to_string()))?;
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, "landfall")
+        .header(CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(body.unwrap_or_default())))
+        .map_err(|error| no_answer(error.to_string()))?;
+    let unreachable = |source| ProxyError::Unreachable { socket: socket.to_owned(), source };
+    let stream = tokio::time::timeout(CALL, UnixStream::connect(socket)).await;
+    let stream = stream.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())).map_err(unreachable)?;
+    let answered = tokio::time::timeout(deadline, ask(stream, request)).await;
+    let (status, answer) = answered
+        .unwrap_or_else(|_| Err(format!("nothing within {deadline:?}").into()))
+        .map_err(|error| no_answer(error.to_string()))?;
+    if status == StatusCode::OK {
+        serde_json::from_slice(&answer).map_err(|error| no_answer(format!("it cannot be read: {error}")))
+    } else {
+        Err(refused(status, &answer))
+    }
+}
+
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+async fn ask(stream: UnixStream, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), AnyError> {
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
+    let exchange = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await?;
+        Ok((status, body.to_bytes()))
+    };
+    // The connection is driven here and not in a task: nothing outlives the call.
+    let mut connection = std::pin::pin!(connection);
+    let mut exchange = std::pin::pin!(exchange);
+    tokio::select! {
+        biased;
+        answer = exchange.as_mut() => answer,
+        _ = connection.as_mut() => exchange.await,
+    }
+}
+
+/// The proxy's own words, if they are words.
+fn refused(status: StatusCode, answer: &[u8]) -> ProxyError {
+    match serde_json::from_slice(answer) {
+        Ok(Refused { domain: Some(domain), owner: Some(owner), .. }) => {
+            ProxyError::Conflict { domain, owner: owner.to_string() }
+        }
+        Ok(Refused { error, .. }) => ProxyError::Refused { reason: error, is_its_trouble: status.is_server_error() },
+        Err(_) => ProxyError::Refused { reason: status.to_string(), is_its_trouble: status.is_server_error() },
+    }
+}

@@ -1,0 +1,177 @@
+//! The last table on disk, so that a proxy that starts serves at once, without asking anybody.
+//!
+//! One JSON line per route after a first line with the revision, so that a damaged file still gives every route whose
+//! line is whole. Written to a second file, synced and renamed: a crash leaves the old table or the new one.
+//! A file that cannot be read never keeps the proxy from starting: it is set aside, said loudly, and the next
+//! reconcile puts the missing routes back.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::control::Route;
+use super::table::{MAX_ROUTES, Table};
+use crate::model::Domain;
+
+/// Version of the file's form.
+const FORMAT: u32 = 1;
+/// Most bytes read: a full table of the longest routes is about half of this.
+const MAX_FILE: u64 = 16 << 20;
+
+/// The first line.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    format: u32,
+    revision: u64,
+}
+
+/// Every other line.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    domain: Domain,
+    route: Route,
+}
+
+/// Reads the table, or what can be read of it.
+pub fn load(path: &Path) -> Table {
+    match read(path) {
+        Ok(None) => Table::default(),
+        Ok(Some(bytes)) => {
+            let (table, damaged) = parse(&bytes);
+            if damaged > 0 {
+                let kept = set_aside(path);
+                tracing::error!(
+                    path = %path.display(), kept = %kept, routes = table.routes.len(), damaged,
+                    "the routing table on disk is damaged: serving the routes that could be read; \
+                     the next reconcile puts the others back"
+                );
+            }
+            table
+        }
+        Err(error) => {
+            tracing::error!(
+                path = %path.display(), %error,
+                "the routing table on disk cannot be read: serving no routes until the next reconcile"
+            );
+            Table::default()
+        }
+    }
+}
+
+/// Writes the table; when this returns, a crash or a power cut cannot lose it.
+pub fn save(path: &Path, table: &Table) -> io::Result<()> {
+    let mut text = serde_json::to_vec(&Head { format: FORMAT, revision: table.revision })?;
+    text.push(b'\n');
+    for (domain, route) in &table.routes {
+        serde_json::to_writer(&mut text, &Line { domain: domain.clone(), route: route.clone() })?;
+        text.push(b'\n');
+    }
+    let new = beside(path, "new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(&text)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    // The rename itself lives in the directory.
+    File::open(path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// The routes of all whole lines, and how many lines were not.
+fn parse(bytes: &[u8]) -> (Table, usize) {
+    let mut table = Table::default();
+    let mut damaged = 0;
+    let mut lines = bytes.split(|b| *b == b'\n');
+    match lines.next().map(serde_json::from_slice::<Head>) {
+        Some(Ok(head)) => table.revision = head.revision,
+        Some(Err(_)) | None => damaged += 1,
+    }
+    for line in lines.filter(|line| !line.is_empty()) {
+        match serde_json::from_slice::<Line>(line) {
+            Ok(Line { domain, route }) if table.routes.len() < MAX_ROUTES => {
+                table.routes.insert(domain, route);
+            }
+            Ok(_) | Err(_) => damaged += 1,
+        }
+    }
+    (table, damaged)
+}
+
+/// Keeps a copy of a damaged file for whoever wants to know; says where.
+fn set_aside(path: &Path) -> String {
+    let aside = beside(path, "broken");
+    match fs::copy(path, &aside) {
+        Ok(_) => aside.display().to_string(),
+        Err(error) => format!("nowhere ({error})"),
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use uuid::Uuid;
+
+    use super::super::control::Owner;
+    use super::*;
+    use crate::model::StoreId;
+
+    fn table() -> Table {
+        let owner = Owner::new(StoreId(Uuid::from_u128(1)), &"shop/prod".parse().unwrap());
+        let route = |port: u16| Route { upstream: format!("h:{port}").parse().ok(), owner: owner.clone() };
+        let routes =
+            [("a.test", route(1)), ("b.test", route(2)), ("c.test", Route { upstream: None, owner: owner.clone() })];
+        Table { revision: 7, routes: routes.into_iter().map(|(d, r)| (d.parse().unwrap(), r)).collect() }
+    }
+
+    #[test]
+    fn a_saved_table_comes_back_and_is_nobody_elses_to_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("table");
+        save(&path, &table()).unwrap();
+        assert_eq!(load(&path), table());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no second file is left");
+    }
+
+    #[test]
+    fn a_damaged_file_still_gives_its_whole_lines_and_is_kept_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("table");
+        save(&path, &table()).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let cut = &text[..text.len() - 20];
+        fs::write(&path, cut).unwrap();
+        let loaded = load(&path);
+        assert_eq!((loaded.revision, loaded.routes.len()), (7, 2));
+        assert_eq!(fs::read_to_string(dir.path().join("table.broken")).unwrap(), cut);
+    }
+
+    #[test]
+    fn garbage_or_nothing_gives_an_empty_table() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(load(&dir.path().join("absent")), Table::default());
+        let path = dir.path().join("table");
+        fs::write(&path, [0xff, 0, b'\n', b'{']).unwrap();
+        assert_eq!(load(&path), Table::default());
+    }
+}

@@ -1,0 +1,226 @@
+//! What a proxy does to heads: finds the host, takes off what is meant for one hop only, and says where a request came
+//! from.
+//!
+//! We are the edge: what a client claims about earlier proxies (`X-Forwarded-*`, `Forwarded`, `X-Real-IP`, also spelled
+//! with underscores, which CGI and WSGI cannot tell apart) is removed, and `X-Forwarded-For`, `-Proto` and `-Host` are
+//! ours. `Host` reaches the app as the client sent it. No `Via` and no `Server`: nothing about us is told.
+
+use std::net::IpAddr;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{Request, Uri, Version};
+
+/// Meant for one hop, beside what `Connection` names (RFC 9110, 7.6.1). `Trailer` stays: trailers pass through.
+const ONE_HOP: [HeaderName; 8] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+/// `Connection` cannot have these removed: the message would mean something else without them.
+const PROTECTED: [HeaderName; 2] = [CONTENT_LENGTH, HOST];
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Which host a request is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Lower case, without port and trailing dot: what routes are found by.
+    pub name: String,
+    /// As the client wrote it.
+    pub sent: HeaderValue,
+}
+
+impl Host {
+    /// The one host of a request; none when it names none, two, or nonsense. The authority of an absolute target takes
+    /// precedence over the `Host` header (RFC 9112, 3.2.2), which must be there all the same.
+    pub fn of<B>(request: &Request<B>) -> Option<Self> {
+        let mut hosts = request.headers().get_all(HOST).iter();
+        let (Some(host), None) = (hosts.next(), hosts.next()) else { return None };
+        let sent = match request.uri().authority() {
+            Some(authority) => HeaderValue::from_str(authority.as_str()).ok()?,
+            None => host.clone(),
+        };
+        let name = normal(sent.to_str().ok()?)?;
+        Some(Self { name, sent })
+    }
+}
+
+/// `Shop.Example.com.:8080` → `shop.example.com`.
+fn normal(authority: &str) -> Option<String> {
+    let literal_end = authority.strip_prefix('[').map(|_| authority.find(']')).unwrap_or_default();
+    let (host, port) = match literal_end {
+        Some(end) => authority.split_at(end + 1),
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    let port_ok =
+        port.is_empty() || (port.starts_with(':') && port.len() <= 6 && port[1..].bytes().all(|b| b.is_ascii_digit()));
+    let host_ok = match literal_end {
+        Some(end) => host[1..end].bytes().all(|b| b.is_ascii_hexdigit() || b == b':' || b == b'.'),
+        None => host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&b)),
+    };
+    let host = host.strip_suffix('.').unwrap_or(host);
+    (port_ok && host_ok && !host.is_empty()).then(|| host.to_ascii_lowercase())
+}
+
+/// The protocol a client wants to change to; none for `h2c`, with which requests would bypass us inside the tunnel.
+pub fn wanted_upgrade<B>(request: &Request<B>) -> Option<HeaderValue> {
+    if request.version() != Version::HTTP_11 || !has_token(request.headers(), &CONNECTION, "upgrade") {
+        return None;
+    }
+    let mut upgrades = request.headers().get_all(UPGRADE).iter();
+    let (Some(protocol), None) = (upgrades.next(), upgrades.next()) else { return None };
+    (!has_token(request.headers(), &UPGRADE, "h2c")).then(|| protocol.clone())
+}
+
+/// Whether a request's framing is one we pass on: no transfer coding, or `chunked` alone.
+pub fn is_plainly_framed(headers: &HeaderMap) -> bool {
+    headers.get_all(TRANSFER_ENCODING).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        && headers.get_all(TRANSFER_ENCODING).iter().count() <= 1
+}
+
+/// Makes a request's head the one the upstream gets.
+pub fn to_upstream(parts: &mut http::request::Parts, host: &Host, client: IpAddr, has_body: bool) {
+    let takes_trailers = has_token(&parts.headers, &TE, "trailers");
+    take_off(&mut parts.headers);
+    let claims: Vec<HeaderName> = parts.headers.keys().filter(|name| is_claim(name)).cloned().collect();
+    for name in claims {
+        parts.headers.remove(name);
+    }
+    parts.headers.insert(HOST, host.sent.clone());
+    parts.headers.insert(FORWARDED_HOST, host.sent.clone());
+    parts.headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    // An address is always a valid header value.
+    if let Ok(client) = HeaderValue::from_str(&client.to_canonical().to_string()) {
+        parts.headers.insert(FORWARDED_FOR, client);
+    }
+    if takes_trailers {
+        parts.headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if has_body && !parts.headers.contains_key(CONTENT_LENGTH) {
+        // Said openly because hyper takes a GET without it to have no body.
+        parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    parts.version = Version::HTTP_11;
+    parts.uri = origin_form(&parts.uri);
+}
+
+/// Makes a response's head the one the client gets.
+pub fn to_client(headers: &mut HeaderMap) {
+    // With both, the length is a lie; hyper has read the body by its chunks and will frame it anew.
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
+    take_off(headers);
+}
+
+/// Asks for, or agrees to, a change of protocol.
+pub fn set_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, protocol);
+}
+
+fn take_off(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = tokens(headers, &CONNECTION).filter_map(|name| name.parse().ok()).collect();
+        for name in named.iter().filter(|name| !PROTECTED.contains(name)) {
+            headers.remove(name);
+        }
+    }
+    for name in &ONE_HOP {
+        headers.remove(name);
+    }
+}
+
+/// A header by which a client could pretend to come from elsewhere.
+fn is_claim(name: &HeaderName) -> bool {
+    let is = |prefix: &str, whole: bool| {
+        let bytes = name.as_str().as_bytes();
+        (if whole { bytes.len() == prefix.len() } else { bytes.len() > prefix.len() })
+            && prefix.bytes().zip(bytes).all(|(want, got)| want == if *got == b'_' { b'-' } else { *got })
+    };
+    *name == FORWARDED || is("x-forwarded-", false) || is("x-real-ip", true)
+}
+
+/// The path and query alone; `*` stays as it is.
+fn origin_form(uri: &Uri) -> Uri {
+    let mut parts = http::uri::Parts::default();
+    parts.path_and_query = uri.path_and_query().cloned();
+    Uri::from_parts(parts).unwrap_or_default()
+}
+
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
+}
+
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_found_without_port_case_or_trailing_dot() {
+        for text in ["shop.test", "SHOP.test", "shop.test.", "shop.test:8080", "Shop.Test.:80", "shop.test:"] {
+            assert_eq!(normal(text).as_deref(), Some("shop.test"), "{text}");
+        }
+        assert_eq!(normal("[::1]:80").as_deref(), Some("[::1]"));
+        for bad in ["", ".", ":80", "a b", "a@b", "a/b", "a:b", "a:1:2", "[::1", "[x]", "a\\b", "ä", "a:123456"] {
+            assert_eq!(normal(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_connection_names_is_removed_but_not_what_frames_or_routes_the_message() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, X-Secret, Host, content-length"),
+            ("x-secret", "1"),
+            ("host", "a"),
+            ("content-length", "3"),
+            ("keep-alive", "x"),
+            ("te", "trailers"),
+            ("x-kept", "1"),
+        ] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        take_off(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["content-length", "host", "x-kept"]);
+    }
+
+    #[test]
+    fn a_client_cannot_claim_to_come_from_elsewhere() {
+        for name in
+            ["x-forwarded-for", "x_forwarded_for", "x-forwarded_proto", "x-forwarded-prefix", "forwarded", "x-real-ip"]
+        {
+            assert!(is_claim(&HeaderName::from_static(name)), "{name}");
+        }
+        for name in ["x-forwarded", "x-real-ipx", "x-request-id", "forward"] {
+            assert!(!is_claim(&HeaderName::from_static(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn h2c_is_not_tunnelled() {
+        let ask = |upgrade: &str| {
+            let request = Request::builder().header("connection", "keep-alive, Upgrade").header("upgrade", upgrade);
+            wanted_upgrade(&request.body(()).unwrap()).is_some()
+        };
+        assert!(ask("websocket"));
+        assert!(!ask("h2c"));
+        assert!(!ask("websocket, h2c"));
+    }
+}

@@ -1,0 +1,58 @@
+//! The pages we answer ourselves. Short, never cached, and without a word about what we are or what stands behind us.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+
+use super::body::ToClient;
+
+/// Why a request gets a page of ours instead of an upstream's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// No host, two, or nonsense.
+    BadHost,
+    /// `CONNECT`.
+    Method,
+    /// A transfer coding other than `chunked`.
+    Coding,
+    /// No route has this host.
+    UnknownHost,
+    /// The upstream refused the connection, broke it, or spoke nonsense.
+    BadGateway,
+    /// The route leads nowhere for now.
+    NoUpstream,
+    /// The upstream did not begin to answer in time.
+    Timeout,
+}
+
+impl Page {
+    fn content(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::BadHost => (StatusCode::BAD_REQUEST, "The request does not name one valid host."),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "This method is not served here."),
+            Self::Coding => (StatusCode::NOT_IMPLEMENTED, "This transfer coding is not served here."),
+            Self::UnknownHost => (StatusCode::NOT_FOUND, "Nothing is served under this name."),
+            Self::BadGateway => (StatusCode::BAD_GATEWAY, "The application behind this name does not answer."),
+            Self::NoUpstream => (StatusCode::SERVICE_UNAVAILABLE, "The application is being updated. Try again soon."),
+            Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "The application took too long to answer."),
+        }
+    }
+
+    /// The answer.
+    pub fn response(self) -> Response<ToClient> {
+        let (status, sentence) = self.content();
+        let text = format!(
+            "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{status}</title>\n\
+             <h1>{status}</h1>\n<p>{sentence}</p>\n</html>\n"
+        );
+        let mut response = Response::new(ToClient::page(Bytes::from(text)));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self == Self::NoUpstream {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+}

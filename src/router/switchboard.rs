@@ -1,0 +1,184 @@
+//! The table in force, its upstreams, and the one way to change it: check, save to disk, swap, tell.
+//!
+//! Invariants: changes are serialised; the table on disk is never older than the one in force; a swap is one atomic
+//! store, and a request that finds its upstream after the swap finds the new one (R9); an answer to a change is read
+//! from the table in force.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::time::Instant;
+
+use super::control::{Changed, Drained, Health, Saved, UpstreamAddr};
+use super::disk;
+use super::table::{Conflict, Table};
+use super::upstream::{InFlight, Upstream};
+
+/// What a change does to a table.
+type Edited = Result<(Table, Saved), Conflict>;
+type Upstreams = HashMap<UpstreamAddr, Arc<Upstream>>;
+
+/// The heart of the router, shared by every connection.
+pub struct Switchboard {
+    live: ArcSwap<Live>,
+    upstreams: Mutex<Upstreams>,
+    writing: tokio::sync::Mutex<()>,
+    path: PathBuf,
+}
+
+/// A table, and its upstreams by host.
+struct Live {
+    table: Table,
+    by_host: HashMap<String, Option<Arc<Upstream>>>,
+}
+
+/// Why a request has no upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoute {
+    /// No route has this host.
+    UnknownHost,
+    /// The route leads nowhere for now.
+    NoUpstream,
+}
+
+/// Why a change was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// It would touch what is not the store's.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// The table could not be saved.
+    #[error("the routing table could not be saved to {}: {source}", path.display())]
+    Disk {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The proxy is going down.
+    #[error("the proxy is stopping")]
+    Stopping,
+}
+
+impl Switchboard {
+    /// A switchboard with the table that was on disk.
+    pub fn new(path: PathBuf, table: Table) -> Self {
+        let board = Self {
+            live: ArcSwap::from_pointee(Live { table: Table::default(), by_host: HashMap::new() }),
+            upstreams: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+            path,
+        };
+        board.install(table);
+        board
+    }
+
+    /// Finds the upstream of a host (lower case, without port) and counts a request in.
+    ///
+    /// The table is looked at again after counting: a switch that came in between may already have looked at the count
+    /// and found the old upstream idle, so the request must not go there.
+    pub fn enter(&self, host: &str) -> Result<InFlight, NoRoute> {
+        loop {
+            let live = self.live.load();
+            let upstream = live.by_host.get(host).ok_or(NoRoute::UnknownHost)?.as_ref().ok_or(NoRoute::NoUpstream)?;
+            let in_flight = upstream.enter();
+            if Arc::ptr_eq(&live, &self.live.load()) {
+                return Ok(in_flight);
+            }
+        }
+    }
+
+    /// The table in force.
+    pub fn table(&self) -> Table {
+        self.live.load().table.clone()
+    }
+
+    /// How it is.
+    pub fn health(&self) -> Health {
+        let in_flight = self.upstreams().values().map(|upstream| upstream.in_flight()).sum();
+        Health { revision: self.live.load().table.revision, in_flight }
+    }
+
+    /// Changes the table. Goes through even if whoever asked is gone: half a change is none.
+    pub async fn change(
+        self: &Arc<Self>,
+        edit: impl FnOnce(&Table) -> Edited + Send + 'static,
+    ) -> Result<Changed, ChangeError> {
+        let board = Arc::clone(self);
+        let change = tokio::spawn(async move { board.change_alone(edit).await });
+        change.await.unwrap_or(Err(ChangeError::Stopping))
+    }
+
+    async fn change_alone(&self, edit: impl FnOnce(&Table) -> Edited) -> Result<Changed, ChangeError> {
+        let _alone = self.writing.lock().await;
+        let now = self.live.load_full();
+        let (next, saved) = edit(&now.table)?;
+        if next.revision != now.table.revision {
+            let path = self.path.clone();
+            let written = tokio::task::spawn_blocking(move || disk::save(&path, &next).map(|()| next));
+            let next = written.await.map_err(|_| ChangeError::Stopping)?;
+            self.install(next.map_err(|source| ChangeError::Disk { path: self.path.clone(), source })?);
+        }
+        let live = self.live.load();
+        let find = |domain| live.table.routes.get_key_value(domain).map(|(d, route)| (d.clone(), route.clone()));
+        let in_force = saved.routes.keys().filter_map(find).collect();
+        Ok(Changed { revision: live.table.revision, in_force, saved })
+    }
+
+    /// Puts a table in force.
+    fn install(&self, table: Table) {
+        let mut upstreams = self.upstreams();
+        let mut by_host = HashMap::with_capacity(table.routes.len());
+        for (domain, route) in &table.routes {
+            let upstream = route.upstream.as_ref().map(|addr| {
+                let known = upstreams.entry(addr.clone());
+                Arc::clone(known.or_insert_with(|| Arc::new(Upstream::new(addr.clone()))))
+            });
+            by_host.insert(domain.as_str().to_owned(), upstream);
+        }
+        let routed: HashSet<UpstreamAddr> = table.routes.values().filter_map(|route| route.upstream.clone()).collect();
+        self.live.store(Arc::new(Live { table, by_host }));
+        // With the fence in `Upstream::enter`: a request that missed this store is seen in the counts from here on.
+        fence(Ordering::SeqCst);
+        for (addr, upstream) in upstreams.iter() {
+            upstream.set_routed(routed.contains(addr));
+        }
+    }
+
+    /// Requests and tunnels in flight at an upstream; 0 for one that is not known.
+    pub fn in_flight(&self, addr: &UpstreamAddr) -> u64 {
+        self.find(addr).map_or(0, |upstream| upstream.in_flight())
+    }
+
+    /// Waits until an upstream is idle, but not longer than this.
+    pub async fn drained(&self, addr: &UpstreamAddr, at_most: Duration) -> Drained {
+        let began = Instant::now();
+        let left = match self.find(addr) {
+            Some(upstream) => match tokio::time::timeout(at_most, upstream.idle()).await {
+                Ok(()) => 0,
+                Err(_) => upstream.in_flight(),
+            },
+            None => 0,
+        };
+        Drained { left, took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX) }
+    }
+
+    /// Closes connections that have been idle for too long, and forgets upstreams without routes and requests.
+    pub fn sweep(&self) {
+        self.upstreams().retain(|_, upstream| upstream.sweep() || upstream.in_flight() > 0);
+    }
+
+    fn find(&self, addr: &UpstreamAddr) -> Option<Arc<Upstream>> {
+        self.upstreams().get(addr).map(Arc::clone)
+    }
+
+    /// A panic elsewhere cannot leave the map half-made.
+    fn upstreams(&self) -> MutexGuard<'_, Upstreams> {
+        self.upstreams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
