@@ -1,1 +1,172 @@
-//! (being written)
+//! The store: what was applied, tried, pinned and held, in one `SQLite` file. The only place that names rusqlite.
+//!
+//! *Expected flow*: take the [`Lock`], open a [`Store`], accept a configuration, then for each deploy begin it, set
+//! each phase before the effect that it announces, and end it once (R14). Who only reads opens a [`Reader`].
+//!
+//! *Guarantees*: every call that changes something is one transaction, on disk before it returns (log lines alone may
+//! be lost in a power failure). A phase never goes back, a deploy ends once, a stage has at most one deploy in flight:
+//! the schema says so too. No secret's value is written (R28). A reader changes no byte (R21).
+//!
+//! *Assumptions*: one writer at a time, which the lock proves; the data directory is on a local file system.
+//!
+//! *Caveats*: whether a missing store is a first run or a loss (R16) is for who sees the containers to say.
+
+mod clock;
+mod config;
+mod datadir;
+mod deploys;
+mod error;
+mod instances;
+mod lock;
+mod logs;
+mod migrate;
+mod open;
+mod ports;
+mod queries;
+mod reader;
+mod recorded;
+mod rows;
+mod watched;
+mod writer;
+
+use std::collections::BTreeSet;
+
+use crate::model::name::StageKey;
+use crate::model::recorded::Pin;
+use crate::model::{DeployId, DeployStatus, DesiredStage, InstanceStatus, Phase, Recorded, StoreId};
+
+pub use clock::{new_deploy_id, now_ms};
+pub use datadir::DataDir;
+pub use error::{Result, StoreError};
+pub use lock::{Holder, Lock};
+pub use reader::Reader;
+pub use rows::{AcceptedConfig, DeployRow, Filter, InForce, InstanceRow, LogLine, NewDeploy, NewInstance};
+pub use writer::Store;
+
+use writer::Durable;
+
+/// Writing. Each call is one transaction.
+impl Store {
+    /// Puts a configuration in force, if it differs from the one that is; answers its generation. What it no longer
+    /// names stays as a tombstone.
+    pub async fn accept_config(&self, accepted: AcceptedConfig) -> Result<i64> {
+        let rows = config::Rows::new(&accepted)?;
+        self.write(Durable::Disk, move |tx| config::accept(tx, &rows)).await
+    }
+
+    /// Remembers which digest a stage's tag stood for when it was first asked.
+    pub async fn set_pin(&self, key: &StageKey, pin: &Pin) -> Result<()> {
+        let (key, pin) = (key.clone(), pin.clone());
+        self.write(Durable::Disk, move |tx| config::set_pin(tx, &key, &pin)).await
+    }
+
+    /// Records a deploy as `pending`. [`StoreError::InFlight`] when its stage is being deployed already.
+    pub async fn begin_deploy(&self, new: NewDeploy) -> Result<()> {
+        self.write(Durable::Disk, move |tx| deploys::begin(tx, &new)).await
+    }
+
+    /// Records that a phase begins; to be called before its side effect (R14). Saying the same phase again is fine.
+    pub async fn set_phase(&self, id: DeployId, phase: Phase) -> Result<()> {
+        self.write(Durable::Disk, move |tx| deploys::set_phase(tx, id, phase)).await
+    }
+
+    /// Ends a deploy; once. A success makes it the live one of its stage; with `quarantine`, a failure holds its
+    /// combination of spec, digest and secrets until one of them changes (R12).
+    pub async fn finish(
+        &self,
+        id: DeployId,
+        status: DeployStatus,
+        reason: Option<&str>,
+        quarantine: bool,
+    ) -> Result<()> {
+        let reason = reason.map(ToOwned::to_owned);
+        self.write(Durable::Disk, move |tx| deploys::finish(tx, id, status, reason.as_deref(), quarantine)).await
+    }
+
+    /// Adds lines to the log of a deploy, up to its cap (R17).
+    pub async fn append_log(&self, id: DeployId, lines: Vec<LogLine>) -> Result<()> {
+        self.write(Durable::Os, move |tx| logs::append(tx, id, &lines)).await
+    }
+
+    /// Records a container that was made for a deploy, as `running`.
+    pub async fn add_instance(&self, new: NewInstance) -> Result<()> {
+        self.write(Durable::Disk, move |tx| instances::add(tx, &new)).await
+    }
+
+    /// Records the status of an instance.
+    pub async fn set_instance_status(&self, container_id: &str, status: InstanceStatus) -> Result<()> {
+        let id = container_id.to_owned();
+        self.write(Durable::Disk, move |tx| instances::set_status(tx, &id, status)).await
+    }
+
+    /// Forgets an instance whose container is gone, and releases its port; without an error when it is not known.
+    pub async fn remove_instance(&self, container_id: &str) -> Result<()> {
+        let id = container_id.to_owned();
+        self.write(Durable::Disk, move |tx| instances::remove(tx, &id)).await
+    }
+
+    /// Reserves a loopback port of the range (both ends included) for the container of a deploy. The one it has
+    /// already is answered again, unless it is in `skip`.
+    pub async fn reserve_port(&self, range: (u16, u16), owner: DeployId, skip: &BTreeSet<u16>) -> Result<u16> {
+        let skip = skip.clone();
+        self.write(Durable::Disk, move |tx| ports::reserve(tx, range, owner, &skip)).await
+    }
+
+    /// Releases the port of a deploy, if it has one.
+    pub async fn release_port(&self, owner: DeployId) -> Result<()> {
+        self.write(Durable::Disk, move |tx| ports::release(tx, owner)).await
+    }
+
+    /// Lets what failed be tried again, of one stage or of all (`apply --retry`, R12); answers how many were held.
+    pub async fn release_quarantine(&self, key: Option<&StageKey>) -> Result<usize> {
+        let key = key.cloned();
+        self.write(Durable::Disk, move |tx| deploys::release_holds(tx, key.as_ref())).await
+    }
+}
+
+/// Reading, on the writer's connection: sees everything written before.
+impl Store {
+    /// What a plan needs to know of the past.
+    pub async fn recorded(&self) -> Result<Recorded> {
+        self.read(recorded::recorded).await
+    }
+
+    /// The configuration in force; none before the first.
+    pub async fn in_force(&self) -> Result<Option<InForce>> {
+        self.read(config::in_force).await
+    }
+
+    /// Deploys that have not ended, oldest first.
+    pub async fn in_flight(&self) -> Result<Vec<DeployRow>> {
+        self.read(queries::in_flight).await
+    }
+
+    /// The newest deploys, newest first.
+    pub async fn deploys(&self, filter: &Filter, limit: usize) -> Result<Vec<DeployRow>> {
+        let filter = filter.clone();
+        self.read(move |conn| queries::deploys(conn, &filter, limit)).await
+    }
+
+    /// The resolved spec of a deploy.
+    pub async fn spec(&self, id: DeployId) -> Result<DesiredStage> {
+        self.read(move |conn| queries::spec(conn, id)).await
+    }
+
+    /// The log of a deploy.
+    pub async fn log(&self, id: DeployId) -> Result<Vec<LogLine>> {
+        self.read(move |conn| logs::read(conn, id)).await
+    }
+
+    /// Every instance, by stage and age.
+    pub async fn instances(&self) -> Result<Vec<InstanceRow>> {
+        self.read(queries::instances).await
+    }
+
+    /// Who this store is (R1).
+    pub fn id(&self) -> StoreId {
+        self.store_id()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! Brings the schema up to date: every migration that is missing, in one transaction with the version number, so that
+//! a kill in the middle leaves the old schema and never half of the new one.
+//!
+//! Migrations are the files of `schema/migrations/`. One that was shipped is never edited; a test holds its hash.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::error::{Result, StoreError};
+
+/// Every migration, oldest first; the schema version is how many were run.
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../schema/migrations/0001_init.sql")];
+
+/// The newest schema version of a list.
+pub(super) fn newest(migrations: &[&str]) -> i64 {
+    i64::try_from(migrations.len()).unwrap_or(i64::MAX)
+}
+
+/// The schema version of the file.
+pub(super) fn version(conn: &Connection) -> Result<i64> {
+    Ok(conn.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+/// Refuses a newer schema and runs what is missing.
+pub(super) fn migrate(conn: &mut Connection, path: &Path, migrations: &[&str]) -> Result<()> {
+    let known = newest(migrations);
+    let found = version(conn)?;
+    if found > known {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+    }
+    if found == known {
+        return Ok(());
+    }
+    // Power may fail right after: the new schema must be on disk before anything relies on it.
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for (number, sql) in (1..).zip(migrations).filter(|(number, _)| *number > found) {
+        tx.execute_batch(sql)?;
+        tx.pragma_update(None, "user_version", number)?;
+    }
+    if let Some(table) = first_broken_reference(&tx)? {
+        return Err(StoreError::Damaged { path: path.to_owned(), what: format!("rows of {table} refer to nothing") });
+    }
+    tx.commit()?;
+    Ok(())
+}
+
+fn first_broken_reference(conn: &Connection) -> Result<Option<String>> {
+    let mut statement = conn.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query([])?;
+    Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+}

@@ -1,0 +1,94 @@
+//! `Recorded`: what a plan needs to know of the past, in four queries however many stages there are.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension as _, Row};
+
+use crate::model::name::StageKey;
+use crate::model::recorded::{LiveDeploy, Quarantine, RecordedInstance};
+use crate::model::{DeployId, Recorded, RecordedStage, StoreId};
+
+use super::error::Result;
+use super::rows::{image, json, parsed};
+
+/// Row id of a stage → the stage.
+type ByStage = BTreeMap<String, (StageKey, RecordedStage)>;
+
+/// Who this store is (R1).
+pub(super) fn store_id(conn: &Connection) -> Result<StoreId> {
+    Ok(conn.query_row("SELECT store_id FROM meta", [], |row| parsed(row, 0).map(StoreId))?)
+}
+
+pub(super) fn recorded(conn: &Connection) -> Result<Recorded> {
+    // One transaction, so that a writer in between does not show half of itself.
+    let tx = conn.unchecked_transaction()?;
+    let mut stages = stages(&tx)?;
+    add_instances(&tx, &mut stages)?;
+    add_quarantine(&tx, &mut stages)?;
+    let sql = "SELECT generation, revision FROM generations ORDER BY generation DESC LIMIT 1";
+    let head = tx.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let (generation, revision) = head.unwrap_or_default();
+    Ok(Recorded { store: Some(store_id(&tx)?), generation, revision, stages: stages.into_values().collect() })
+}
+
+fn stages(conn: &Connection) -> Result<ByStage> {
+    let sql = "SELECT s.id, p.name, s.name, s.pin, d.id, d.spec, d.spec_hash, d.secrets,
+                   d.repository, d.tag, d.digest, d.is_local
+               FROM stages s JOIN projects p ON p.id = s.project_id LEFT JOIN deploys d ON d.id = s.live_deploy
+               WHERE s.removed_at IS NULL OR EXISTS (SELECT 1 FROM instances i WHERE i.stage_id = s.id)";
+    let mut statement = conn.prepare(sql)?;
+    let rows = statement.query_map([], |row| {
+        let key = StageKey::new(parsed(row, 1)?, parsed(row, 2)?);
+        let stage = RecordedStage { pin: json(row, 3)?, live: live(row)?, ..RecordedStage::default() };
+        Ok((row.get(0)?, (key, stage)))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn live(row: &Row<'_>) -> rusqlite::Result<Option<LiveDeploy>> {
+    if row.get_ref(4)?.as_str_or_null()?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(LiveDeploy {
+        id: DeployId(parsed(row, 4)?),
+        spec_json: row.get(5)?,
+        spec_hash: row.get(6)?,
+        secrets: json(row, 7)?,
+        image: image(row, 8)?,
+    }))
+}
+
+fn add_instances(conn: &Connection, stages: &mut ByStage) -> Result<()> {
+    let mut statement = conn.prepare("SELECT stage_id, container_id, name, host_port, deploy_id FROM instances")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let instance =
+            RecordedInstance { name: row.get(2)?, host_port: row.get(3)?, deploy: DeployId(parsed(row, 4)?) };
+        if let Some((_, stage)) = stages.get_mut(&row.get::<_, String>(0)?) {
+            stage.instances.insert(row.get(1)?, instance);
+        }
+    }
+    Ok(())
+}
+
+fn add_quarantine(conn: &Connection, stages: &mut ByStage) -> Result<()> {
+    let sql = "SELECT stage_id, spec_hash, digest, secrets_label, deploy_id, held_at, version, reason FROM holds
+               ORDER BY held_at, deploy_id";
+    let mut statement = conn.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let held = Quarantine {
+            spec_hash: row.get(1)?,
+            digest: parsed(row, 2)?,
+            secrets: row.get(3)?,
+            deploy: DeployId(parsed(row, 4)?),
+            failed_at_ms: row.get(5)?,
+            version: row.get(6)?,
+            reason: row.get(7)?,
+        };
+        if let Some((_, stage)) = stages.get_mut(&row.get::<_, String>(0)?) {
+            stage.quarantine.push(held);
+        }
+    }
+    Ok(())
+}

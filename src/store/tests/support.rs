@@ -1,0 +1,119 @@
+//! What the tests share: a scratch directory with a store, and things to put into it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::model::desired::{Check, PullPolicy, Ready};
+use crate::model::name::StageKey;
+use crate::model::{
+    ContainerSpec, DeployId, Desired, DesiredStage, ImageRef, Millis, ProxySettings, Settings, Strategy, Track, Trigger,
+};
+use crate::store::{AcceptedConfig, DataDir, Lock, NewDeploy, Store, new_deploy_id};
+
+/// A data directory that goes with the test.
+pub(super) struct Scratch {
+    pub(super) dir: DataDir,
+    pub(super) tmp: TempDir,
+}
+
+pub(super) fn scratch() -> Scratch {
+    let tmp = tempfile::tempdir().unwrap();
+    Scratch { dir: DataDir::new(tmp.path().join("data")), tmp }
+}
+
+impl Scratch {
+    pub(super) async fn lock(&self) -> Lock {
+        Lock::acquire(&self.dir, "test", Duration::ZERO).await.unwrap()
+    }
+
+    pub(super) async fn store(&self) -> Store {
+        Store::open(&self.dir, self.lock().await).await.unwrap()
+    }
+
+    /// A store with a configuration of these stages in force.
+    pub(super) async fn store_with(&self, keys: &[&str]) -> Store {
+        let store = self.store().await;
+        store.accept_config(accepted("r1", keys)).await.unwrap();
+        store
+    }
+}
+
+pub(super) fn key(text: &str) -> StageKey {
+    text.parse().unwrap()
+}
+
+pub(super) fn accepted(revision: &str, keys: &[&str]) -> AcceptedConfig {
+    AcceptedConfig { revision: revision.into(), commit: None, desired: desired(revision, keys) }
+}
+
+pub(super) fn desired(revision: &str, keys: &[&str]) -> Desired {
+    let settings = Settings {
+        domain: None,
+        network: "landfall".into(),
+        proxy: ProxySettings::Embedded,
+        resync: Millis::secs(60),
+        prune: crate::model::desired::Prune::Guarded,
+        ports: (20000, 29999),
+        policy: crate::model::desired::Policy::default(),
+    };
+    let stages = keys.iter().map(|text| (key(text), stage(text))).collect();
+    Desired { settings, registries: BTreeMap::new(), stages, revision: revision.into() }
+}
+
+pub(super) fn stage(text: &str) -> DesiredStage {
+    DesiredStage {
+        key: key(text),
+        repository: "ghcr.io/acme/shop".parse().unwrap(),
+        track: Track::Tag("v1".parse().unwrap()),
+        pull_policy: PullPolicy::Missing,
+        container: ContainerSpec { port: Some(8080), ..ContainerSpec::default() },
+        ready: Ready {
+            check: Check::Running,
+            interval: Millis(1000),
+            timeout: Millis(2000),
+            deadline: Millis::secs(60),
+        },
+        strategy: Strategy::BlueGreen,
+        drain: Millis::secs(10),
+        stop_grace_period: Millis::secs(10),
+        domains: Vec::new(),
+        origins: BTreeMap::new(),
+    }
+}
+
+pub(super) fn image(tag: &str) -> ImageRef {
+    ImageRef {
+        repository: "ghcr.io/acme/shop".parse().unwrap(),
+        tag: Some(tag.parse().unwrap()),
+        digest: format!("sha256:{}", "a".repeat(64)).parse().unwrap(),
+        local: false,
+    }
+}
+
+pub(super) fn new_deploy(text: &str) -> NewDeploy {
+    let id = new_deploy_id();
+    NewDeploy {
+        id,
+        key: key(text),
+        trigger: Trigger::Config,
+        cause: "track.tag v1".into(),
+        image: image("v1"),
+        spec: stage(text),
+        spec_hash: "v1:00".into(),
+        secrets: None,
+        secrets_label: String::new(),
+        container_name: format!("{}-{}", key(text).dns_name(), id.short()),
+        config_revision: "r1".into(),
+        generation: 1,
+    }
+}
+
+/// Begins a deploy of a stage and answers its id.
+pub(super) async fn begun(store: &Store, text: &str) -> DeployId {
+    let new = new_deploy(text);
+    let id = new.id;
+    store.begin_deploy(new).await.unwrap();
+    id
+}
