@@ -94,7 +94,7 @@ impl Registry {
     /// of the environment.
     fn client(&self, access: &Access, url: &Url) -> Result<&Client, RegistryError> {
         let made = match url.scheme() {
-            "http" => self.plain.get_or_init(|| build(|builder| builder.no_proxy())),
+            "http" => self.plain.get_or_init(|| build(ClientBuilder::no_proxy)),
             _ => self.client.get_or_init(|| build(|builder| builder)),
         };
         made.as_ref().map_err(|reason| RegistryError::Unreachable { registry: access.host(), reason: reason.clone() })

@@ -1,1 +1,4 @@
 //! One integration binary: every module here is a group of tests.
+
+mod docker_client;
+mod fake_docker;

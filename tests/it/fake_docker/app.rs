@@ -1,0 +1,104 @@
+//! The app of a container: a tiny HTTP server that answers its version, or misbehaves.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+/// Largest head of a request.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// How an app behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Behaviour {
+    /// Listens at once and answers 200.
+    Healthy,
+    /// Listens at once and answers 503.
+    Unhealthy,
+    /// Never listens.
+    Silent,
+    /// Listens, and turns healthy for Docker, only after this time.
+    HealthyAfter(Duration),
+    /// Is healthy, and ends after this time with some words on stderr. With a restart policy Docker then shows it
+    /// as restarting.
+    Crash {
+        /// From the start.
+        after: Duration,
+        /// What it ends with.
+        exit_code: i64,
+        /// What it writes before.
+        last_words: String,
+    },
+}
+
+/// One running app.
+#[derive(Debug, Clone)]
+pub struct App {
+    pub behaviour: Behaviour,
+    pub version: String,
+    pub instance: String,
+}
+
+impl App {
+    /// Listens at an address of the container.
+    pub async fn listen_at(self, address: SocketAddr) {
+        match self.behaviour {
+            Behaviour::Silent => return,
+            Behaviour::HealthyAfter(after) => tokio::time::sleep(after).await,
+            Behaviour::Healthy | Behaviour::Unhealthy | Behaviour::Crash { .. } => {}
+        }
+        let listener = TcpListener::bind(address).await.expect("an address of 127.0.0.0/8 that is ours");
+        self.accept(listener).await;
+    }
+
+    /// Listens where Docker published it. Before the app does, connections wait; Docker's proxy would close them.
+    pub async fn listen(self, listener: TcpListener) {
+        match self.behaviour {
+            Behaviour::Silent => std::future::pending().await,
+            Behaviour::HealthyAfter(after) => tokio::time::sleep(after).await,
+            Behaviour::Healthy | Behaviour::Unhealthy | Behaviour::Crash { .. } => {}
+        }
+        self.accept(listener).await;
+    }
+
+    /// Answers connections until the task is aborted; they end with it.
+    async fn accept(self, listener: TcpListener) {
+        let mut connections = JoinSet::new();
+        loop {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            connections.spawn(self.clone().answer(stream));
+            while connections.try_join_next().is_some() {}
+        }
+    }
+
+    /// Answers requests on one connection; bodies are not expected.
+    async fn answer(self, mut stream: TcpStream) {
+        let mut head = Vec::new();
+        loop {
+            let mut chunk = [0; 1024];
+            match stream.read(&mut chunk).await {
+                Ok(read) if read > 0 && head.len() < MAX_HEAD => head.extend_from_slice(&chunk[..read]),
+                Ok(_) | Err(_) => return,
+            }
+            while let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") {
+                head.drain(..end + 4);
+                if stream.write_all(self.response().as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn response(&self) -> String {
+        let status = if self.behaviour == Behaviour::Unhealthy { "503 Service Unavailable" } else { "200 OK" };
+        let body = format!("hello from {}\n", self.version);
+        format!(
+            "HTTP/1.1 {status}\r\nX-Version: {}\r\nX-Instance: {}\r\nContent-Length: {}\r\n\r\n{body}",
+            self.version,
+            self.instance,
+            body.len()
+        )
+    }
+}

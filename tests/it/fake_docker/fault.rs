@@ -1,0 +1,16 @@
+//! What the fake does wrong on request.
+
+/// A fault, used once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// An error status with a message; nothing is done.
+    Status(u16, String),
+    /// What was asked is done, and an error is answered: the answer was lost on its way.
+    LoseAnswer,
+    /// The head of an answer, and then silence; nothing is done.
+    Stall,
+    /// For a pull: progress, and then this error as the last line of a stream with status 200; nothing is pulled.
+    LastLine(String),
+    /// For a pull: progress, and then a connection that breaks; nothing is pulled.
+    Cut,
+}

@@ -1,0 +1,179 @@
+//! Starting a container: its ports, its addresses, its app; and ending it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use axum::response::Response;
+use tokio::net::TcpListener;
+
+use super::app::{App, Behaviour};
+use super::server::Asked;
+use super::world::{Running, State, World};
+use super::{FakeImage, Shared, answer};
+
+/// `POST /containers/{id}/start`
+pub fn start(world: &Shared, asked: &Asked) -> Response {
+    let prepared = {
+        let mut world = world.lock();
+        match world.get(&asked.object) {
+            None => return answer::no_container(&asked.object),
+            Some(container) if container.is_running() => return answer::empty(304),
+            Some(_) => prepare(&mut world, &asked.object),
+        }
+    };
+    match prepared {
+        Ok(plan) => {
+            run(world, plan);
+            answer::empty(204)
+        }
+        Err((status, text)) => answer::error(status, &text),
+    }
+}
+
+/// What a start needs, with the host's ports bound already.
+struct Start {
+    id: String,
+    image: FakeImage,
+    name: String,
+    published: Vec<std::net::TcpListener>,
+    addresses: Vec<Ipv4Addr>,
+}
+
+fn prepare(world: &mut World, id: &str) -> Result<Start, (u16, String)> {
+    let container = world.get(id).cloned().expect("looked up before");
+    if let Some(network) = container.networks.keys().find(|name| !world.has_network(name)) {
+        return Err(failed(world, &container.id, 404, format!("network {network} not found")));
+    }
+    let ports = wanted_ports(&container.body);
+    let mut published = Vec::new();
+    for (host, _) in &ports {
+        published.push(bind(world, *host).map_err(|text| failed(world, &container.id, 500, text))?);
+    }
+    let image = world.image(&container.image_id).cloned().unwrap_or_else(|| FakeImage::new("by/hand", "0"));
+    let addresses = container.networks.keys().map(|_| world.address()).collect::<Vec<_>>();
+    let entry = world.get(id).expect("looked up before");
+    entry.state = State::Running;
+    entry.starts += 1;
+    entry.error = String::new();
+    entry.exit_code = 0;
+    entry.published = ports;
+    for (endpoint, address) in entry.networks.values_mut().zip(&addresses) {
+        endpoint.address = Some(*address);
+    }
+    let health = health_of(&image.behaviour);
+    entry.health = entry.health.map(|_| health);
+    Ok(Start { id: container.id, image, name: container.name, published, addresses })
+}
+
+/// dockerd keeps a container whose start failed, with the reason.
+fn failed(world: &mut World, id: &str, status: u16, text: String) -> (u16, String) {
+    let container = world.get(id).expect("looked up before");
+    container.error.clone_from(&text);
+    container.exit_code = 128;
+    (status, text)
+}
+
+fn health_of(behaviour: &Behaviour) -> &'static str {
+    match behaviour {
+        Behaviour::Healthy | Behaviour::Crash { .. } => "healthy",
+        Behaviour::Unhealthy => "unhealthy",
+        Behaviour::Silent | Behaviour::HealthyAfter(_) => "starting",
+    }
+}
+
+/// (port of the host, port of the container) of every TCP binding.
+fn wanted_ports(body: &serde_json::Value) -> Vec<(u16, u16)> {
+    let bindings = body["HostConfig"]["PortBindings"].as_object();
+    let mut ports = Vec::new();
+    for (key, list) in bindings.into_iter().flatten() {
+        let inside = key.trim_end_matches("/tcp").parse().ok();
+        for binding in list.as_array().into_iter().flatten() {
+            let host = binding["HostPort"].as_str().and_then(|port| port.parse().ok());
+            ports.extend(host.zip(inside));
+        }
+    }
+    ports
+}
+
+fn bind(world: &World, port: u16) -> Result<std::net::TcpListener, String> {
+    let begin = "driver failed programming external connectivity on endpoint";
+    let taken = world.containers.iter().any(|c| c.is_running() && c.published.iter().any(|(host, _)| *host == port));
+    if taken {
+        return Err(format!("{begin}: Bind for 127.0.0.1:{port} failed: port is already allocated"));
+    }
+    let text = |_| {
+        format!("{begin}: Error starting userland proxy: listen tcp4 127.0.0.1:{port}: bind: address already in use")
+    };
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(text)?;
+    listener.set_nonblocking(true).expect("a socket option");
+    Ok(listener)
+}
+
+fn run(world: &Shared, start: Start) {
+    let Start { id, image, name, published, addresses } = start;
+    let app = App { behaviour: image.behaviour.clone(), version: image.version.clone(), instance: name };
+    let mut running = Running::default();
+    for listener in published {
+        let listener = TcpListener::from_std(listener).expect("a listener in a runtime");
+        running.tasks.push(tokio::spawn(app.clone().listen(listener)));
+    }
+    for address in addresses {
+        running.tasks.push(tokio::spawn(app.clone().listen_at(SocketAddr::from((address, image.port)))));
+    }
+    world.lock().running.insert(id.clone(), running);
+    world.log(&id, 1, &format!("listening on :{} as {}", image.port, image.version));
+    match image.behaviour {
+        Behaviour::Crash { after, exit_code, last_words } => {
+            tokio::spawn(crash(world.clone(), id, after, exit_code, last_words));
+        }
+        Behaviour::HealthyAfter(after) => {
+            tokio::spawn(turn_healthy(world.clone(), id, after));
+        }
+        Behaviour::Healthy | Behaviour::Unhealthy | Behaviour::Silent => {}
+    }
+}
+
+async fn crash(world: Shared, id: String, after: std::time::Duration, exit_code: i64, last_words: String) {
+    tokio::time::sleep(after).await;
+    if world.lock().get(&id).is_none_or(|container| container.state != State::Running) {
+        return;
+    }
+    for line in last_words.lines() {
+        world.log(&id, 2, line);
+    }
+    end(&world, &id, exit_code).await;
+    let mut world = world.lock();
+    let Some(container) = world.get(&id) else { return };
+    let policy = container.body["HostConfig"]["RestartPolicy"]["Name"].as_str().unwrap_or("no");
+    if !matches!(policy, "no" | "") {
+        container.state = State::Restarting;
+        container.restart_count += 1;
+    }
+}
+
+async fn turn_healthy(world: Shared, id: String, after: std::time::Duration) {
+    tokio::time::sleep(after).await;
+    if let Some(container) = world.lock().get(&id) {
+        container.health = container.health.map(|_| "healthy");
+    }
+}
+
+/// Ends what a container has going on and waits until its ports are free; one that does not run stays as it is.
+pub async fn end(world: &Shared, id: &str, exit_code: i64) {
+    let running = {
+        let mut world = world.lock();
+        if let Some(container) = world.get(id)
+            && (container.is_running() || container.state == State::Restarting)
+        {
+            container.state = State::Exited;
+            container.exit_code = exit_code;
+            container.published.clear();
+            container.networks.values_mut().for_each(|endpoint| endpoint.address = None);
+        }
+        world.running.remove(id).unwrap_or_default()
+    };
+    for task in running.tasks {
+        task.abort();
+        // An aborted task ends with an error; what matters is that its sockets are closed.
+        let _ = task.await;
+    }
+}
