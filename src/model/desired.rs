@@ -123,9 +123,6 @@ pub struct DesiredStage {
     pub stop_grace_period: Millis,
     /// Domains routed to it, sorted; empty: not routed.
     pub domains: Vec<Domain>,
-    /// Where it is defined, by key path (`""` for the stage itself, `track.tag`, `environment.LOG_LEVEL`).
-    #[serde(default)]
-    pub origins: BTreeMap<String, Origin>,
 }
 
 impl DesiredStage {

@@ -20,7 +20,7 @@ pub struct FieldChange {
 
 /// Every field that differs, sorted by path. Secrets are compared by reference; their values are told by fingerprint.
 pub fn changes(old: &DesiredStage, new: &DesiredStage) -> Vec<FieldChange> {
-    let (old, new) = (flatten(old), flatten(new));
+    let (old, new) = (leaves(old), leaves(new));
     let mut paths: Vec<&String> = old.keys().chain(new.keys()).collect();
     paths.sort();
     paths.dedup();
@@ -32,7 +32,7 @@ pub fn changes(old: &DesiredStage, new: &DesiredStage) -> Vec<FieldChange> {
 }
 
 /// Leaves of the JSON form by dotted path. The container's fields stand at the top, as they do in YAML.
-fn flatten(stage: &DesiredStage) -> BTreeMap<String, String> {
+pub fn leaves(stage: &DesiredStage) -> BTreeMap<String, String> {
     let mut leaves = BTreeMap::new();
     let Ok(Value::Object(mut fields)) = serde_json::to_value(stage) else {
         return leaves;

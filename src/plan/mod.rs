@@ -30,8 +30,8 @@ use crate::model::secret::Fingerprint;
 use crate::model::{Desired, DesiredStage, ImageRef, Observed, Recorded, StageKey};
 
 pub use cause::Cause;
-pub use changes::{FieldChange, changes};
-pub use ownership::Owned;
+pub use changes::{FieldChange, changes, leaves};
+pub use ownership::{Own, Owned};
 pub use step::{Effect, Step, Target};
 pub use text::age;
 
@@ -48,6 +48,8 @@ pub struct Input<'a> {
     pub images: &'a BTreeMap<StageKey, Result<ImageRef, Blocked>>,
     /// Fingerprints of the secrets of stages that have some; a missing one counts as unchanged.
     pub fingerprints: &'a BTreeMap<StageKey, Fingerprint>,
+    /// Stages with a secret that cannot be read, and why.
+    pub unreadable: &'a BTreeMap<StageKey, String>,
     /// What the user asked for.
     pub options: &'a Options,
 }
@@ -61,6 +63,10 @@ pub struct Options {
     pub retry: bool,
     /// Let the plan retire as much as it says (R3).
     pub allow_prune: bool,
+    /// The plan is to be carried out: a secret that cannot be read blocks its stage.
+    pub secrets_needed: bool,
+    /// Stages that are refused do not keep the others from being converged (the daemon's way).
+    pub partial: bool,
 }
 
 /// Projects (`shop`) and stages (`shop/prod`) picked on the command line; empty means all.

@@ -126,6 +126,10 @@ pub(super) fn serves(input: Input<'_>, own: &Own<'_>) -> bool {
 impl Own<'_> {
     /// This container as the target of a step.
     pub fn target(&self) -> Target {
-        Target::Existing { id: self.container.id.clone(), name: self.container.name.clone() }
+        Target::Existing {
+            id: self.container.id.clone(),
+            name: self.container.name.clone(),
+            deploy: self.labels.deploy,
+        }
     }
 }

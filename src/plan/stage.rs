@@ -20,6 +20,13 @@ pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, stage: &DesiredStage) ->
         None => return plan.block(unpinned()),
     };
     plan.to = Some(image.version());
+    if let Some(why) = input.unreadable.get(&stage.key) {
+        if input.options.secrets_needed {
+            let hint = Some("put it there, or correct the reference".to_owned());
+            return plan.block(Blocked { refused: true, reason: why.clone(), hint });
+        }
+        plan.warnings.push(format!("{why}; it counts as unchanged, and `apply` will need it"));
+    }
     if let Some(blocked) = refusal(input, stage) {
         return plan.block(blocked);
     }

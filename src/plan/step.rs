@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::model::desired::Ready;
-use crate::model::{Domain, ImageRef, Millis, Phase};
+use crate::model::{DeployId, Domain, ImageRef, Millis, Phase};
 
 /// A container that a step is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,6 +17,8 @@ pub enum Target {
         id: String,
         /// Its name.
         name: String,
+        /// The deploy that made it.
+        deploy: DeployId,
     },
 }
 

@@ -79,7 +79,6 @@ pub(super) fn stage(text: &str) -> DesiredStage {
         drain: Millis::secs(10),
         stop_grace_period: Millis::secs(10),
         domains: Vec::new(),
-        origins: BTreeMap::new(),
     }
 }
 
