@@ -1,1 +1,136 @@
-//! (being written)
+//! The configuration: YAML files in, a checked `Desired` out, or everything that is wrong with them at once.
+//!
+//! # Expected flow
+//! `load` = `read_dir` (bytes) → `load_tree`: text → tree of nodes → each entry (settings, every registry, project and
+//! stage) decoded on its own into plain types → merged, checked, defaults filled in → `Desired`.
+//!
+//! # Guarantees
+//! A `Desired` from here has passed every check: names, policy (R30, R32), references, clashes. No input makes it panic,
+//! or take long. Everything wrong is reported together, in the order of files and places. Secrets are never read (R28).
+//!
+//! # Caveats
+//! Nothing here looks at Docker, the store, or files outside of the config directory.
+
+pub mod code;
+mod collect;
+mod diagnostic;
+mod document;
+mod error;
+mod files;
+mod later;
+mod raw;
+mod render;
+mod report;
+mod resolve;
+mod schema;
+mod shape;
+mod suggest;
+mod syntax;
+mod tree;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::model::hash::hex;
+use crate::model::{Desired, Origin, StageKey};
+
+pub use diagnostic::{Diagnostic, Diagnostics, Label, Place, Severity};
+pub use error::LoadError;
+pub use files::{MAX_MOUNTED_BYTES, MAX_MOUNTED_FILES, TreeError, TreeFile, TreeFiles, hash as hash_files};
+pub use schema::json_schema;
+pub use tree::{MAX_ENTRIES, MAX_FILE_BYTES, Tree, read_dir};
+pub use watch::content_hash;
+
+use collect::Entries;
+use document::Document;
+use report::Report;
+
+/// A configuration that passed all checks.
+pub struct Loaded {
+    /// What it says.
+    pub desired: Desired,
+    /// What is allowed and likely not meant.
+    pub warnings: Diagnostics,
+    /// Hash of all files that counted: the YAML, files mounted, files of variables. 64 hex digits.
+    pub hash: String,
+    /// The other files of the directory, for copying what is mounted.
+    pub files: TreeFiles,
+    docs: Vec<Document>,
+    entries: Entries,
+}
+
+/// Reads a config directory and checks all of it.
+///
+/// # Errors
+/// The directory is missing, empty, unreadable, or anything in it is wrong.
+pub fn load(dir: &Path) -> Result<Loaded, LoadError> {
+    let shown_root = format!("{}/", dir.display().to_string().trim_end_matches('/'));
+    match load_tree(&read_dir(dir)?) {
+        Ok(loaded) => Ok(Loaded { warnings: Diagnostics { shown_root, ..loaded.warnings }, ..loaded }),
+        Err(LoadError::Invalid(found)) => Err(LoadError::Invalid(Diagnostics { shown_root, ..found })),
+        Err(other) => Err(other),
+    }
+}
+
+/// Checks a tree that was read already.
+///
+/// # Errors
+/// Anything in it is wrong.
+pub fn load_tree(tree: &Tree) -> Result<Loaded, LoadError> {
+    let mut found = tree.problems.clone();
+    let docs: Vec<Document> = tree.files.iter().map(|(path, bytes)| Document::read(path, bytes, &mut found)).collect();
+    let is_readable = tree.problems.is_empty();
+    let report = Report::new(&docs, found);
+    let mut entries = collect::collect(&docs, &report);
+    entries.complete &= is_readable;
+    let files = tree.others();
+    let (mut desired, sources) = resolve::resolve(&entries, &files, &report);
+    let texts = || docs.iter().map(|doc| (doc.path.clone(), doc.text.clone())).collect();
+    let list = report.into_list();
+    let sources_of = if list.is_empty() { BTreeMap::new() } else { texts() };
+    let warnings = Diagnostics::new(list, sources_of);
+    if warnings.errors() > 0 {
+        return Err(LoadError::Invalid(warnings));
+    }
+    let hash = hash_of(tree, &sources.used());
+    desired.revision.clone_from(&hash);
+    Ok(Loaded { desired, warnings, hash, files, docs, entries })
+}
+
+fn hash_of(tree: &Tree, used: &BTreeMap<String, String>) -> String {
+    let mut hasher = Sha256::new();
+    for (path, bytes) in &tree.files {
+        hasher.update(format!("{} {}\n{path}", path.len(), bytes.len()));
+        hasher.update(bytes);
+    }
+    for (path, hash) in used {
+        hasher.update(format!("{} {hash}\n{path}", path.len()));
+    }
+    hex(&hasher.finalize())
+}
+
+impl Loaded {
+    /// Where something about a stage is written, by its key path: `track.tag`, `environment.LOG_LEVEL`, `volumes.0`;
+    /// `""` is the stage itself. In the stage if it is there, else in its project; none for a default.
+    pub fn origin(&self, key: &StageKey, path: &str) -> Option<Origin> {
+        let project = self.entries.projects.get(key.project.as_str())?;
+        let stage = project.node().get("stages")?.value.get(key.stage.as_str())?;
+        let doc = self.docs.get(project.doc)?;
+        if path.is_empty() {
+            return Some(origin_of(doc, stage.key.span));
+        }
+        let hit = stage.value.find(path).or_else(|| project.node().find(path))?;
+        Some(origin_of(doc, hit.key.unwrap_or(hit.value)))
+    }
+}
+
+fn origin_of(doc: &Document, span: syntax::Span) -> Origin {
+    let place = doc.place(span);
+    Origin { file: place.file, line: place.line }
+}

@@ -1,0 +1,107 @@
+//! The entries of all files: settings, registries, projects. A name that is there twice is an error with both places.
+
+use std::collections::BTreeMap;
+
+use super::code;
+use super::diagnostic::Diagnostic;
+use super::document::Document;
+use super::report::{Item, Report};
+use super::shape;
+use super::syntax::{Entry, Node, Unknown, Value};
+
+/// The keys of a file.
+const KEYS: &[&str] = &["settings", "registries", "projects"];
+
+/// Everything that the files define, by name; nothing is decoded yet.
+#[derive(Default)]
+pub(super) struct Entries {
+    /// Host-wide values.
+    pub(super) settings: Option<Item>,
+    /// Registries by name as written.
+    pub(super) registries: BTreeMap<String, Item>,
+    /// Projects by name as written.
+    pub(super) projects: BTreeMap<String, Item>,
+    /// False when a file could not be read: then what is missing may stand there.
+    pub(super) complete: bool,
+}
+
+/// Gathers the entries of all documents.
+pub(super) fn collect(docs: &[Document], report: &Report<'_>) -> Entries {
+    let mut entries = Entries { complete: true, ..Entries::default() };
+    for (index, doc) in docs.iter().enumerate() {
+        match &doc.root {
+            Some(root) => file(&mut entries, index, root, report),
+            None => entries.complete = false,
+        }
+    }
+    entries
+}
+
+fn file(entries: &mut Entries, doc: usize, root: &Node, report: &Report<'_>) {
+    if !matches!(root.value, Value::Map(_)) {
+        let (title, help) = if root.is_null() {
+            ("the file holds nothing", "remove it, or write `projects: {}` if that is meant")
+        } else {
+            (
+                "a file is a mapping of `settings`, `registries` and `projects`",
+                "see `landfall schema` and examples/config",
+            )
+        };
+        report.add(Diagnostic::error(code::WRONG_TYPE, report.place(doc, root.span), title).help(help));
+        entries.complete = false;
+        return;
+    }
+    for entry in root.entries() {
+        let item = Item { doc, entry: entry.clone() };
+        match &*entry.key.text {
+            "settings" => define(&mut entries.settings, item, "`settings`", report),
+            "registries" => each(&mut entries.registries, &item, "registry", report),
+            "projects" => each(&mut entries.projects, &item, "project", report),
+            key if key.starts_with("x-") => {}
+            _ => {
+                let unknown = Unknown { key: entry.key.clone(), via: None, within: "File", known: KEYS.to_vec() };
+                report.add(shape::unknown_key(report, &item, &unknown));
+            }
+        }
+    }
+}
+
+fn each(all: &mut BTreeMap<String, Item>, group: &Item, what: &str, report: &Report<'_>) {
+    for entry in named(group, report) {
+        let item = Item { doc: group.doc, entry };
+        let title = format!("{what} `{}`", item.name());
+        let mut slot = all.remove(item.name());
+        let name = item.name().to_owned();
+        define(&mut slot, item, &title, report);
+        all.extend(slot.map(|item| (name, item)));
+    }
+}
+
+/// The entries of a mapping of names; anything else is an error.
+pub(super) fn named(group: &Item, report: &Report<'_>) -> Vec<Entry> {
+    if let Value::Map(entries) = &group.node().value {
+        return entries.clone();
+    }
+    let key = group.name();
+    let place = group.place(report);
+    let diagnostic = if group.node().is_null() {
+        Diagnostic::error(code::MISSING, place, format!("`{key}` has no value"))
+            .help(format!("write `{key}: {{}}` for none, or remove the key"))
+    } else {
+        Diagnostic::error(code::WRONG_TYPE, place, format!("`{key}` is a mapping of names"))
+            .help(format!("write `{key}: {{ name: {{ … }} }}`"))
+    };
+    report.add(diagnostic);
+    Vec::new()
+}
+
+fn define(slot: &mut Option<Item>, item: Item, what: &str, report: &Report<'_>) {
+    match slot {
+        None => *slot = Some(item),
+        Some(first) => report.add(
+            Diagnostic::error(code::DUPLICATE, item.place(report), format!("{what} is defined twice"))
+                .other(Some(first.place(report)), "first defined here")
+                .help("keep one of the two"),
+        ),
+    }
+}

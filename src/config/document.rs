@@ -1,0 +1,94 @@
+//! One YAML file: its text, its tree, and what is wrong with either before anyone asks what it means.
+
+use std::sync::Arc;
+
+use super::code;
+use super::diagnostic::{Diagnostic, Place};
+use super::syntax::{self, Node, Problem, Span};
+
+/// A file that was read.
+#[derive(Debug)]
+pub(super) struct Document {
+    /// Path relative to the config directory.
+    pub(super) path: String,
+    /// Its text, without a byte order mark.
+    pub(super) text: Arc<str>,
+    /// Its tree, unless it is not YAML.
+    pub(super) root: Option<Arc<Node>>,
+}
+
+impl Document {
+    /// Reads a file; whatever is wrong with it is added to the list.
+    pub(super) fn read(path: &str, bytes: &[u8], found: &mut Vec<Diagnostic>) -> Self {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let (text, fault) = text_of(bytes);
+        let mut document = Self { path: path.to_owned(), text: text.into(), root: None };
+        let fault = fault.or_else(|| conflict(&document.text)).or_else(|| nul(&document.text));
+        if let Some((code, span, title, help)) = fault {
+            found.push(Diagnostic::error(code, document.place(span), title).help(help));
+            return document;
+        }
+        let (root, problems) = syntax::compose(&document.text);
+        found.extend(problems.into_iter().map(|problem| document.problem(problem)));
+        document.root = root;
+        document
+    }
+
+    /// A range of bytes as a place with line and column.
+    pub(super) fn place(&self, span: Span) -> Place {
+        let (start, end) = (span.start as usize, span.end as usize);
+        let before = self.text.get(..start).unwrap_or(&self.text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let lines = before.bytes().filter(|b| *b == b'\n').count();
+        let columns = before[line_start..].chars().count();
+        Place { file: self.path.clone(), line: count(lines), column: count(columns), start, end: end.max(start) }
+    }
+
+    fn problem(&self, problem: Problem) -> Diagnostic {
+        let Problem { span, title, other, help } = problem;
+        let code = if other.is_some() { code::DUPLICATE } else { code::SYNTAX };
+        let mut diagnostic = Diagnostic::error(code, self.place(span), title);
+        diagnostic.help = help;
+        match other {
+            Some((span, text)) => diagnostic.other(Some(self.place(span)), text),
+            None => diagnostic,
+        }
+    }
+}
+
+/// From 0 to 1, since people count lines and columns from 1.
+fn count(n: usize) -> u32 {
+    u32::try_from(n).map_or(u32::MAX, |n| n.saturating_add(1))
+}
+
+type Fault = (&'static str, Span, &'static str, &'static str);
+
+fn text_of(bytes: &[u8]) -> (String, Option<Fault>) {
+    let error = match std::str::from_utf8(bytes) {
+        Ok(text) => return (text.to_owned(), None),
+        Err(error) => error,
+    };
+    let (title, help) = if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        ("the file is UTF-16, not UTF-8", "save it as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`")
+    } else {
+        ("this is not UTF-8 text", "save the file as UTF-8")
+    };
+    let span = point(error.valid_up_to());
+    (String::from_utf8_lossy(bytes).into_owned(), Some((code::ENCODING, span, title, help)))
+}
+
+fn conflict(text: &str) -> Option<Fault> {
+    let at = if text.starts_with("<<<<<<< ") { Some(0) } else { text.find("\n<<<<<<< ").map(|at| at + 1) }?;
+    let help = "resolve the conflict, remove the lines `<<<<<<<`, `=======` and `>>>>>>>`, and commit";
+    Some((code::CONFLICT, Span { end: point(at).end + 7, ..point(at) }, "a git conflict is not resolved", help))
+}
+
+fn nul(text: &str) -> Option<Fault> {
+    let at = text.find('\0')?;
+    Some((code::ENCODING, point(at), "a NUL byte: the file is not text", "check what wrote the file"))
+}
+
+fn point(at: usize) -> Span {
+    let at = u32::try_from(at).unwrap_or(u32::MAX);
+    Span { start: at, end: at }
+}

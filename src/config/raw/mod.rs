@@ -1,0 +1,16 @@
+//! The YAML as it may be written: one plain type per mapping, and nothing checked but its shape.
+//!
+//! These types are the single source of the keys: the decoder, "did you mean" and the JSON Schema are made from them.
+//! Private to `config`; nothing here is flattened, untagged or internally tagged, so that a typo cannot hide.
+
+mod layer;
+mod top;
+mod values;
+
+pub(super) use layer::{Healthcheck, Http, Layer, Logging, ProjectKeys, Ready, Route, StageKeys, Track};
+pub(super) use layer::{PullPolicy, Strategy};
+pub(super) use top::{Policy, Proxy, Prune, Registry, Settings};
+pub(super) use values::{
+    Command, Duration, Hosts, OneOrMany, Pairs, Port, PortLong, Secret, Size, TestCommand, Text, Tmpfs, Ulimit,
+    UlimitLong, Volume, VolumeKind, VolumeLong,
+};

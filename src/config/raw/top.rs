@@ -1,0 +1,76 @@
+//! The keys of `settings` and of a registry.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::values::{Duration, Empty, Secret};
+
+/// Host-wide values; in one file only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) struct Settings {
+    /// Base domain for `subdomain`.
+    pub(in crate::config) domain: Option<String>,
+    /// Docker network that every instance joins, made if it is absent; `landfall` by default.
+    pub(in crate::config) network: Option<String>,
+    /// The reverse proxy; the embedded one by default.
+    pub(in crate::config) proxy: Option<Proxy>,
+    /// Time between two full looks at the host; 60s by default.
+    pub(in crate::config) resync: Option<Duration>,
+    /// When a change that retires stages needs a second word.
+    pub(in crate::config) prune: Option<Prune>,
+    /// Host ports for instances behind the proxy, on loopback; `20000-29999` by default.
+    #[schemars(regex(pattern = "^[0-9]+-[0-9]+$"))]
+    pub(in crate::config) ports: Option<String>,
+    /// What stages may do beyond the ordinary.
+    pub(in crate::config) policy: Option<Policy>,
+}
+
+/// Which reverse proxy routes to the instances.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Proxy {
+    /// `landfall proxy`.
+    Embedded(Empty),
+    /// None: a stage with a domain is an error.
+    None(Empty),
+}
+
+/// When a change that retires stages needs a second word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Prune {
+    /// A change that retires more than one live stage and over a quarter of them, or the last one, is held (default).
+    Guarded,
+    /// Whatever the configuration no longer names is retired.
+    Always,
+    /// Nothing is ever retired.
+    Never,
+}
+
+/// Exceptions, by name. Whoever may change this may become root on the host: Docker itself refuses nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) struct Policy {
+    /// Directories of the host that stages may mount from, such as `/srv/data`; what is below them is included.
+    pub(in crate::config) host_paths: Option<Vec<String>>,
+    /// Stages (`project/stage`) that may be privileged, add capabilities, use devices, share namespaces of the host, or
+    /// run unconfined.
+    pub(in crate::config) privileged: Option<Vec<String>>,
+    /// Stages (`project/stage`) that may mount the Docker socket.
+    pub(in crate::config) docker_socket: Option<Vec<String>>,
+}
+
+/// A registry of images.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) struct Registry {
+    /// Its address, as in `https://ghcr.io`; images whose name begins with it belong to it.
+    #[schemars(regex(pattern = "^https?://"))]
+    pub(in crate::config) url: Option<String>,
+    /// User name.
+    pub(in crate::config) username: Option<String>,
+    /// Password or token.
+    pub(in crate::config) password: Option<Secret>,
+    /// When to look for new tags: five fields of Unix cron.
+    pub(in crate::config) poll: Option<String>,
+    /// Allows plain http to a host other than this one.
+    pub(in crate::config) insecure: Option<bool>,
+}

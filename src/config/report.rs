@@ -1,0 +1,162 @@
+//! Where everything that is found wrong is gathered, and how a place is found for it.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Display;
+use std::sync::Arc;
+
+use super::code;
+use super::diagnostic::{Diagnostic, Place};
+use super::document::Document;
+use super::suggest::nearest;
+use super::syntax::{Entry, Hit, Node, Span};
+use crate::model::name::InvalidName;
+
+/// Gathers diagnostics.
+pub(super) struct Report<'a> {
+    docs: &'a [Document],
+    found: RefCell<Vec<Diagnostic>>,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(docs: &'a [Document], found: Vec<Diagnostic>) -> Self {
+        Self { docs, found: RefCell::new(found) }
+    }
+
+    pub(super) fn add(&self, diagnostic: Diagnostic) {
+        self.found.borrow_mut().push(diagnostic);
+    }
+
+    pub(super) fn into_list(self) -> Vec<Diagnostic> {
+        self.found.into_inner()
+    }
+
+    /// A place in one of the documents.
+    pub(super) fn place(&self, doc: usize, span: Span) -> Place {
+        self.docs.get(doc).map_or_else(|| Place::file(""), |d| d.place(span))
+    }
+}
+
+/// An entry of a file: `settings`, a registry, a project, or a stage.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    /// Index of its document.
+    pub(super) doc: usize,
+    /// Its key, value, and where it is used.
+    pub(super) entry: Entry,
+}
+
+impl Item {
+    /// Its name as written.
+    pub(super) fn name(&self) -> &str {
+        &self.entry.key.text
+    }
+
+    /// Its value.
+    pub(super) fn node(&self) -> &Arc<Node> {
+        &self.entry.value
+    }
+
+    /// The place of its key.
+    pub(super) fn place(&self, report: &Report<'_>) -> Place {
+        report.place(self.doc, self.entry.key.span)
+    }
+}
+
+/// Finds places within an entry, and behind it within the entry that it inherits from, and reports there.
+#[derive(Clone, Copy)]
+pub(super) struct Site<'a> {
+    pub(super) report: &'a Report<'a>,
+    pub(super) own: &'a Item,
+    /// A stage's project.
+    pub(super) base: Option<&'a Item>,
+    /// Set when anything was wrong here.
+    pub(super) failed: &'a Cell<bool>,
+}
+
+/// Which part of an entry a diagnostic points at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Key,
+    Value,
+}
+
+impl Site<'_> {
+    fn hit(&self, path: &str) -> (usize, Hit) {
+        let own = self.own.node().find(path).map(|hit| (self.own.doc, hit));
+        let base = || self.base.and_then(|b| b.node().find(path).map(|hit| (b.doc, hit)));
+        let whole = Hit { key: Some(self.own.entry.key.span), value: self.own.entry.key.span, via: None };
+        own.filter(|_| !path.is_empty()).or_else(base).filter(|_| !path.is_empty()).unwrap_or((self.own.doc, whole))
+    }
+
+    /// The place of a value by its path; of its nearest ancestor when it is not there; `""` is the entry's name.
+    pub(super) fn at(&self, part: Part, path: &str) -> Place {
+        let mut path = path;
+        loop {
+            let (doc, hit) = self.hit(path);
+            let is_there = path.is_empty() || hit.value != self.own.entry.key.span;
+            if is_there {
+                let span = if part == Part::Key { hit.key.unwrap_or(hit.value) } else { hit.value };
+                return self.report.place(doc, span);
+            }
+            path = path.rsplit_once('.').map_or("", |(parent, _)| parent);
+        }
+    }
+
+    /// An error at a value.
+    pub(super) fn error(&self, code: &'static str, path: &str, title: impl Into<String>) -> Diagnostic {
+        self.failed.set(true);
+        self.with_use(path, Diagnostic::error(code, self.at(Part::Value, path), title))
+    }
+
+    /// An error at a key.
+    pub(super) fn error_at_key(&self, code: &'static str, path: &str, title: impl Into<String>) -> Diagnostic {
+        self.failed.set(true);
+        self.with_use(path, Diagnostic::error(code, self.at(Part::Key, path), title))
+    }
+
+    /// Says where a value is used that is written elsewhere.
+    fn with_use(&self, path: &str, diagnostic: Diagnostic) -> Diagnostic {
+        let (doc, hit) = self.hit(path);
+        diagnostic.other(hit.via.map(|span| self.report.place(doc, span)), "used here")
+    }
+
+    /// Reports an error at a value, with its remedy.
+    pub(super) fn refuse(&self, code: &'static str, path: &str, title: impl Into<String>, help: impl Into<String>) {
+        self.report.add(self.error(code, path, title).help(help));
+    }
+
+    /// Reports a warning at a value, with its remedy.
+    pub(super) fn warn(&self, path: &str, title: impl Into<String>, help: impl Into<String>) {
+        let place = self.at(Part::Value, path);
+        self.report.add(Diagnostic::warning(code::SUSPICIOUS, place, title).help(help));
+    }
+
+    /// Parses a text, reporting at its path why it is not what it should be.
+    pub(super) fn parse<T: std::str::FromStr<Err = InvalidName>>(&self, path: &str, text: &str) -> Option<T> {
+        text.parse().map_err(|error| self.invalid(code::BAD_VALUE, Part::Value, path, &error)).ok()
+    }
+
+    /// Reports a checked type's own words: what is wrong before the colon, the remedy after it.
+    pub(super) fn invalid(&self, code: &'static str, part: Part, path: &str, error: &dyn Display) {
+        let text = error.to_string();
+        let (title, help) = text.split_once(": ").unwrap_or((&text, ""));
+        let at = if part == Part::Key { self.error_at_key(code, path, title) } else { self.error(code, path, title) };
+        self.report.add(if help.is_empty() { at } else { at.help(help) });
+    }
+
+    /// Reports a value that names something, with the nearest name there is.
+    pub(super) fn no_such<'n>(
+        &self,
+        code: &'static str,
+        path: &str,
+        title: String,
+        wanted: &str,
+        names: impl Iterator<Item = &'n str>,
+    ) {
+        let error = self.error(code, path, title);
+        self.report.add(match nearest(wanted, names) {
+            Some(name) => error.help(format!("there is `{name}`")),
+            None => error,
+        });
+    }
+}

@@ -1,0 +1,89 @@
+//! What stages want for themselves alone: domains, ports of the host, and their own DNS name. Two on one is an error
+//! that shows both places.
+
+use std::collections::BTreeMap;
+
+use crate::config::code;
+use crate::config::diagnostic::{Diagnostic, Place};
+use crate::config::report::Report;
+use crate::model::spec::{Protocol, PublishedPort};
+use crate::model::{Domain, StageKey};
+
+/// What was claimed so far, also by stages that are refused for another reason.
+#[derive(Default)]
+pub(super) struct Claims {
+    stages: BTreeMap<StageKey, Place>,
+    domains: BTreeMap<Domain, Vec<(StageKey, Place)>>,
+    ports: BTreeMap<(u16, Protocol), Vec<(StageKey, Option<String>, Place)>>,
+}
+
+impl Claims {
+    /// A stage exists.
+    pub(super) fn stage(&mut self, key: &StageKey, place: Place) {
+        self.stages.insert(key.clone(), place);
+    }
+
+    /// True when there is such a stage.
+    pub(super) fn knows(&self, key: &StageKey) -> bool {
+        self.stages.contains_key(key)
+    }
+
+    /// A stage wants a domain.
+    pub(super) fn domain(&mut self, key: &StageKey, domain: &Domain, place: Place) {
+        self.domains.entry(domain.clone()).or_default().push((key.clone(), place));
+    }
+
+    /// A stage wants a port of the host.
+    pub(super) fn port(&mut self, key: &StageKey, port: &PublishedPort, place: Place) {
+        let PublishedPort { host_ip, host_port, container_port: _, protocol } = port;
+        self.ports.entry((*host_port, *protocol)).or_default().push((key.clone(), host_ip.clone(), place));
+    }
+}
+
+/// Reports every clash.
+pub(super) fn check(claims: &Claims, report: &Report<'_>) {
+    let Claims { stages, domains, ports } = claims;
+    let mut names: BTreeMap<String, (&StageKey, &Place)> = BTreeMap::new();
+    for (key, place) in stages {
+        let name = key.dns_name();
+        match names.get(&name) {
+            Some((first, other)) => {
+                let title = format!("`{first}` and `{key}` would both be called `{name}`");
+                let help = "that is the name of their containers, volumes and in the network: rename one";
+                report.add(clash(place, title, other, "the other one").help(help));
+            }
+            None => drop(names.insert(name, (key, place))),
+        }
+    }
+    for (domain, claims) in domains {
+        if let [(first, first_place), rest @ ..] = &claims[..] {
+            for (key, place) in rest {
+                let title = if key == first {
+                    format!("`{domain}` is written twice")
+                } else {
+                    format!("`{domain}` leads to both `{first}` and `{key}`")
+                };
+                report.add(
+                    clash(place, title, first_place, "first used here")
+                        .help("a domain leads to one stage: change one of them"),
+                );
+            }
+        }
+    }
+    for ((number, protocol), claims) in ports {
+        for (i, (key, ip, place)) in claims.iter().enumerate() {
+            let same =
+                |(_, other, _): &&(StageKey, Option<String>, Place)| ip.is_none() || other.is_none() || ip == other;
+            if let Some((first, _, first_place)) = claims[..i].iter().find(same) {
+                let title =
+                    format!("port {number}/{} of the host is wanted by both `{first}` and `{key}`", protocol.as_str());
+                let help = "give one of them another port, or publish on different addresses";
+                report.add(clash(place, title, first_place, "first used here").help(help));
+            }
+        }
+    }
+}
+
+fn clash(place: &Place, title: String, other: &Place, text: &str) -> Diagnostic {
+    Diagnostic::error(code::CLASH, place.clone(), title).other(Some(other.clone()), text)
+}

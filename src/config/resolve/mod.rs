@@ -1,0 +1,61 @@
+//! Raw entries → `Desired`: defaults filled in, stages merged over projects, every value checked.
+//!
+//! Each function reports what is wrong and goes on with a default, so that one mistake hides no other; whether an
+//! entry is usable is told by its site's `failed` flag at the end.
+
+mod container;
+mod cross;
+mod environment;
+mod limits;
+mod merge;
+mod mounts;
+mod policy;
+mod ports;
+mod process;
+mod project;
+mod ready;
+mod registry;
+mod route;
+mod secrets;
+mod settings;
+mod sources;
+mod stage;
+
+use std::collections::BTreeMap;
+
+use super::collect::Entries;
+use super::files::TreeFiles;
+use super::report::Report;
+use crate::model::{Desired, Name};
+
+pub(super) use sources::Sources;
+
+/// Resolves everything. The result is only worth something when nothing was reported as an error.
+pub(super) fn resolve(entries: &Entries, files: &TreeFiles, report: &Report<'_>) -> (Desired, Sources) {
+    let sources = Sources::new(files.clone());
+    let settings = settings::settings(entries, report);
+    let registries = registry::registries(&entries.registries, report);
+    let mut claims = cross::Claims::default();
+    let mut stages = BTreeMap::new();
+    for (name, item) in &entries.projects {
+        stages.extend(project::stages(name, item, &settings, &sources, &mut claims, report));
+    }
+    cross::check(&claims, report);
+    settings::check_references(&settings, entries, &claims, report);
+    let desired = Desired { settings: settings.value, registries, stages, revision: String::new() };
+    (desired, sources)
+}
+
+/// A name of a project, stage or registry; reported at its key when it is none.
+fn name(item: &super::report::Item, report: &Report<'_>) -> Option<Name> {
+    use super::code;
+    use super::diagnostic::Diagnostic;
+    item.name()
+        .parse()
+        .map_err(|error: crate::model::name::InvalidName| {
+            let text = error.to_string();
+            let (title, help) = text.split_once(": ").unwrap_or((&text, ""));
+            report.add(Diagnostic::error(code::BAD_NAME, item.place(report), title).help(help));
+        })
+        .ok()
+}

@@ -1,0 +1,153 @@
+//! `settings` → host-wide values.
+
+use std::cell::Cell;
+
+use crate::config::code;
+use crate::config::collect::Entries;
+use crate::config::raw;
+use crate::config::report::{Report, Site};
+use crate::config::shape;
+use crate::config::syntax;
+use crate::model::desired::{Policy, Prune};
+use crate::model::name::InvalidName;
+use crate::model::{Millis, ProxySettings, Settings, StageKey};
+
+use super::cross::Claims;
+use super::policy::normal_path;
+
+/// Docker's own networks, which cannot be ours.
+const RESERVED_NETWORKS: &[&str] = &["host", "none", "bridge", "default"];
+/// Directories of the host that make whoever mounts them root.
+const DANGEROUS: &[&str] = &[
+    "/",
+    "/etc",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/boot",
+    "/root",
+    "/run",
+    "/var",
+    "/var/run",
+    "/var/lib",
+    "/var/lib/docker",
+    "/usr",
+    "/home",
+];
+
+/// Settings, and whether they are known: when they are not, nothing may be refused on their account.
+pub(super) struct Known {
+    pub(super) value: Settings,
+    pub(super) is_known: bool,
+}
+
+/// Resolves the settings; those of an empty configuration where nothing is written.
+pub(super) fn settings(entries: &Entries, report: &Report<'_>) -> Known {
+    let mut value = defaults();
+    let Some(item) = &entries.settings else { return Known { value, is_known: entries.complete } };
+    let failed = Cell::new(false);
+    let site = Site { report, own: item, base: None, failed: &failed };
+    let Some(raw) = shape::report(report, item, syntax::decode::<raw::Settings>(item.node(), "Settings")) else {
+        return Known { value, is_known: false };
+    };
+    let raw::Settings { domain, network, proxy, resync, prune, ports, policy } = raw;
+    value.domain = domain.and_then(|text| site.parse("domain", &text));
+    if let Some(name) = network.filter(|name| is_network(&site, "network", name)) {
+        value.network = name;
+    }
+    value.proxy = match proxy {
+        None | Some(raw::Proxy::Embedded(_)) => ProxySettings::Embedded,
+        Some(raw::Proxy::None(_)) => ProxySettings::None,
+    };
+    if let Some(time) = resync.and_then(|text| site.parse::<Millis>("resync", &text.0)) {
+        if time < Millis::secs(1) {
+            site.refuse(code::BAD_VALUE, "resync", "`resync` is shorter than a second", "60s is the default");
+        }
+        value.resync = time;
+    }
+    value.prune = prune.map_or(Prune::default(), |prune| match prune {
+        raw::Prune::Guarded => Prune::Guarded,
+        raw::Prune::Always => Prune::Always,
+        raw::Prune::Never => Prune::Never,
+    });
+    if let Some(range) = ports.and_then(|text| port_range(&site, &text)) {
+        value.ports = range;
+    }
+    value.policy = policy.map(|raw| policy_of(&site, raw)).unwrap_or_default();
+    Known { value, is_known: !failed.get() }
+}
+
+fn defaults() -> Settings {
+    Settings {
+        domain: None,
+        network: "landfall".to_owned(),
+        proxy: ProxySettings::Embedded,
+        resync: Millis::secs(60),
+        prune: Prune::default(),
+        ports: (20_000, 29_999),
+        policy: Policy::default(),
+    }
+}
+
+/// True for a name that Docker takes for a network, and that is not one of its own.
+pub(super) fn is_network(site: &Site<'_>, path: &str, name: &str) -> bool {
+    let is_name = super::policy::is_docker_name(name);
+    if !is_name {
+        let help = "use letters, digits, `_`, `.` and `-`, beginning with a letter or digit";
+        site.refuse(code::BAD_VALUE, path, format!("`{}` is not a network name", syntax::short(name)), help);
+    } else if RESERVED_NETWORKS.contains(&name) {
+        let title = format!("`{name}` is one of Docker's own networks");
+        site.refuse(code::BAD_VALUE, path, title, "name a network of your own; it is made if it is absent");
+    }
+    is_name && !RESERVED_NETWORKS.contains(&name)
+}
+
+fn port_range(site: &Site<'_>, text: &str) -> Option<(u16, u16)> {
+    let bounds = text.split_once('-').and_then(|(a, b)| Some((a.parse::<u16>().ok()?, b.parse::<u16>().ok()?)));
+    match bounds {
+        Some((first, last)) if first >= 1024 && first < last => Some((first, last)),
+        Some(_) | None => {
+            let title = format!("`{}` is not a range of ports", syntax::short(text));
+            site.refuse(code::BAD_VALUE, "ports", title, "write it like `20000-29999`, from 1024 to 65535");
+            None
+        }
+    }
+}
+
+fn policy_of(site: &Site<'_>, raw: raw::Policy) -> Policy {
+    let raw::Policy { host_paths, privileged, docker_socket } = raw;
+    let stages = |key: &str, names: Option<Vec<String>>| -> Vec<StageKey> {
+        let parse = |(i, name): (usize, String)| site.parse(&format!("policy.{key}.{i}"), &name);
+        names.unwrap_or_default().into_iter().enumerate().filter_map(parse).collect()
+    };
+    let privileged = stages("privileged", privileged);
+    let docker_socket = stages("docker_socket", docker_socket);
+    let host_path = |(i, path): (usize, String)| {
+        let at = format!("policy.host_paths.{i}");
+        let path = normal_path(&path)
+            .map_err(|why| site.invalid(code::BAD_VALUE, crate::config::report::Part::Value, &at, &InvalidName(why)))
+            .ok()?;
+        if DANGEROUS.contains(&path.as_str()) {
+            let title = format!("whoever may mount `{path}` is root on the host");
+            site.warn(&at, title, "name the directories below it that are needed");
+        }
+        Some(path)
+    };
+    let host_paths = host_paths.unwrap_or_default().into_iter().enumerate().filter_map(host_path).collect();
+    Policy { host_paths, privileged, docker_socket }
+}
+
+/// Warns of exceptions for stages that do not exist: whoever makes one of that name later inherits them.
+pub(super) fn check_references(known: &Known, entries: &Entries, claims: &Claims, report: &Report<'_>) {
+    let Some(item) = entries.settings.as_ref().filter(|_| entries.complete && known.is_known) else { return };
+    let failed = Cell::new(false);
+    let site = Site { report, own: item, base: None, failed: &failed };
+    let Policy { host_paths: _, privileged, docker_socket } = &known.value.policy;
+    for (list, keys) in [("privileged", privileged), ("docker_socket", docker_socket)] {
+        for (i, key) in keys.iter().enumerate().filter(|(_, key)| !claims.knows(key)) {
+            let help =
+                "remove the line, or correct it: a stage of this name would have the exception from its first deploy";
+            site.warn(&format!("policy.{list}.{i}"), format!("there is no stage `{key}`"), help);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A merged layer → a stage, with its defaults.
+
+use crate::config::code;
+use crate::config::raw::{self, Layer, StageKeys};
+use crate::model::desired::{PullPolicy, Strategy};
+use crate::model::spec::{HostNamespace, MountSource};
+use crate::model::{ContainerSpec, DesiredStage, Millis, Track};
+
+use super::cross::Claims;
+use super::project::{Context, Project};
+use super::{container, ready, route};
+
+/// Default of `drain` and of `stop_grace_period`.
+const GRACE: Millis = Millis::secs(10);
+
+/// Resolves one stage; `None` when something it cannot be without is missing.
+pub(super) fn stage(
+    cx: &Context<'_>,
+    keys: StageKeys,
+    mut layer: Layer,
+    project: &Project,
+    claims: &mut Claims,
+) -> Option<DesiredStage> {
+    let StageKeys { track } = keys;
+    let track = match track {
+        Some(track) => parse_track(cx, track),
+        None => {
+            let title = format!("stage `{}` has no `track`", cx.key);
+            cx.site.refuse(code::MISSING, "", title, "write which version it runs, as in `track: { tag: \"1.0\" }`");
+            None
+        }
+    };
+    let gate = layer.ready.take();
+    let domains = route::domains(cx, layer.route.take(), project.port, claims);
+    let drain = time(cx, "drain", layer.drain.take());
+    let stop_grace_period = time(cx, "stop_grace_period", layer.stop_grace_period.take());
+    let strategy = layer.strategy.take();
+    let pull_policy = layer.pull_policy.take();
+    let container = container::container(cx, layer, project.port, claims);
+    let strategy = choose_strategy(cx, strategy, &container);
+    let ready = ready::ready(cx, gate, &container);
+    refuse_host_network(cx, &container, !domains.is_empty());
+    Some(DesiredStage {
+        key: cx.key.clone(),
+        repository: project.repository.clone()?,
+        track: track?,
+        pull_policy: pull_policy.map_or(PullPolicy::default(), |policy| match policy {
+            raw::PullPolicy::Missing => PullPolicy::Missing,
+            raw::PullPolicy::Always => PullPolicy::Always,
+            raw::PullPolicy::Never => PullPolicy::Never,
+        }),
+        container,
+        ready,
+        strategy,
+        drain,
+        stop_grace_period,
+        domains,
+    })
+}
+
+fn parse_track(cx: &Context<'_>, track: raw::Track) -> Option<Track> {
+    match track {
+        raw::Track::Tag(text) => cx.site.parse("track.tag", &text.0).map(Track::Tag),
+        raw::Track::Digest(text) => cx.site.parse("track.digest", &text).map(Track::Digest),
+    }
+}
+
+fn time(cx: &Context<'_>, path: &str, raw: Option<raw::Duration>) -> Millis {
+    raw.and_then(|text| cx.site.parse(path, &text.0)).unwrap_or(GRACE)
+}
+
+/// Two instances side by side would write to one volume, or want one port of the host.
+fn choose_strategy(cx: &Context<'_>, wanted: Option<raw::Strategy>, container: &ContainerSpec) -> Strategy {
+    let is_data = |source: &MountSource| match source {
+        MountSource::Volume(_) | MountSource::ExternalVolume(_) => true,
+        MountSource::HostPath(path) => !path.ends_with(".sock"),
+        MountSource::ConfigTree { .. } | MountSource::Tmpfs { .. } => false,
+    };
+    let writes = container.mounts.iter().any(|mount| !mount.read_only && is_data(&mount.source));
+    let is_on_host = container.host_namespaces.contains(&HostNamespace::Network);
+    match wanted {
+        Some(raw::Strategy::BlueGreen) if !container.ports.is_empty() || is_on_host => {
+            let diagnostic =
+                cx.site.error(code::CONTRADICTION, "strategy", "`blue_green` cannot work with ports of the host");
+            let other = if is_on_host { "network_mode" } else { "ports" };
+            let place = cx.site.at(crate::config::report::Part::Key, other);
+            let help =
+                "remove `strategy` or write `recreate`; or reach the app through `route` instead of a published port";
+            cx.site.report.add(diagnostic.other(Some(place), "only one instance can have it").help(help));
+            Strategy::Recreate
+        }
+        Some(raw::Strategy::BlueGreen) => Strategy::BlueGreen,
+        Some(raw::Strategy::Recreate) => Strategy::Recreate,
+        None if writes || is_on_host || !container.ports.is_empty() => Strategy::Recreate,
+        None => Strategy::BlueGreen,
+    }
+}
+
+/// In the host's network a container has no address and no published port of its own.
+fn refuse_host_network(cx: &Context<'_>, container: &ContainerSpec, is_routed: bool) {
+    if !container.host_namespaces.contains(&HostNamespace::Network) {
+        return;
+    }
+    let clashes = [
+        ("route", is_routed, "the proxy reaches an instance through a port of its own"),
+        ("ports", !container.ports.is_empty(), "every port is the host's already"),
+        ("networks", !container.networks.is_empty(), "it can join no other network"),
+    ];
+    for (path, _, why) in clashes.into_iter().filter(|(_, is_set, _)| *is_set) {
+        let diagnostic =
+            cx.site.error_at_key(code::CONTRADICTION, path, format!("`{path}` cannot work with `network_mode: host`"));
+        let place = cx.site.at(crate::config::report::Part::Key, "network_mode");
+        cx.site.report.add(diagnostic.label(why).other(Some(place), "set here").help("remove one of the two"));
+    }
+}

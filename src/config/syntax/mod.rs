@@ -1,0 +1,16 @@
+//! YAML as a tree with places: text in, nodes out, and from nodes into plain types.
+//!
+//! The only code that names the YAML crate. Of YAML it takes its parser; the tree is our own, because every entry of
+//! a file has to be decoded on its own, every wrong key and value has to be reported with its place, and a place has
+//! to be found again for a value that was merged from elsewhere. Nothing here knows what the keys mean.
+
+mod compose;
+mod decode;
+mod node;
+mod reader;
+mod scalar;
+
+pub(super) use compose::compose;
+pub(super) use decode::{Decoded, Unknown, Wrong, WrongKind, decode, decode_top};
+pub(super) use node::{Entry, Hit, Node, Problem, Span, Value};
+pub(super) use reader::{one_of, short};
