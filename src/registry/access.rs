@@ -121,8 +121,8 @@ mod tests {
         Registry { url: url.into(), prefix, username: None, password: None, poll: None, insecure }
     }
 
-    fn base_of(repository: &str, registry: Option<Registry>) -> Result<String, RegistryError> {
-        Access::new(&repository.parse().unwrap(), registry.as_ref(), None).map(|access| access.base.to_string())
+    fn base_of(repository: &str, registry: Option<&Registry>) -> Result<String, RegistryError> {
+        Access::new(&repository.parse().unwrap(), registry, None).map(|access| access.base.to_string())
     }
 
     #[test]
@@ -130,9 +130,9 @@ mod tests {
         assert_eq!(base_of("127.0.0.1:5000/a", None).unwrap(), "http://127.0.0.1:5000/");
         assert_eq!(base_of("localhost:5000/a", None).unwrap(), "http://localhost:5000/");
         assert_eq!(base_of("r.example.com/a", None).unwrap(), "https://r.example.com/");
-        assert!(base_of("r.example.com/a", Some(entry("http://r.example.com", false))).is_err());
-        assert!(base_of("127.evil.com/a", Some(entry("http://127.evil.com", false))).is_err());
-        assert!(base_of("r.example.com/a", Some(entry("http://r.example.com", true))).is_ok());
+        assert!(base_of("r.example.com/a", Some(&entry("http://r.example.com", false))).is_err());
+        assert!(base_of("127.evil.com/a", Some(&entry("http://127.evil.com", false))).is_err());
+        assert!(base_of("r.example.com/a", Some(&entry("http://r.example.com", true))).is_ok());
     }
 
     #[test]

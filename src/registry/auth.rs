@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::challenge::Challenge;
 use super::client::body;
 use super::{Access, Credentials, Registry, RegistryError};
-use crate::model::Repository;
+use crate::model::{Repository, hash};
 
 /// Largest answer of a token service, in bytes; tokens have a few kB.
 const MAX_TOKEN: usize = 256 * 1024;
@@ -29,13 +29,16 @@ const MARGIN: Duration = Duration::from_secs(10);
 pub(super) struct Key {
     registry: String,
     repository: String,
-    username: Option<String>,
+    /// The name, and a hash of the password: another password must not profit from what an earlier one bought.
+    login: Option<(String, String)>,
 }
 
 impl Key {
     pub(super) fn new(access: &Access, repository: &Repository) -> Self {
-        let username = access.credentials().map(|credentials| credentials.username.clone());
-        Self { registry: access.host(), repository: repository.path().to_owned(), username }
+        let login = access.credentials().map(|Credentials { username, password }| {
+            (username.clone(), hash::sha256_hex(password.expose_secret().as_bytes()))
+        });
+        Self { registry: access.host(), repository: repository.path().to_owned(), login }
     }
 }
 

@@ -2,3 +2,5 @@
 
 mod docker_client;
 mod fake_docker;
+mod recorder;
+mod scenario;
