@@ -24,6 +24,7 @@ pub mod store;
 
 pub mod execute;
 pub mod observe;
+pub mod pin;
 pub mod reconcile;
 
 pub mod cli;

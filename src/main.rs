@@ -1,3 +1,8 @@
-//! The binary (being written).
+//! The binary: install the TLS provider, then hand over to the command line.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    landfall::registry::install_tls_provider();
+    landfall::cli::main()
+}

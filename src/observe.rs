@@ -1,1 +1,31 @@
-//! (being written)
+//! Docker + proxy → Observed, in a fixed number of calls however many instances there are (R22): one list of
+//! containers, one of networks, one question to the proxy.
+//!
+//! Never one inspect per instance, and never `/info` or `/version`, which cost more than the list.
+
+use crate::docker::{Docker, DockerError};
+use crate::model::{Observed, ObservedContainer, ObservedProxy};
+use crate::proxy::Proxy;
+
+/// What Docker reports; asked for while the configuration is still being read.
+#[derive(Debug)]
+pub struct Host {
+    containers: Vec<ObservedContainer>,
+    networks: std::collections::BTreeSet<String>,
+}
+
+/// Asks Docker, both questions at once.
+///
+/// # Errors
+/// Docker does not answer, or not in its own language.
+pub async fn host(docker: &Docker) -> Result<Host, DockerError> {
+    let (containers, networks) = tokio::try_join!(docker.list(), docker.networks())?;
+    Ok(Host { containers, networks })
+}
+
+/// Adds what the proxy reports; a proxy that does not answer is part of what was observed.
+pub async fn with_proxy(host: Host, proxy: &Proxy) -> Observed {
+    let Host { containers, networks } = host;
+    let proxy: ObservedProxy = proxy.observe().await;
+    Observed { containers, networks, proxy }
+}

@@ -1,1 +1,316 @@
-//! (being written)
+//! load → resolve → observe → pin → plan → execute → record, on one screen: what `diff`, `apply` and the daemon share.
+//!
+//! `look` is all of it up to the plan and changes nothing (R21); `converge` takes the lock, closes what an earlier run
+//! left open, looks, records the configuration that it accepts, and carries the plan out.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{self, LoadError, Loaded};
+use crate::docker::{Docker, DockerError};
+use crate::execute::{self, Context, Results, Sink};
+use crate::model::recorded::Pin;
+use crate::model::secret::Fingerprint;
+use crate::model::{Desired, ImageRef, Observed, Recorded, StageKey};
+use crate::plan::{self, Blocked, Input, Options, Plan};
+use crate::proxy::Proxy;
+use crate::secrets::{Key, SecretError, Secrets, SecretsSeen};
+use crate::store::{AcceptedConfig, DataDir, Lock, Store, StoreError};
+use crate::{observe, pin};
+
+/// Where everything is.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// Directory of YAML.
+    pub config: PathBuf,
+    /// Directory of the store.
+    pub data: PathBuf,
+    /// Address of the engine, `unix:///…`.
+    pub docker: String,
+    /// Directory of credentials.
+    pub credentials: PathBuf,
+    /// Control socket of `landfall proxy`.
+    pub proxy_socket: PathBuf,
+}
+
+/// So long a command waits for another one to finish its pass before it says who holds the lock.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// Why a pass ended before its plan.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Docker cannot be asked.
+    #[error(transparent)]
+    Docker(#[from] DockerError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The key of the fingerprints cannot be made or read.
+    #[error(transparent)]
+    Key(#[from] SecretError),
+    /// What an earlier run left open could not be closed.
+    #[error("an interrupted deploy could not be cleaned up: {0}")]
+    Recover(String, Option<String>),
+    /// There is no store, and yet containers of one (R16).
+    #[error("there is no store in {}, but stages of this configuration run under store {other}", .data.display())]
+    StoreLost {
+        /// Where it was looked for.
+        data: PathBuf,
+        /// The store that the containers name.
+        other: String,
+        /// Their names.
+        containers: Vec<String>,
+    },
+    /// Another daemon runs on this store.
+    #[error("another daemon uses {} ({holder})", .data.display())]
+    SecondDaemon {
+        /// The data directory.
+        data: PathBuf,
+        /// Who it is.
+        holder: String,
+    },
+    /// A thread of ours ended early.
+    #[error("a fault of Landfall itself: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Load(error) => error.hint(),
+            Self::Docker(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Key(error) => error.hint(),
+            Self::Recover(_, hint) => hint.clone(),
+            Self::StoreLost { containers, .. } => Some(format!(
+                "restore landfall.db from a backup or point --data at it; to start anew instead, remove its containers first: docker rm -f {}",
+                containers.join(" ")
+            )),
+            Self::SecondDaemon { .. } => Some("stop it first, or give this one another --data".into()),
+            Self::Internal(_) => Some("please report this".into()),
+        }
+    }
+}
+
+/// One look at everything, and the plan that follows from it.
+#[derive(Debug)]
+pub struct View {
+    /// The configuration, with its warnings.
+    pub loaded: Arc<Loaded>,
+    /// What the store remembers.
+    pub recorded: Recorded,
+    /// What Docker and the proxy report.
+    pub observed: Observed,
+    /// The pinned images.
+    pub images: BTreeMap<StageKey, Result<ImageRef, Blocked>>,
+    /// What must change.
+    pub plan: Plan,
+}
+
+/// How a pass ended.
+#[derive(Debug)]
+pub struct Converged {
+    /// What was seen and planned.
+    pub view: View,
+    /// How the stages that had work ended; empty when the plan was held or refused as a whole.
+    pub results: Results,
+    /// True when at least one stage asked for what is refused, so that nothing was touched.
+    pub refused: bool,
+}
+
+/// Looks at everything and plans; changes nothing (R21).
+///
+/// # Errors
+/// The configuration, Docker or the store cannot be used.
+pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
+    let (loaded, (docker, host), recorded) = tokio::try_join!(load(places), ask_docker(places), read_store(places))?;
+    let proxy = Proxy::new(loaded.desired.settings.proxy, &places.proxy_socket);
+    let observed = observe::with_proxy(host, &proxy).await;
+    let key = Key::read(&DataDir::new(&places.data).fingerprint_key());
+    view(places, &docker, Arc::new(loaded), Seen { recorded, observed, key }, options).await
+}
+
+/// Converges the host once.
+///
+/// # Errors
+/// As [`look`], and when another process holds the lock.
+pub async fn converge(places: &Places, options: &Options, sink: Sink, command: &str) -> Result<Converged, Error> {
+    let loaded = Arc::new(load(places).await?);
+    converge_to(places, loaded, options, sink, command).await
+}
+
+/// Converges the host to a configuration that was loaded before.
+///
+/// # Errors
+/// As [`converge`].
+pub async fn converge_to(
+    places: &Places,
+    loaded: Arc<Loaded>,
+    options: &Options,
+    sink: Sink,
+    command: &str,
+) -> Result<Converged, Error> {
+    let data = DataDir::new(&places.data);
+    let (docker, host) = ask_docker(places).await?;
+    let proxy = Proxy::new(loaded.desired.settings.proxy, &places.proxy_socket);
+    let mut observed = observe::with_proxy(host, &proxy).await;
+    if !data.has_store() {
+        refuse_lost_store(places, &loaded.desired, &observed)?;
+    }
+    let lock = Lock::acquire(&data, command, LOCK_WAIT).await?;
+    let store = Store::open(&data, lock).await?;
+    let broken = |error: execute::StepError| Error::Recover(error.to_string(), error.hint());
+    if execute::recover(&store, &docker, &observed).await.map_err(broken)? > 0 {
+        observed = observe::with_proxy(observe::host(&docker).await?, &proxy).await;
+    }
+    let recorded = store.recorded().await?;
+    let key = Some(Key::read_or_make(&data.fingerprint_key())?);
+    let view = view(places, &docker, loaded, Seen { recorded, observed, key }, options).await?;
+    let refused = view.plan.stages.iter().any(|s| s.blocked.as_ref().is_some_and(|b| b.refused));
+    if view.plan.held.is_some() || (refused && !options.partial) {
+        return Ok(Converged { view, results: Results::new(), refused });
+    }
+    let (view, results) = carry_out(places, view, Parts { docker, proxy, store, sink }).await?;
+    Ok(Converged { view, results, refused })
+}
+
+/// What carrying out needs besides the plan.
+struct Parts {
+    docker: Docker,
+    proxy: Proxy,
+    store: Store,
+    sink: Sink,
+}
+
+/// Records the configuration and the pins, then acts.
+async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, Results), Error> {
+    let Parts { docker, proxy, store, sink } = parts;
+    let desired = view.loaded.desired.clone();
+    let accepted = AcceptedConfig { revision: desired.revision.clone(), commit: None, desired: desired.clone() };
+    let generation = store.accept_config(accepted).await?;
+    record_pins(&store, &view).await?;
+    let context = Context {
+        docker,
+        proxy,
+        store,
+        secrets: Secrets::new(&places.credentials),
+        desired,
+        files: view.loaded.files.clone(),
+        files_dir: DataDir::new(&places.data).files(),
+        generation,
+        sink,
+    };
+    let results = execute::execute(Arc::new(context), &view.plan).await;
+    Ok((view, results))
+}
+
+async fn record_pins(store: &Store, view: &View) -> Result<(), Error> {
+    for (key, image) in &view.images {
+        let Ok(ImageRef { repository, tag: Some(tag), digest, local }) = image else { continue };
+        let pin = Pin { repository: repository.clone(), tag: tag.clone(), digest: digest.clone(), local: *local };
+        let known = view.recorded.stages.get(key).and_then(|s| s.pin.as_ref());
+        if known != Some(&pin) {
+            store.set_pin(key, &pin).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the configuration on another thread, since it is the processor's work.
+async fn load(places: &Places) -> Result<Loaded, Error> {
+    let dir = places.config.clone();
+    let joined = tokio::task::spawn_blocking(move || config::load(&dir)).await;
+    Ok(joined.map_err(|error| Error::Internal(error.to_string()))??)
+}
+
+async fn ask_docker(places: &Places) -> Result<(Docker, observe::Host), Error> {
+    let docker = Docker::connect(&places.docker).await?;
+    let host = observe::host(&docker).await?;
+    Ok((docker, host))
+}
+
+/// What the store remembers; a missing store is an empty one.
+///
+/// # Errors
+/// The store cannot be read.
+pub async fn read_store(places: &Places) -> Result<Recorded, Error> {
+    let data = DataDir::new(&places.data);
+    let joined = tokio::task::spawn_blocking(move || match Store::open_read(&data)? {
+        Some(reader) => reader.recorded(),
+        None => Ok(Recorded::default()),
+    });
+    Ok(joined.await.map_err(|error| Error::Internal(error.to_string()))??)
+}
+
+/// What was seen beside the configuration.
+struct Seen {
+    recorded: Recorded,
+    observed: Observed,
+    key: Option<Key>,
+}
+
+/// Pins and plans.
+async fn view(
+    places: &Places,
+    docker: &Docker,
+    loaded: Arc<Loaded>,
+    seen: Seen,
+    options: &Options,
+) -> Result<View, Error> {
+    let Seen { recorded, observed, key } = seen;
+    let desired = &loaded.desired;
+    let secrets = Secrets::new(&places.credentials);
+    let mut fingerprints: BTreeMap<StageKey, Fingerprint> = BTreeMap::new();
+    let mut unreadable: BTreeMap<StageKey, String> = BTreeMap::new();
+    for (stage_key, stage) in &desired.stages {
+        match secrets.seen(key.as_ref(), &stage.container) {
+            SecretsSeen::Known(fingerprint) => drop(fingerprints.insert(stage_key.clone(), fingerprint)),
+            SecretsSeen::Unreadable(why) => drop(unreadable.insert(stage_key.clone(), why)),
+            SecretsSeen::None | SecretsSeen::NoKey => {}
+        }
+    }
+    let images = pin::pin(docker, &secrets, desired, &recorded, &options.selection).await;
+    let input = Input {
+        desired,
+        recorded: &recorded,
+        observed: &observed,
+        images: &images,
+        fingerprints: &fingerprints,
+        unreadable: &unreadable,
+        options,
+    };
+    let plan = plan::plan(input);
+    Ok(View { loaded, recorded, observed, images, plan })
+}
+
+/// Docker's half of what is observed, for commands that need no plan.
+///
+/// # Errors
+/// Docker does not answer.
+pub async fn observe_host(places: &Places) -> Result<(Docker, Observed), Error> {
+    let (docker, host) = ask_docker(places).await?;
+    Ok((docker, observe::with_proxy(host, &Proxy::None).await))
+}
+
+/// A store that is missing while containers of our stages name one was lost, not never made (R16): starting anew would
+/// run everything twice.
+fn refuse_lost_store(places: &Places, desired: &Desired, observed: &Observed) -> Result<(), Error> {
+    let lost = observed.containers.iter().filter_map(|container| {
+        let labels = container.labels.as_ref()?;
+        let is_named = labels.own_name == container.name && desired.stages.contains_key(&labels.key);
+        is_named.then(|| (labels.store, container.name.clone()))
+    });
+    let lost: Vec<_> = lost.collect();
+    let Some((store, _)) = lost.first() else { return Ok(()) };
+    Err(Error::StoreLost {
+        data: places.data.clone(),
+        other: store.to_string(),
+        containers: lost.iter().map(|(_, name)| name.clone()).collect(),
+    })
+}

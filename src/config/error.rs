@@ -30,6 +30,14 @@ pub enum LoadError {
         #[source]
         source: std::io::Error,
     },
+    /// The configuration of a git revision cannot be read.
+    #[error("`{revision}` cannot be read: {reason}")]
+    Revision {
+        /// As it was given.
+        revision: String,
+        /// Why.
+        reason: String,
+    },
     /// Something in it is wrong.
     #[error("{0}")]
     Invalid(Diagnostics),
@@ -39,17 +47,41 @@ impl LoadError {
     /// Only a change of the files helps.
     pub const fn retry(&self) -> Retry {
         match self {
-            Self::Missing { .. } | Self::Empty { .. } | Self::Unreadable { .. } | Self::Invalid(_) => Retry::OnChange,
+            Self::Missing { .. }
+            | Self::Empty { .. }
+            | Self::Unreadable { .. }
+            | Self::Revision { .. }
+            | Self::Invalid(_) => Retry::OnChange,
         }
     }
 
     /// What to do about it.
-    pub const fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Missing { .. } => "name the directory with --config or LANDFALL_CONFIG",
+            Self::Empty { .. } => "put a file `*.yaml` with `projects:` there; see examples/config",
+            Self::Unreadable { .. } => "check its permissions and the user that Landfall runs as",
+            Self::Revision { .. } => {
+                "name a directory, or a revision of the git work tree that holds the configuration"
+            }
+            Self::Invalid(_) => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    /// Everything that is wrong, where the files could be read at all.
+    pub const fn diagnostics(&self) -> Option<&Diagnostics> {
         match self {
-            Self::Missing { .. } => Some("name the directory with --config or LANDFALL_CONFIG"),
-            Self::Empty { .. } => Some("put a file `*.yaml` with `projects:` there; see examples/config"),
-            Self::Unreadable { .. } => Some("check its permissions and the user that Landfall runs as"),
-            Self::Invalid(_) => None,
+            Self::Invalid(diagnostics) => Some(diagnostics),
+            Self::Missing { .. } | Self::Empty { .. } | Self::Unreadable { .. } | Self::Revision { .. } => None,
+        }
+    }
+
+    /// The error as people read it: with source lines where there are some.
+    pub fn render(&self, color: bool) -> String {
+        match self.diagnostics() {
+            Some(diagnostics) => diagnostics.render(color),
+            None => self.to_string(),
         }
     }
 }

@@ -22,6 +22,7 @@ mod raw;
 mod render;
 mod report;
 mod resolve;
+mod revision;
 mod schema;
 mod shape;
 mod suggest;
@@ -43,6 +44,7 @@ use crate::model::{Desired, Origin, StageKey};
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Place, Severity};
 pub use error::LoadError;
 pub use files::{MAX_MOUNTED_BYTES, MAX_MOUNTED_FILES, TreeError, TreeFile, TreeFiles, hash as hash_files};
+pub use revision::load_revision;
 pub use schema::json_schema;
 pub use tree::{MAX_ENTRIES, MAX_FILE_BYTES, Tree, read_dir};
 pub use watch::content_hash;
@@ -113,6 +115,12 @@ fn hash_of(tree: &Tree, used: &BTreeMap<String, String>) -> String {
         hasher.update(format!("{} {hash}\n{path}", path.len()));
     }
     hex(&hasher.finalize())
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded").field("hash", &self.hash).finish_non_exhaustive()
+    }
 }
 
 impl Loaded {

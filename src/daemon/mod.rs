@@ -1,1 +1,189 @@
-//! (being written)
+//! When to reconcile: files that change, a timer, and nothing else yet (git and Docker's events arrive with step D).
+//!
+//! *Expected flow*: `watch` sets a flag when files change, `scheduler` (pure) says when to look, this loop looks:
+//! load, and converge to what was loaded.
+//!
+//! *Guarantees*: a configuration that is bad, half-written or gone never takes effect; the last good one stays in
+//! force and goes on being repaired (R2). A pass that fails for an outside reason is tried again, later each time (R12).
+//!
+//! *Caveats*: after a restart with a bad configuration nothing is repaired until it is good again, and nothing is
+//! retired either.
+
+mod scheduler;
+mod source;
+mod watch;
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sd_notify::NotifyState;
+
+use crate::execute::{Event, Results, Sink, StageResult};
+use crate::plan::{Options, Verdict};
+use crate::reconcile::{self, Converged, Error, Places};
+use crate::store::{DataDir, StoreError};
+use scheduler::{Action, Scheduler};
+use source::{News, Source};
+use watch::Watch;
+
+/// So long a pass may go on after SIGTERM; then it is left where it is, and the next start closes it. The unit's
+/// `TimeoutStopSec` is longer.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// Watches and converges until `stop` resolves.
+///
+/// # Errors
+/// The data directory cannot be used, or another daemon uses it.
+pub async fn run(places: Places, stop: impl Future<Output = ()>) -> Result<(), Error> {
+    let _alone = alone(&DataDir::new(&places.data))?;
+    let mut daemon = Daemon {
+        source: Source::new(&places.config),
+        watch: Watch::new(&places.config),
+        scheduler: Scheduler::new(Instant::now()),
+        places,
+    };
+    tokio::pin!(stop);
+    tracing::info!(config = %daemon.places.config.display(), "watching");
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    loop {
+        let wake = daemon.scheduler.wake_at();
+        tokio::select! {
+            () = &mut stop => break,
+            () = daemon.watch.changed() => daemon.scheduler.changed(Instant::now()),
+            () = tokio::time::sleep_until(wake.into()) => {}
+        }
+        let Some(action) = daemon.scheduler.step(Instant::now()) else { continue };
+        let pass = daemon.pass(action);
+        tokio::pin!(pass);
+        tokio::select! {
+            () = &mut pass => {}
+            () = &mut stop => {
+                tracing::info!("stopping after the running pass");
+                let _ = sd_notify::notify(&[NotifyState::Stopping]);
+                if tokio::time::timeout(STOP_WITHIN, pass).await.is_err() {
+                    tracing::warn!("the pass took too long and was left; the next start closes its deploys");
+                }
+                break;
+            }
+        }
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+struct Daemon {
+    places: Places,
+    source: Source,
+    watch: Watch,
+    scheduler: Scheduler,
+}
+
+impl Daemon {
+    /// One look at the files, and one at the host where there is a reason.
+    async fn pass(&mut self, action: Action) {
+        self.watch.rearm();
+        let news = self.source.look().await;
+        match &news {
+            News::Changing => {
+                self.scheduler.changed(Instant::now());
+                return;
+            }
+            News::Bad(error) => self.complain(error),
+            News::Changed | News::Same => {}
+        }
+        let due = action == Action::Reconcile || matches!(news, News::Changed);
+        let Some(loaded) = self.source.last_good().filter(|_| due) else {
+            if action == Action::Reconcile {
+                self.scheduler.finished(Instant::now(), true);
+            }
+            return;
+        };
+        let resync = loaded.desired.settings.resync.duration();
+        let options = Options { secrets_needed: true, partial: true, ..Options::default() };
+        let converged = reconcile::converge_to(&self.places, loaded, &options, log_sink(), "daemon").await;
+        let ok = match &converged {
+            Ok(converged) => told(converged),
+            Err(error) => {
+                tracing::error!(hint = error.hint(), "{error}");
+                false
+            }
+        };
+        self.scheduler.set_resync(resync);
+        self.scheduler.finished(Instant::now(), ok);
+        let _ = sd_notify::notify(&[NotifyState::Status(&self.status(ok))]);
+    }
+
+    fn complain(&self, error: &str) {
+        let kept = if self.source.has_good() { "the last good one stays in force" } else { "nothing is in force yet" };
+        tracing::error!("the configuration cannot be used, {kept}: {error}");
+        let _ = sd_notify::notify(&[NotifyState::Status(&format!("configuration cannot be used; {kept}"))]);
+    }
+
+    fn status(&self, ok: bool) -> String {
+        let state = if ok { "converged" } else { "not converged; see the log" };
+        format!("{state}, configuration {}", self.source.name())
+    }
+}
+
+/// Logs what a pass did, and says whether it need not be tried again soon.
+fn told(converged: &Converged) -> bool {
+    let plan = &converged.view.plan;
+    if let Some(held) = &plan.held {
+        tracing::warn!("held: {held}; `landfall apply --allow-prune` lets it");
+    }
+    for stage in &plan.stages {
+        match (stage.verdict, &stage.held, &stage.blocked) {
+            (Verdict::Held, Some(held), _) => tracing::warn!(stage = %stage.key, "held: {held}"),
+            (Verdict::Blocked, _, Some(blocked)) => {
+                tracing::error!(stage = %stage.key, hint = blocked.hint, "blocked: {blocked}");
+            }
+            _ => {}
+        }
+    }
+    plan.count(Verdict::Blocked) == 0 && all_well(&converged.results)
+}
+
+fn all_well(results: &Results) -> bool {
+    results.values().all(StageResult::is_ok)
+}
+
+/// Events as log lines.
+fn log_sink() -> Sink {
+    Sink::new(|event| match event {
+        Event::Begin { key, verdict, to } => tracing::info!(stage = %key, version = to, "{verdict}"),
+        Event::Phase { key, phase } => tracing::debug!(stage = %key, "{phase}"),
+        Event::Line { key: Some(key), text } => tracing::info!(stage = %key, "{text}"),
+        Event::Line { key: None, text } => tracing::info!("{text}"),
+        Event::Pull { .. } => {}
+        Event::End { key, result } => match result {
+            StageResult::Done => tracing::info!(stage = %key, "done"),
+            StageResult::Deployed { status, deploy, reason: None, .. } => {
+                tracing::info!(stage = %key, deploy, "{status}")
+            }
+            StageResult::Deployed { status, deploy, reason: Some(reason), hint } => {
+                tracing::error!(stage = %key, deploy, hint, "{status}: {reason}");
+            }
+            StageResult::Failed { reason, hint } => tracing::error!(stage = %key, hint, "{reason}"),
+            StageResult::Skipped { reason } => tracing::warn!(stage = %key, "skipped: {reason}"),
+        },
+    })
+}
+
+/// Holds `<data>/daemon.lock` for the life of the daemon. The store's own lock is taken for each pass, so that
+/// commands work beside a daemon that waits.
+fn alone(data: &DataDir) -> Result<Arc<File>, Error> {
+    data.create()?;
+    let path = data.root().join("daemon.lock");
+    let fail = |source| StoreError::Io { doing: "lock", path: path.clone(), source };
+    let mut file = File::options().create(true).read(true).write(true).truncate(false).open(&path).map_err(fail)?;
+    if file.try_lock().is_err() {
+        let mut holder = String::new();
+        file.read_to_string(&mut holder).map_err(fail)?;
+        return Err(Error::SecondDaemon { data: data.root().to_owned(), holder: holder.trim().to_owned() });
+    }
+    file.set_len(0).map_err(fail)?;
+    write!(file, "pid {}", std::process::id()).map_err(fail)?;
+    Ok(Arc::new(file))
+}

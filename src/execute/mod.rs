@@ -1,1 +1,142 @@
-//! (being written)
+//! Carries a plan out: shared steps first, then every stage on its own, a few at a time.
+//!
+//! *Expected flow*: `run` takes one stage through its steps, `perform` makes the one call of a step, `create` and `gate`
+//! are the two steps that need more words, `give_up` puts back what a failed deploy touched (R11), `recover` closes
+//! what an earlier run left open.
+//!
+//! *Guarantees*: a phase is committed before its effect (R14); a failing stage never touches another; the old instance
+//! serves until the new one is proven (R9, R11).
+//!
+//! *Must not*: decide. What is done, and in which order, is the plan's.
+
+mod create;
+mod event;
+mod files;
+mod gate;
+mod give_up;
+mod log;
+mod perform;
+mod probe;
+mod recover;
+mod run;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::config::TreeFiles;
+use crate::docker::Docker;
+use crate::model::{Desired, Registry, Repository, StageKey};
+use crate::plan::{Plan, StagePlan, Verdict};
+use crate::proxy::Proxy;
+use crate::secrets::Secrets;
+use crate::store::Store;
+
+pub use event::{Event, Sink, StageResult};
+pub use perform::StepError;
+pub use recover::recover;
+
+/// Stages worked on at the same time: dockerd on two cores starts containers fastest four at a time, and above that
+/// only its latency grows.
+const CONCURRENT_STAGES: usize = 4;
+
+/// Everything that carrying out a plan needs.
+pub struct Context {
+    /// The engine.
+    pub docker: Docker,
+    /// The proxy.
+    pub proxy: Proxy,
+    /// The store, open for writing.
+    pub store: Store,
+    /// Where secrets are read.
+    pub secrets: Secrets,
+    /// The configuration in force.
+    pub desired: Desired,
+    /// The files of its tree that containers mount.
+    pub files: TreeFiles,
+    /// Where their copies are kept.
+    pub files_dir: PathBuf,
+    /// Counts the accepted configurations.
+    pub generation: i64,
+    /// Who is told.
+    pub sink: Sink,
+}
+
+impl Context {
+    /// The registry an image belongs to, by the longest matching prefix.
+    pub fn registry_of(&self, repository: &Repository) -> Option<&Registry> {
+        crate::registry::find(&self.desired.registries, repository)
+    }
+}
+
+/// How every stage ended.
+pub type Results = BTreeMap<StageKey, StageResult>;
+
+/// Carries out a plan that is neither held nor blocked as a whole.
+pub async fn execute(context: Arc<Context>, plan: &Plan) -> Results {
+    for step in &plan.shared {
+        if let Err(error) = perform::shared(&context, &step.effect).await {
+            let reason = format!("{}: {error}", step.effect);
+            let failed =
+                |s: &StagePlan| (s.key.clone(), StageResult::Failed { reason: reason.clone(), hint: error.hint() });
+            return plan.stages.iter().filter(|s| !s.steps.is_empty()).map(failed).collect();
+        }
+    }
+    let mut results = Results::new();
+    let (first, later): (Vec<_>, Vec<_>) = plan.stages.iter().filter(|s| has_work(s)).partition(|s| s.after.is_empty());
+    results.extend(wave(&context, first).await);
+    let (ready, waiting): (Vec<_>, Vec<_>) = later.into_iter().partition(|s| unmet(s, &results).is_none());
+    results.extend(wave(&context, ready).await);
+    for stage in waiting {
+        let missing = unmet(stage, &results).map(ToString::to_string).unwrap_or_default();
+        let result =
+            StageResult::Skipped { reason: format!("{missing}, which takes over a domain of it, did not succeed") };
+        context.sink.tell(Event::End { key: stage.key.clone(), result: result.clone() });
+        results.insert(stage.key.clone(), result);
+    }
+    results
+}
+
+fn has_work(stage: &StagePlan) -> bool {
+    stage.verdict != Verdict::Blocked && !stage.steps.is_empty()
+}
+
+/// The first stage that this one waits for and that did not succeed.
+fn unmet<'a>(stage: &'a StagePlan, results: &Results) -> Option<&'a StageKey> {
+    stage.after.iter().find(|key| results.get(*key).is_some_and(|result| !result.is_ok()))
+}
+
+/// Runs stages side by side; a panic in one becomes its failure and touches no other.
+async fn wave(context: &Arc<Context>, stages: Vec<&StagePlan>) -> Results {
+    let permits = Arc::new(Semaphore::new(CONCURRENT_STAGES));
+    let mut tasks = JoinSet::new();
+    let mut names = BTreeMap::new();
+    for stage in stages {
+        let (context, stage, permits) = (Arc::clone(context), stage.clone(), Arc::clone(&permits));
+        let key = stage.key.clone();
+        let task = tasks.spawn(async move {
+            let _permit = permits.acquire().await;
+            let result = run::stage(&context, &stage).await;
+            (stage.key.clone(), result)
+        });
+        names.insert(task.id(), key);
+    }
+    let mut results = Results::new();
+    while let Some(ended) = tasks.join_next().await {
+        let (key, result) = match ended {
+            Ok(pair) => pair,
+            Err(error) => {
+                let Some(key) = names.get(&error.id()) else { continue };
+                let reason = format!("a fault of Landfall itself: {error}");
+                let hint = Some("the next `apply` cleans up; please report this".to_owned());
+                (key.clone(), StageResult::Failed { reason, hint })
+            }
+        };
+        context.sink.tell(Event::End { key: key.clone(), result: result.clone() });
+        results.insert(key, result);
+    }
+    results
+}

@@ -1,0 +1,139 @@
+//! The command line as clap knows it. Usage errors exit 64, so that 2 always means changes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Commit YAML; it lands on your Docker host.
+#[derive(Debug, Parser)]
+#[command(name = "landfall", version, about, long_about = None, propagate_version = true)]
+pub struct Cli {
+    /// Where everything is
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Directory of YAML files
+    #[arg(long, global = true, value_name = "DIR", env = "LANDFALL_CONFIG", default_value = "/etc/landfall/config")]
+    pub config: PathBuf,
+    /// Directory of the store
+    #[arg(long, global = true, value_name = "DIR", env = "LANDFALL_DATA", default_value = "/var/lib/landfall")]
+    pub data: PathBuf,
+    /// Address of the Docker engine [default: `DOCKER_HOST`, else unix:///var/run/docker.sock]
+    #[arg(long, global = true, value_name = "URL", env = "LANDFALL_DOCKER")]
+    pub docker: Option<String>,
+    /// Directory of credentials [default: systemd's, else /etc/landfall/credentials]
+    #[arg(long, global = true, value_name = "DIR", env = "LANDFALL_CREDENTIALS")]
+    pub credentials: Option<PathBuf>,
+    /// Control socket of `landfall proxy`
+    #[arg(
+        long,
+        global = true,
+        value_name = "SOCK",
+        env = "LANDFALL_PROXY_SOCKET",
+        default_value = "/run/landfall-proxy/proxy.sock"
+    )]
+    pub proxy_socket: PathBuf,
+    /// Form of the data on standard output
+    #[arg(short, long, global = true, value_name = "FORM", default_value = "text")]
+    pub output: Form,
+}
+
+/// Forms of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// For people
+    Text,
+    /// For programs; `format_version` grows by additions only
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check the YAML files; needs no Docker, no store and no secrets
+    Validate {
+        /// Directory to check instead of --config
+        dir: Option<PathBuf>,
+    },
+    /// Show what would change, and why; changes nothing
+    Diff {
+        /// Projects (`shop`) or stages (`shop/prod`); all when none
+        #[arg(value_name = "SEL")]
+        selection: Vec<String>,
+        /// Compare with the configuration in another directory or git revision, without Docker and store
+        #[arg(long, value_name = "REV|DIR")]
+        against: Option<String>,
+    },
+    /// Converge the host once
+    Apply {
+        /// Projects (`shop`) or stages (`shop/prod`); all when none
+        #[arg(value_name = "SEL")]
+        selection: Vec<String>,
+        /// Try again what failed before
+        #[arg(long)]
+        retry: bool,
+        /// Retire as many stages as the configuration says
+        #[arg(long)]
+        allow_prune: bool,
+    },
+    /// Show what runs, how it is, and why anything waits
+    Status {
+        /// Projects (`shop`) or stages (`shop/prod`); all when none
+        #[arg(value_name = "SEL")]
+        selection: Vec<String>,
+    },
+    /// List deploys, newest first
+    History {
+        /// Projects (`shop`) or stages (`shop/prod`); all when none
+        #[arg(value_name = "SEL")]
+        selection: Vec<String>,
+        /// At most so many
+        #[arg(short = 'n', long, default_value_t = 20, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+    },
+    /// Show one deploy with its log
+    Show {
+        /// Id of the deploy, or the end of it as `history` shows
+        deploy: String,
+    },
+    /// Show what an app writes
+    Logs {
+        /// Project (with one stage) or stage
+        #[arg(value_name = "SEL")]
+        selection: String,
+        /// Go on as it writes more
+        #[arg(short, long)]
+        follow: bool,
+        /// Begin with the last so many lines
+        #[arg(short = 'n', long, default_value_t = 100, value_name = "LINES", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+        tail: u32,
+    },
+    /// Print the JSON Schema of the YAML files
+    Schema,
+    /// Watch the YAML files and converge until stopped
+    Daemon,
+    /// Run the embedded reverse proxy until stopped
+    Proxy(ProxyArgs),
+}
+
+/// Options of `landfall proxy`.
+#[derive(Debug, Args)]
+pub struct ProxyArgs {
+    /// Address to serve HTTP on
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:80")]
+    pub listen: SocketAddr,
+    /// Control socket [default: that of --proxy-socket]
+    #[arg(long, value_name = "SOCK")]
+    pub control: Option<PathBuf>,
+    /// File that keeps the last routing table [default: proxy-table.json in --data]
+    #[arg(long, value_name = "FILE")]
+    pub table: Option<PathBuf>,
+}

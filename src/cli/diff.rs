@@ -1,0 +1,161 @@
+//! `landfall diff`: what would happen, and why. Changes nothing.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
+use std::path::Path;
+
+use owo_colors::OwoColorize as _;
+use serde::Serialize;
+use similar::{ChangeTag, TextDiff};
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::render::Out;
+use super::rows;
+use crate::config::{self, Loaded};
+use crate::model::{DesiredStage, StageKey};
+use crate::plan::{Options, Plan, Selection, Verdict, leaves};
+use crate::reconcile::{self, Places};
+use crate::store::now_ms;
+
+/// The plan for programs.
+#[derive(Serialize)]
+pub(super) struct PlanData<'a> {
+    plan: String,
+    in_sync: bool,
+    #[serde(flatten)]
+    content: &'a Plan,
+}
+
+impl<'a> PlanData<'a> {
+    pub(super) fn new(plan: &'a Plan) -> Self {
+        Self { plan: plan.id(), in_sync: plan.is_noop(), content: plan }
+    }
+}
+
+/// Shows the plan: 0 in sync, 2 changes or held, 1 when a stage is blocked.
+pub(super) async fn run(places: &Places, options: Options, out: Out) -> Result<Exit, Failure> {
+    let view = reconcile::look(places, &options).await?;
+    warn(&view.loaded, out);
+    check_selection(&options.selection, view.plan.stages.iter().map(|s| &s.key))?;
+    out.line(rows::plan_text(&view.plan, &view.loaded, now_ms()).trim_end());
+    out.data(PlanData::new(&view.plan));
+    Ok(if view.plan.count(Verdict::Blocked) > 0 {
+        Exit::Error
+    } else if view.plan.is_noop() {
+        Exit::Ok
+    } else {
+        Exit::Changes
+    })
+}
+
+/// A name that picks nothing is a typing error, not an empty result.
+pub(super) fn check_selection<'a>(
+    selection: &Selection,
+    keys: impl Iterator<Item = &'a StageKey> + Clone,
+) -> Result<(), Failure> {
+    for name in &selection.0 {
+        let one = Selection(vec![name.clone()]);
+        if !keys.clone().any(|key| one.contains(key)) {
+            let known: Vec<String> = keys.clone().map(ToString::to_string).collect();
+            let hint = (!known.is_empty()).then(|| format!("known here: {}", known.join(", ")));
+            return Err(Failure::text(format!("`{name}` is neither a project nor a stage here"), hint));
+        }
+    }
+    Ok(())
+}
+
+/// Prints what the configuration is warned about.
+pub(super) fn warn(loaded: &Loaded, out: Out) {
+    if !loaded.warnings.is_empty() {
+        out.note(loaded.warnings.render(stderr_has_color()).trim_end());
+    }
+}
+
+/// Whether diagnostics may be coloured.
+pub(super) fn stderr_has_color() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// One stage that two configurations disagree on.
+#[derive(Serialize)]
+struct StageDiff {
+    key: StageKey,
+    change: &'static str,
+    lines: Vec<String>,
+}
+
+/// Compares the configuration with that of another directory or git revision; needs no Docker and no store.
+pub(super) fn against(places: &Places, other: &str, selection: &Selection, out: Out) -> Result<Exit, Failure> {
+    let new = config::load(&places.config)?;
+    let old = if Path::new(other).is_dir() {
+        config::load(Path::new(other))?
+    } else {
+        config::load_revision(&places.config, other)?
+    };
+    warn(&new, out);
+    let keys: BTreeSet<&StageKey> = old.desired.stages.keys().chain(new.desired.stages.keys()).collect();
+    check_selection(selection, keys.iter().copied())?;
+    let mut diffs: Vec<StageDiff> = Vec::new();
+    for key in keys.into_iter().filter(|key| selection.contains(key)) {
+        diffs.extend(stage_diff(key, old.desired.stages.get(key), new.desired.stages.get(key)));
+    }
+    let settings = settings_diff(&old, &new);
+    for line in &settings {
+        out.line(&colored(line));
+    }
+    for diff in &diffs {
+        out.line(&format!("{}   {}", diff.key.bold(), diff.change));
+        for line in &diff.lines {
+            out.line(&format!("  {}", colored(line)));
+        }
+    }
+    let same = diffs.is_empty() && settings.is_empty();
+    if same {
+        out.line(&format!("no differences from {other}"));
+    }
+    out.data(serde_json::json!({ "in_sync": same, "settings": settings, "stages": diffs }));
+    Ok(if same { Exit::Ok } else { Exit::Changes })
+}
+
+fn stage_diff(key: &StageKey, old: Option<&DesiredStage>, new: Option<&DesiredStage>) -> Option<StageDiff> {
+    let change = match (old, new) {
+        (Some(_), Some(_)) => "changed",
+        (None, _) => "added",
+        (_, None) => "removed",
+    };
+    let text = |stage: Option<&DesiredStage>| stage.map(leaves).map(lines_of).unwrap_or_default();
+    let lines = line_diff(&text(old), &text(new));
+    (!lines.is_empty()).then(|| StageDiff { key: key.clone(), change, lines })
+}
+
+fn lines_of(leaves: std::collections::BTreeMap<String, String>) -> String {
+    leaves.into_iter().map(|(path, value)| format!("{path}: {value}\n")).collect()
+}
+
+fn settings_diff(old: &Loaded, new: &Loaded) -> Vec<String> {
+    let text = |loaded: &Loaded| {
+        let pretty = |value: serde_json::Result<String>| value.unwrap_or_default();
+        let settings = pretty(serde_json::to_string_pretty(&loaded.desired.settings));
+        format!("{settings}\n{}\n", pretty(serde_json::to_string_pretty(&loaded.desired.registries)))
+    };
+    line_diff(&text(old), &text(new))
+}
+
+/// Changed lines only, with `-` and `+` before them.
+fn line_diff(old: &str, new: &str) -> Vec<String> {
+    let diff = TextDiff::from_lines(old, new);
+    let changed = diff.iter_all_changes().filter_map(|change| {
+        let sign = match change.tag() {
+            ChangeTag::Delete => '-',
+            ChangeTag::Insert => '+',
+            ChangeTag::Equal => return None,
+        };
+        Some(format!("{sign} {}", change.value().trim_end()))
+    });
+    changed.collect()
+}
+
+fn colored(line: &str) -> String {
+    if line.starts_with('-') { line.red().to_string() } else { line.green().to_string() }
+}

@@ -1,0 +1,112 @@
+//! The only printer: data to standard output, messages to standard error, colour only on a terminal (`NO_COLOR` obeyed).
+
+use owo_colors::OwoColorize as _;
+use serde::Serialize;
+
+/// Version of all JSON output; it grows by additions only.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Where and how to print.
+#[derive(Debug, Clone, Copy)]
+pub struct Out {
+    json: bool,
+}
+
+/// Data with the version of its form.
+#[derive(Serialize)]
+struct Versioned<T> {
+    format_version: u32,
+    #[serde(flatten)]
+    data: T,
+}
+
+impl Out {
+    /// Text or JSON.
+    pub const fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// A line of data.
+    pub fn line(self, text: &str) {
+        if !self.json {
+            put(&mut anstream::stdout(), text);
+        }
+    }
+
+    /// Text exactly as it is, to standard output.
+    pub fn raw(self, text: &str) {
+        put(&mut anstream::stdout(), text.trim_end_matches('\n'));
+    }
+
+    /// Data for programs; nothing in text form.
+    pub fn data(self, data: impl Serialize) {
+        if self.json {
+            let text = serde_json::to_string_pretty(&Versioned { format_version: FORMAT_VERSION, data });
+            put(&mut anstream::stdout(), &text.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")));
+        }
+    }
+
+    /// A message beside the data.
+    pub fn note(self, text: &str) {
+        put(&mut anstream::stderr(), text);
+    }
+
+    /// An error with its causes and what to do.
+    pub fn error(self, error: &anyhow::Error, hint: Option<&str>) {
+        let mut text = format!("{} {error}", "error:".red().bold());
+        let mut said = error.to_string();
+        for cause in error.chain().skip(1).map(ToString::to_string) {
+            // Some errors already quote their source.
+            if !said.contains(&cause) {
+                text.push_str(&format!("\n{} {cause}", "caused by:".red()));
+                said = cause;
+            }
+        }
+        if let Some(hint) = hint {
+            text.push_str(&format!("\n{} {hint}", "hint:".cyan().bold()));
+        }
+        put(&mut anstream::stderr(), &text);
+        if self.json {
+            let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+            self.data(serde_json::json!({ "error": error.to_string(), "causes": causes, "hint": hint }));
+        }
+    }
+
+    /// A table with a heading; columns as wide as their widest cell, nothing cut.
+    pub fn table(self, heading: &[&str], rows: &[Vec<String>]) {
+        if self.json {
+            return;
+        }
+        let width = |column: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+            cells.chain(heading.get(column).map(|h| h.chars().count())).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..heading.len()).map(width).collect();
+        let heading: Vec<String> = heading.iter().map(ToString::to_string).collect();
+        put(&mut anstream::stdout(), &format!("{}", aligned(&heading, &widths).bold()));
+        for row in rows {
+            put(&mut anstream::stdout(), &aligned(row, &widths));
+        }
+    }
+}
+
+fn aligned(cells: &[String], widths: &[usize]) -> String {
+    let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+    padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+}
+
+/// Prints a line. A reader that went away (`landfall status | head`) is no error.
+fn put(stream: &mut impl std::io::Write, text: &str) {
+    let _ = writeln!(stream, "{text}").and_then(|()| stream.flush());
+}
+
+/// How long ago, in words.
+pub fn ago(then_ms: i64, now_ms: i64) -> String {
+    format!("{} ago", crate::plan::age(then_ms, now_ms))
+}
+
+/// A time of the store as people and programs read it: RFC 3339, UTC.
+pub fn time(ms: i64) -> String {
+    let time = chrono::DateTime::from_timestamp_millis(ms);
+    time.map(|t| t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)).unwrap_or_default()
+}

@@ -1,0 +1,183 @@
+//! `landfall status`: what runs, how it is, and why anything waits. Changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::diff::{check_selection, stderr_has_color, warn};
+use super::exit::Exit;
+use super::failure::Failure;
+use super::render::Out;
+use super::rows::held_text;
+use crate::config::LoadError;
+use crate::model::desired::Check;
+use crate::model::observed::Health;
+use crate::model::{ContainerState, DesiredStage, Observed, Recorded, StageKey};
+use crate::plan::{Options, Own, Owned, Plan, Selection, Verdict, age};
+use crate::reconcile::{self, Error, Places, View};
+use crate::store::{DataDir, Store, now_ms};
+
+/// One stage.
+#[derive(Debug, Serialize)]
+struct StageStatus {
+    key: StageKey,
+    version: Option<String>,
+    instance: Option<String>,
+    health: &'static str,
+    urls: Vec<String>,
+    created_at_ms: Option<i64>,
+    ok: bool,
+    notes: Vec<String>,
+}
+
+/// Prints every stage: 0 when all is as it should be, 3 when anything is degraded or held.
+pub(super) async fn run(places: &Places, selection: &Selection, out: Out) -> Result<Exit, Failure> {
+    let options = Options { selection: selection.clone(), ..Options::default() };
+    match reconcile::look(places, &options).await {
+        Ok(view) => {
+            warn(&view.loaded, out);
+            check_selection(selection, view.plan.stages.iter().map(|s| &s.key))?;
+            let mut stages = of_view(&view);
+            add_in_flight(places, &mut stages)?;
+            Ok(print(&stages, None, out))
+        }
+        Err(Error::Load(error)) => without_config(places, selection, &error, out).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The configuration cannot be read: what runs goes on running, and that is shown (R2).
+async fn without_config(places: &Places, selection: &Selection, error: &LoadError, out: Out) -> Result<Exit, Failure> {
+    out.note(error.render(stderr_has_color()).trim_end());
+    let recorded = reconcile::read_store(places).await?;
+    let (_, observed) = reconcile::observe_host(places).await?;
+    let keys: BTreeSet<&StageKey> = Owned::new(&recorded, &observed).stages().collect();
+    let none = BTreeMap::new();
+    let plan = Plan::default();
+    let facts = Facts { recorded: &recorded, observed: &observed, desired: &none, plan: &plan };
+    let stages: Vec<StageStatus> =
+        keys.into_iter().filter(|key| selection.contains(key)).map(|key| one(facts, key)).collect();
+    Ok(print(&stages, Some("the configuration cannot be used; what was in force before goes on"), out))
+}
+
+/// What a status is made from.
+#[derive(Clone, Copy)]
+struct Facts<'a> {
+    recorded: &'a Recorded,
+    observed: &'a Observed,
+    desired: &'a BTreeMap<StageKey, DesiredStage>,
+    plan: &'a Plan,
+}
+
+fn of_view(view: &View) -> Vec<StageStatus> {
+    let facts = Facts {
+        recorded: &view.recorded,
+        observed: &view.observed,
+        desired: &view.loaded.desired.stages,
+        plan: &view.plan,
+    };
+    view.plan.stages.iter().map(|stage| one(facts, &stage.key)).collect()
+}
+
+fn one(facts: Facts<'_>, key: &StageKey) -> StageStatus {
+    let owned = Owned::new(facts.recorded, facts.observed);
+    let desired = facts.desired.get(key);
+    let live = facts.recorded.stages.get(key).and_then(|s| s.live.as_ref());
+    let shown = owned.of(key).iter().max_by_key(|own| {
+        (own.container.state == ContainerState::Running, live.is_some_and(|l| l.id == own.labels.deploy))
+    });
+    let (health, healthy) = health(shown, desired);
+    let mut status = StageStatus {
+        key: key.clone(),
+        version: shown.map(|own| own.labels.instance.clone()),
+        instance: shown.map(|own| own.container.name.clone()),
+        health,
+        urls: desired.map(|s| s.domains.iter().map(|d| format!("http://{d}")).collect()).unwrap_or_default(),
+        created_at_ms: shown.map(|own| own.container.created_ms),
+        ok: healthy,
+        notes: Vec::new(),
+    };
+    add_plan(facts.plan, key, &mut status);
+    status
+}
+
+fn add_plan(plan: &Plan, key: &StageKey, status: &mut StageStatus) {
+    let Some(stage) = plan.stages.iter().find(|s| s.key == *key) else { return };
+    if let Some(held) = &stage.held {
+        status.notes.push(format!("held: {}", held_text(held, key, now_ms())));
+    }
+    if let Some(blocked) = &stage.blocked {
+        status.notes.push(format!("blocked: {blocked}"));
+    }
+    let causes: Vec<String> = stage.causes.iter().map(ToString::to_string).collect();
+    match stage.verdict {
+        Verdict::Create | Verdict::Replace => status.notes.push(format!("pending: {}", causes.join("; "))),
+        Verdict::Repair => status.notes.push(format!("drifted: {}", causes.join("; "))),
+        Verdict::Remove => status.notes.push("to be removed".into()),
+        Verdict::Unchanged | Verdict::Held | Verdict::Blocked => {}
+    }
+    if plan.held.is_some() && stage.verdict != Verdict::Unchanged {
+        status.notes.push("held: the change would retire too much; `landfall diff` shows it".into());
+    }
+    status.notes.extend(stage.warnings.iter().cloned());
+    status.ok &= stage.verdict == Verdict::Unchanged;
+}
+
+/// How the instance is, in a word, and whether that is good.
+fn health(own: Option<&Own<'_>>, desired: Option<&DesiredStage>) -> (&'static str, bool) {
+    let Some(own) = own else { return ("missing", false) };
+    match (own.container.state, own.container.health) {
+        (ContainerState::Running, Some(Health::Healthy)) => ("healthy", true),
+        (ContainerState::Running, Some(Health::Starting)) => ("starting", true),
+        (ContainerState::Running, Some(Health::Unhealthy)) => ("unhealthy", false),
+        (ContainerState::Running, None) => match desired.map(|stage| &stage.ready.check) {
+            Some(Check::Http { .. } | Check::Tcp | Check::Docker) => ("running", true),
+            Some(Check::Running) | None => ("unknown", true),
+        },
+        (ContainerState::Paused, _) => ("paused", false),
+        (ContainerState::Restarting, _) => ("restarting", false),
+        (ContainerState::Created | ContainerState::Exited | ContainerState::Removing | ContainerState::Dead, _) => {
+            ("stopped", false)
+        }
+    }
+}
+
+/// A deploy that runs right now, or that a crash left open.
+fn add_in_flight(places: &Places, stages: &mut [StageStatus]) -> Result<(), Failure> {
+    let Some(reader) = Store::open_read(&DataDir::new(&places.data))? else { return Ok(()) };
+    for deploy in reader.in_flight()? {
+        if let Some(stage) = stages.iter_mut().find(|s| s.key == deploy.key) {
+            stage.notes.push(format!("deploy {}: {} ({})", deploy.id.short(), deploy.image.version(), deploy.phase));
+        }
+    }
+    Ok(())
+}
+
+fn print(stages: &[StageStatus], condition: Option<&str>, out: Out) -> Exit {
+    let now = now_ms();
+    let rows: Vec<Vec<String>> = stages
+        .iter()
+        .map(|s| {
+            vec![
+                s.key.to_string(),
+                s.version.clone().unwrap_or_else(|| "-".into()),
+                s.health.to_owned(),
+                s.instance.clone().unwrap_or_else(|| "-".into()),
+                s.created_at_ms.map_or_else(|| "-".into(), |then| age(then, now)),
+                s.urls.join(" "),
+            ]
+        })
+        .collect();
+    out.table(&["STAGE", "VERSION", "HEALTH", "INSTANCE", "AGE", "URL"], &rows);
+    for stage in stages {
+        for note in &stage.notes {
+            out.line(&format!("{}  {note}", stage.key));
+        }
+    }
+    if let Some(condition) = condition {
+        out.line(condition);
+    }
+    let ok = condition.is_none() && stages.iter().all(|s| s.ok);
+    out.data(serde_json::json!({ "ok": ok, "condition": condition, "stages": stages }));
+    if ok { Exit::Ok } else { Exit::Held }
+}

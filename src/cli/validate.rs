@@ -1,0 +1,36 @@
+//! `landfall validate`: checks the files and nothing else.
+
+use std::path::Path;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::render::Out;
+use crate::config;
+
+/// Loads the directory and tells what it holds, or everything that is wrong with it.
+pub(super) fn run(dir: &Path, out: Out) -> Result<Exit, Failure> {
+    match config::load(dir) {
+        Ok(loaded) => {
+            super::diff::warn(&loaded, out);
+            let desired = &loaded.desired;
+            let projects =
+                desired.stages.keys().map(|key| &key.project).collect::<std::collections::BTreeSet<_>>().len();
+            let (stages, registries) = (desired.stages.len(), desired.registries.len());
+            out.line(&format!(
+                "{}: {projects} projects, {stages} stages, {registries} registries, no errors",
+                dir.display()
+            ));
+            out.data(serde_json::json!({
+                "valid": true, "projects": projects, "stages": stages, "registries": registries,
+                "diagnostics": loaded.warnings,
+            }));
+            Ok(Exit::Ok)
+        }
+        Err(error) => {
+            let Some(diagnostics) = error.diagnostics() else { return Err(error.into()) };
+            out.note(&error.render(super::diff::stderr_has_color()));
+            out.data(serde_json::json!({ "valid": false, "diagnostics": diagnostics }));
+            Ok(Exit::Error)
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The configuration directory as the daemon sees it: what is new, and what was last good (R2).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::{self, LoadError, Loaded};
+
+/// A `git checkout` deletes and re-creates files while this exists; a lock left by a crashed git must not block for
+/// ever, so after so many looks it is ignored.
+const LOCKED_LOOKS: u32 = 20;
+
+/// What a look found.
+#[derive(Debug)]
+pub(super) enum News {
+    /// The same as before.
+    Same,
+    /// A new configuration that is good.
+    Changed,
+    /// One that cannot be used; the text says why.
+    Bad(String),
+    /// The files are changing right now.
+    Changing,
+}
+
+/// The directory, and what was read from it.
+#[derive(Debug)]
+pub(super) struct Source {
+    dir: PathBuf,
+    seen: Option<String>,
+    good: Option<Arc<Loaded>>,
+    locked: u32,
+}
+
+impl Source {
+    pub(super) fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), seen: None, good: None, locked: 0 }
+    }
+
+    /// What is in force.
+    pub(super) fn last_good(&self) -> Option<Arc<Loaded>> {
+        self.good.clone()
+    }
+
+    pub(super) fn has_good(&self) -> bool {
+        self.good.is_some()
+    }
+
+    /// A short name of what is in force.
+    pub(super) fn name(&self) -> String {
+        self.good.as_ref().map(|l| l.desired.revision.chars().take(12).collect()).unwrap_or_default()
+    }
+
+    /// Reads the directory; only a whole and good configuration replaces the last one.
+    pub(super) async fn look(&mut self) -> News {
+        if self.is_locked() {
+            return News::Changing;
+        }
+        let (dir, seen) = (self.dir.clone(), self.seen.clone());
+        match tokio::task::spawn_blocking(move || read(&dir, seen.as_deref())).await {
+            Ok(Read::Same) => News::Same,
+            Ok(Read::Changing) => News::Changing,
+            Ok(Read::Loaded(hash, loaded)) => {
+                self.seen = hash;
+                match *loaded {
+                    Ok(loaded) => {
+                        self.good = Some(Arc::new(loaded));
+                        News::Changed
+                    }
+                    Err(error) => News::Bad(error.render(false)),
+                }
+            }
+            Err(error) => News::Bad(error.to_string()),
+        }
+    }
+
+    /// True while git is at work in the tree.
+    fn is_locked(&mut self) -> bool {
+        let locked = self.dir.ancestors().any(|dir| dir.join(".git/index.lock").exists());
+        self.locked = if locked { self.locked + 1 } else { 0 };
+        locked && self.locked <= LOCKED_LOOKS
+    }
+}
+
+/// What reading gave.
+enum Read {
+    Same,
+    Changing,
+    Loaded(Option<String>, Box<Result<Loaded, LoadError>>),
+}
+
+fn read(dir: &Path, seen: Option<&str>) -> Read {
+    let before = config::content_hash(dir).ok();
+    if before.is_some() && before.as_deref() == seen {
+        return Read::Same;
+    }
+    let loaded = config::load(dir);
+    // A tree that changed while it was read is no tree of one moment (L1).
+    let after = config::content_hash(dir).ok();
+    if before == after { Read::Loaded(after, Box::new(loaded)) } else { Read::Changing }
+}

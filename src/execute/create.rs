@@ -1,0 +1,194 @@
+//! Making the new container: its volumes, its port, its files and secrets, and the start that finds a port taken.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use secrecy::ExposeSecret;
+
+use super::perform::{StepError, id};
+use super::run::Work;
+use super::{files, perform};
+use crate::docker::{CreateContainer, DockerError};
+use crate::model::spec::MountSource;
+use crate::model::{DeployId, Labels, hash};
+use crate::plan::{Effect, PlannedDeploy, Target};
+use crate::store::NewInstance;
+
+/// So many ports are tried when Docker finds the reserved one taken (R7).
+const PORT_TRIES: usize = 5;
+
+/// Makes a volume of the stage, or finds it; someone else's of that name is a clash (R1, R34).
+pub(super) async fn volume(work: &Work<'_>, name: &str) -> Result<(), StepError> {
+    let docker = &work.context.docker;
+    let store = work.context.store.id().to_string();
+    match docker.volume(name).await? {
+        None => {
+            let labels = [
+                (crate::model::labels::STORE.to_owned(), store),
+                ("landfall.project".to_owned(), work.plan.key.project.to_string()),
+                ("landfall.stage".to_owned(), work.plan.key.stage.to_string()),
+            ];
+            Ok(docker.create_volume(name, &labels.into()).await?)
+        }
+        Some(info) if info.labels.get(crate::model::labels::STORE) == Some(&store) => Ok(()),
+        Some(_) => Err(StepError::Other(format!(
+            "volume {name} exists and was not made by this Landfall; to use it as it is, mount it with `external: true`"
+        ))),
+    }
+}
+
+/// Reserves a port where one is needed, then creates the container with everything that belongs to it (R7).
+pub(super) async fn container(work: &mut Work<'_>) -> Result<(), StepError> {
+    let (deploy_id, deploy) = of(work)?;
+    let settings = &work.context.desired.settings;
+    if deploy.stage.is_published(settings.proxy) {
+        let port = work.context.store.reserve_port(settings.ports, deploy_id, &BTreeSet::new()).await?;
+        work.host_port = Some(port);
+    }
+    create(work).await
+}
+
+fn of<'a>(work: &Work<'a>) -> Result<(DeployId, &'a PlannedDeploy), StepError> {
+    work.deploy.ok_or_else(|| StepError::Other("a container is only made by a deploy".into()))
+}
+
+async fn create(work: &mut Work<'_>) -> Result<(), StepError> {
+    let (deploy_id, deploy) = of(work)?;
+    let context = work.context;
+    let spec = &deploy.stage.container;
+    let name = work.new_name();
+    let mut config_files = BTreeMap::new();
+    for mount in &spec.mounts {
+        if let MountSource::ConfigTree { path, hash } = &mount.source {
+            let copy = files::keep(&context.files, &context.files_dir, path, hash).map_err(StepError::Other)?;
+            config_files.insert(hash.clone(), copy);
+        }
+    }
+    let mut secret_environment = Vec::new();
+    for (name, reference) in &spec.secret_environment {
+        secret_environment.push((name.clone(), context.secrets.read(reference)?));
+    }
+    let image = deploy.image.by_digest();
+    let request = CreateContainer {
+        name: &name,
+        image: &image,
+        spec,
+        labels: labels(work, deploy_id, deploy, &name),
+        network: &context.desired.settings.network,
+        aliases: Vec::new(),
+        publish: spec.port.zip(work.host_port),
+        secret_environment,
+        config_files: &config_files,
+        stop_timeout_secs: deploy.stage.stop_grace_period.secs_ceil(),
+    };
+    let made = context.docker.create(&request).await;
+    let container = match made {
+        Ok(container) => container,
+        Err(error) => return Err(name_clash(work, error).await),
+    };
+    work.container = Some(container.clone());
+    let instance = NewInstance {
+        container_id: container,
+        name,
+        deploy: deploy_id,
+        key: work.plan.key.clone(),
+        host_port: work.host_port,
+        version: deploy.image.version(),
+    };
+    Ok(context.store.add_instance(instance).await?)
+}
+
+/// A taken name is told with its owner; the name ends in this deploy's own id, so it can only be foreign.
+async fn name_clash(work: &Work<'_>, error: DockerError) -> StepError {
+    let name = work.new_name();
+    if let (DockerError::NameTaken { .. }, Ok(Some(holder))) = (&error, work.context.docker.inspect(&name).await) {
+        let text = format!("name {name} is taken by container {} that is not Landfall's", &holder.id[..12]);
+        return StepError::Other(text);
+    }
+    StepError::Docker(error)
+}
+
+fn labels(work: &Work<'_>, id: DeployId, deploy: &PlannedDeploy, name: &str) -> BTreeMap<String, String> {
+    Labels {
+        store: work.context.store.id(),
+        key: work.plan.key.clone(),
+        instance: deploy.image.version(),
+        deploy: id,
+        spec: deploy.spec_hash.clone(),
+        image: deploy.image.to_string(),
+        digest: deploy.image.digest.to_string(),
+        secrets: hash::secrets_label(deploy.secrets.as_ref()),
+        config: work.context.desired.revision.clone(),
+        own_name: name.to_owned(),
+    }
+    .to_map()
+}
+
+/// Writes the secret files into the made container: mode 0400, owned by the numeric user it runs as.
+pub(super) async fn secret_files(work: &Work<'_>) -> Result<(), StepError> {
+    let (_, deploy) = of(work)?;
+    let spec = &deploy.stage.container;
+    let (uid, gid) = owner(spec.user.as_deref());
+    let mut archive = tar::Builder::new(Vec::new());
+    let broken = |error: std::io::Error| StepError::Other(format!("secret files: {error}"));
+    for (path, reference) in &spec.secret_files {
+        let value = work.context.secrets.read(reference)?;
+        let bytes = value.expose_secret().as_bytes();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o400);
+        header.set_uid(uid);
+        header.set_gid(gid);
+        archive.append_data(&mut header, path.trim_start_matches('/'), bytes).map_err(broken)?;
+    }
+    let bytes = archive.into_inner().map_err(broken)?;
+    Ok(work.context.docker.upload(&id(work, &Target::New)?, bytes).await?)
+}
+
+/// The numeric user and group of `user`; `config` refuses secret files with any other form.
+fn owner(user: Option<&str>) -> (u64, u64) {
+    let (user, group) =
+        user.map_or(("0", None), |text| text.split_once(':').map_or((text, None), |(u, g)| (u, Some(g))));
+    let uid = user.parse().unwrap_or(0);
+    (uid, group.and_then(|g| g.parse().ok()).unwrap_or(uid))
+}
+
+/// Starts it; when Docker finds the reserved port taken, the container is made again with the next one (R7).
+pub(super) async fn start(work: &mut Work<'_>) -> Result<(), StepError> {
+    let (deploy_id, _) = of(work)?;
+    let mut taken = BTreeSet::new();
+    loop {
+        let id = id(work, &Target::New)?;
+        let error = match work.context.docker.start(&id).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let (DockerError::PortTaken { .. }, Some(port)) = (&error, work.host_port) else {
+            return Err(error.into());
+        };
+        taken.insert(port);
+        if taken.len() >= PORT_TRIES {
+            return Err(error.into());
+        }
+        work.log.line(format!("port {port} is taken by someone else; trying the next")).await;
+        next_port(work, deploy_id, &id, &taken).await?;
+    }
+}
+
+async fn next_port(work: &mut Work<'_>, deploy: DeployId, old: &str, taken: &BTreeSet<u16>) -> Result<(), StepError> {
+    let context = work.context;
+    context.docker.remove(old, true).await?;
+    context.store.remove_instance(old).await?;
+    work.container = None;
+    work.host_port = Some(context.store.reserve_port(context.desired.settings.ports, deploy, taken).await?);
+    create(work).await?;
+    let again = |effect: &Effect| {
+        matches!(effect, Effect::WriteSecrets)
+            || matches!(effect, Effect::Connect { target: Target::New, .. })
+            || matches!(effect, Effect::JoinNames { target: Target::New })
+    };
+    let before_start = work.plan.steps.iter().take_while(|s| !matches!(s.effect, Effect::Start { .. }));
+    for effect in before_start.map(|s| &s.effect).filter(|e| again(e)) {
+        Box::pin(perform::step(work, effect)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! The health gate (R8): waits until a container is ready, and gives up at once when it cannot become so.
+//!
+//! A single "it is running" sample lies about a crash loop, so a restart, or any state other than running, fails the
+//! gate at once, whatever the check says.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::probe::{self, HttpLook};
+use crate::docker::{ContainerInfo, Docker, DockerError};
+use crate::model::desired::{Check, Ready};
+use crate::model::observed::Health;
+use crate::model::{ContainerState, Domain};
+
+/// The first looks come this fast and then back off to `ready.interval`: most apps are up within a second, and every
+/// look that comes late delays a deploy.
+const FIRST_INTERVAL: Duration = Duration::from_millis(50);
+/// Without any check: so long must it run without a restart (R8).
+const RUNNING_FOR: Duration = Duration::from_secs(10);
+
+/// How a gate ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passed {
+    /// The check said so.
+    Healthy,
+    /// Nothing could be checked; it runs.
+    Unknown,
+}
+
+/// Why a gate did not pass.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// The container is not running, or Docker started it again.
+    #[error("{0}")]
+    Stopped(String),
+    /// The deadline passed.
+    #[error("not ready within {deadline}: {last}")]
+    Deadline {
+        /// The deadline, as written.
+        deadline: String,
+        /// What the last look said.
+        last: String,
+    },
+    /// Docker did not answer.
+    #[error(transparent)]
+    Docker(#[from] DockerError),
+}
+
+/// What the gate looks at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gate<'a> {
+    pub(super) id: &'a str,
+    pub(super) ready: &'a Ready,
+    pub(super) network: &'a str,
+    pub(super) port: Option<u16>,
+    pub(super) domain: Option<&'a Domain>,
+}
+
+/// One look's result.
+enum Look {
+    Ready(Passed),
+    NotYet(String),
+}
+
+/// Waits until the container is ready.
+pub(super) async fn wait(docker: &Docker, gate: Gate<'_>) -> Result<Passed, GateError> {
+    let start = Instant::now();
+    let deadline = start + gate.ready.deadline.duration();
+    let mut pause = FIRST_INTERVAL.min(gate.ready.interval.duration());
+    let mut restarts = None;
+    loop {
+        let info = docker.inspect(gate.id).await?.ok_or_else(|| GateError::Stopped("its container is gone".into()))?;
+        alive(&info, *restarts.get_or_insert(info.restart_count))?;
+        let last = match look(gate, &info, start).await {
+            Look::Ready(passed) => return Ok(passed),
+            Look::NotYet(why) => why,
+        };
+        if Instant::now() + pause > deadline {
+            return Err(GateError::Deadline { deadline: gate.ready.deadline.to_string(), last });
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(gate.ready.interval.duration().max(FIRST_INTERVAL));
+    }
+}
+
+/// Fails when the container is not running without a break.
+fn alive(info: &ContainerInfo, restarts: u64) -> Result<(), GateError> {
+    if info.state == ContainerState::Running && info.restart_count == restarts {
+        return Ok(());
+    }
+    Err(GateError::Stopped(end_of(info)))
+}
+
+/// How a container ended, in words: exit code, out of memory, Docker's error.
+pub(super) fn end_of(info: &ContainerInfo) -> String {
+    let mut text = format!("exit {}", info.exit_code);
+    if info.oom_killed {
+        text.push_str(", out of memory");
+    }
+    if info.restart_count > 0 {
+        text.push_str(&format!(", restarted {} times", info.restart_count));
+    }
+    if !info.error.is_empty() {
+        text.push_str(&format!(", {}", info.error));
+    }
+    text
+}
+
+async fn look(gate: Gate<'_>, info: &ContainerInfo, start: Instant) -> Look {
+    match &gate.ready.check {
+        Check::Http { path, expect, host } => {
+            let Some((address, port)) = address(gate, info) else {
+                return Look::NotYet(format!("it has no address in network {}", gate.network));
+            };
+            let domain = gate.domain.map(Domain::as_str);
+            let fallback = format!("{address}:{port}");
+            let host = host.as_deref().or(domain).unwrap_or(&fallback);
+            let look = HttpLook { host, path, expect: *expect };
+            judge(probe::http(address, port, look, gate.ready.timeout.duration()).await)
+        }
+        Check::Tcp => match address(gate, info) {
+            Some((address, port)) => judge(probe::tcp(address, port, gate.ready.timeout.duration()).await),
+            None => Look::NotYet(format!("it has no address in network {}", gate.network)),
+        },
+        Check::Docker => docker_health(info),
+        Check::Running if info.has_healthcheck => docker_health(info),
+        Check::Running if start.elapsed() >= RUNNING_FOR => Look::Ready(Passed::Unknown),
+        Check::Running => Look::NotYet("still within its first 10 s".into()),
+    }
+}
+
+fn judge(answer: Result<(), String>) -> Look {
+    match answer {
+        Ok(()) => Look::Ready(Passed::Healthy),
+        Err(why) => Look::NotYet(why),
+    }
+}
+
+fn docker_health(info: &ContainerInfo) -> Look {
+    match info.health {
+        Some(Health::Healthy) => Look::Ready(Passed::Healthy),
+        Some(Health::Starting) => Look::NotYet("Docker's health check is still starting".into()),
+        Some(Health::Unhealthy) => Look::NotYet("Docker's health check says unhealthy".into()),
+        None => Look::NotYet("the image has no HEALTHCHECK; write `ready: { http: … }` or `{ tcp: {} }`".into()),
+    }
+}
+
+/// The container's own address and the app's port; a container in the host's network is the host itself.
+fn address(gate: Gate<'_>, info: &ContainerInfo) -> Option<(IpAddr, u16)> {
+    let port = gate.port?;
+    if info.networks.contains_key("host") {
+        return Some((IpAddr::from([127, 0, 0, 1]), port));
+    }
+    let own = info.networks.get(gate.network).into_iter().chain(info.networks.values());
+    own.filter_map(|address| address.parse().ok()).next().map(|address| (address, port))
+}

@@ -1,0 +1,132 @@
+//! What happens when a deploy does not work (R11): its log and exit code are kept, what served before serves as
+//! before, and the failed container goes.
+
+use super::StageResult;
+use super::gate::{GateError, end_of};
+use super::perform::StepError;
+use super::run::Work;
+use crate::docker::DockerError;
+use crate::model::retry::Retry;
+use crate::model::{DeployId, DeployStatus, Phase};
+use crate::plan::{Effect, Target};
+
+/// Lines of the failed container that the deploy log keeps (R8).
+const LAST_LINES: usize = 50;
+
+/// Puts back what was touched and closes the deploy.
+pub(super) async fn give_up(work: &mut Work<'_>, id: DeployId, effect: &Effect, error: StepError) -> StageResult {
+    let reason = reason(work, effect, &error);
+    let hint = error.hint();
+    work.log.line(format!("failed: {reason}")).await;
+    tell_hint(work, hint.as_deref()).await;
+    keep_evidence(work).await;
+    let status = put_back(work, id).await;
+    let hold = is_its_own_fault(work.phase, effect, &error);
+    work.log.line(status.as_str()).await;
+    if let Err(error) = work.context.store.finish(id, status, Some(&reason), hold).await {
+        return StageResult::Failed { reason: format!("{reason}; and then: {error}"), hint: error.hint() };
+    }
+    StageResult::Deployed { status, deploy: id.short(), reason: Some(reason), hint }
+}
+
+fn reason(work: &Work<'_>, effect: &Effect, error: &StepError) -> String {
+    match error {
+        StepError::Gate(error) => error.to_string(),
+        StepError::Docker(_)
+        | StepError::Proxy(_)
+        | StepError::Store(_)
+        | StepError::Secret(_)
+        | StepError::Other(_) => format!("{}: {error}", effect.to_string().replace("(new)", &work.new_name())),
+    }
+}
+
+async fn tell_hint(work: &Work<'_>, hint: Option<&str>) {
+    if let Some(hint) = hint {
+        work.log.line(format!("hint: {hint}")).await;
+    }
+}
+
+/// True when trying the same thing again would fail again (R12): the app's fault, or the spec's, not the outside's.
+fn is_its_own_fault(phase: Phase, effect: &Effect, error: &StepError) -> bool {
+    let after_pull = phase >= Phase::Creating;
+    let is_start = matches!(effect, Effect::Start { .. });
+    match error {
+        StepError::Gate(GateError::Stopped(_) | GateError::Deadline { .. }) => true,
+        StepError::Gate(GateError::Docker(error)) | StepError::Docker(error) => {
+            // A start that Docker refuses counts whatever its status, as does a taken port: with `recreate`, trying
+            // again would stop and start the old instance again and again.
+            let refused_start =
+                is_start && matches!(error, DockerError::PortTaken { .. } | DockerError::Refused { .. });
+            after_pull && (error.retry() == Retry::OnChange || refused_start)
+        }
+        StepError::Other(_) => after_pull,
+        StepError::Proxy(_) | StepError::Store(_) | StepError::Secret(_) => false,
+    }
+}
+
+/// The exit code and the last lines of the failed container, before it is removed.
+async fn keep_evidence(work: &Work<'_>) {
+    let Some(id) = &work.container else { return };
+    let docker = &work.context.docker;
+    let mut lines = Vec::new();
+    if let Ok(Some(info)) = docker.inspect(id).await {
+        lines.push(format!("container {} was {:?}: {}", info.name, info.state, end_of(&info)).to_lowercase());
+    }
+    match docker.logs_tail(id, LAST_LINES).await {
+        Ok(tail) if tail.is_empty() => lines.push("it wrote nothing".into()),
+        Ok(tail) => {
+            lines.push(format!("its last {} lines:", tail.len()));
+            lines.extend(tail.into_iter().map(|line| format!("| {line}")));
+        }
+        Err(error) => lines.push(format!("its output could not be read: {error}")),
+    }
+    work.log.lines(lines).await;
+}
+
+/// Routes, then the old instance, then the failed container. Each is tried whatever became of the others.
+async fn put_back(work: &mut Work<'_>, deploy: DeployId) -> DeployStatus {
+    restore_route(work).await;
+    restart_old(work).await;
+    remove_new(work, deploy).await;
+    if work.proxy_touched { DeployStatus::RolledBack } else { DeployStatus::Failed }
+}
+
+async fn restore_route(work: &mut Work<'_>) {
+    let Some(saved) = work.saved.take() else { return };
+    match work.context.proxy.restore(saved).await {
+        Ok(()) => work.log.line("traffic goes where it went before").await,
+        Err(error) => work.log.line(format!("the route could not be put back: {error}; the next apply does")).await,
+    }
+}
+
+/// `recreate` stopped the old one first; it is started again.
+async fn restart_old(work: &Work<'_>) {
+    // The new one may hold the volume's lock or the port that the old one needs.
+    if let (false, Some(new)) = (work.stopped.is_empty(), &work.container) {
+        let _ = work.context.docker.stop(new, std::time::Duration::from_secs(1)).await;
+    }
+    for target in &work.stopped {
+        let Target::Existing { id, name, .. } = target else { continue };
+        match work.context.docker.start(id).await {
+            Ok(()) => work.log.line(format!("{name} runs again")).await,
+            Err(error) => work.log.line(format!("{name} could not be started again: {error}")).await,
+        }
+    }
+}
+
+async fn remove_new(work: &Work<'_>, deploy: DeployId) {
+    if let Some(id) = &work.container {
+        let name = work.new_name();
+        if let Err(error) = work.context.docker.remove(id, true).await {
+            work.log.line(format!("{name} could not be removed: {error}; the next apply does")).await;
+            return;
+        }
+        work.log.line(format!("removed {name}")).await;
+        if let Err(error) = work.context.store.remove_instance(id).await {
+            work.log.line(error.to_string()).await;
+        }
+    }
+    if let Err(error) = work.context.store.release_port(deploy).await {
+        work.log.line(error.to_string()).await;
+    }
+}

@@ -1,0 +1,211 @@
+//! One step, one call: each effect of a plan as what Docker or the proxy is asked to do.
+
+use super::gate::{self, Gate, GateError, Passed};
+use super::run::Work;
+use super::{Context, Event, create};
+use crate::docker::{Credentials, DockerError};
+use crate::model::desired::{PullPolicy, Ready};
+use crate::model::{Domain, ImageRef, Millis, StageKey};
+use crate::plan::{Effect, Target};
+use crate::proxy::ProxyError;
+use crate::secrets::SecretError;
+use crate::store::StoreError;
+
+/// Why a step did not work.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// Docker said no, or nothing.
+    #[error(transparent)]
+    Docker(#[from] DockerError),
+    /// The proxy said no, or nothing.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    /// The store could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A secret could not be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// It did not become ready.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// Anything else that stands in the way, in a sentence.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl StepError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Docker(error) => error.hint(),
+            Self::Proxy(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Secret(error) => error.hint(),
+            Self::Gate(_) | Self::Other(_) => None,
+        }
+    }
+}
+
+/// Performs a step that belongs to no stage.
+pub(super) async fn shared(context: &Context, effect: &Effect) -> Result<(), StepError> {
+    if let Effect::CreateNetwork { name } = effect {
+        context.sink.tell(Event::Line { key: None, text: effect.to_string() });
+        let labels = [(crate::model::labels::STORE.to_owned(), context.store.id().to_string())].into();
+        context.docker.create_network(name, &labels).await?;
+    }
+    Ok(())
+}
+
+/// Performs a step of a stage.
+pub(super) async fn step(work: &mut Work<'_>, effect: &Effect) -> Result<(), StepError> {
+    let docker = &work.context.docker;
+    let network = &work.context.desired.settings.network;
+    match effect {
+        Effect::CreateNetwork { .. } => shared(work.context, effect).await,
+        Effect::Pull { image } => pull(work, image).await,
+        Effect::CreateVolume { name } => create::volume(work, name).await,
+        Effect::Create { .. } => create::container(work).await,
+        Effect::WriteSecrets => create::secret_files(work).await,
+        Effect::Connect { target, network } => Ok(docker.connect_network(network, &id(work, target)?, &[]).await?),
+        Effect::Start { target: Target::New } => create::start(work).await,
+        Effect::Start { target: Target::Existing { id, .. } } => Ok(docker.start(id).await?),
+        Effect::Unpause { target } => Ok(docker.unpause(&id(work, target)?).await?),
+        Effect::Rename { target, to } => Ok(docker.rename(&id(work, target)?, to).await?),
+        Effect::Gate { target, ready } => wait(work, target, ready, network).await,
+        Effect::JoinNames { target } => names(work, target, true).await,
+        Effect::LeaveNames { target } => names(work, target, false).await,
+        Effect::Switch { domains, target } => switch(work, domains, target).await,
+        Effect::Unroute { .. } => {
+            work.proxy_touched = true;
+            Ok(work.context.proxy.unroute(work.context.store.id(), &work.plan.key).await?)
+        }
+        Effect::Drain { target, at_most } => drain(work, target, *at_most).await,
+        Effect::Stop { target, grace } => stop(work, target, *grace).await,
+        Effect::Remove { target } => remove(work, target).await,
+    }
+}
+
+/// The Docker id of a target.
+pub(super) fn id(work: &Work<'_>, target: &Target) -> Result<String, StepError> {
+    match target {
+        Target::Existing { id, .. } => Ok(id.clone()),
+        Target::New => work.container.clone().ok_or_else(|| StepError::Other("its container was not made".into())),
+    }
+}
+
+/// Fetches the image by digest, unless it is here, and tags it as ours so that a prune by hand leaves it alone (R6).
+async fn pull(work: &mut Work<'_>, image: &ImageRef) -> Result<(), StepError> {
+    let reference = image.by_digest();
+    let docker = &work.context.docker;
+    let policy = work.deploy.map(|(_, deploy)| deploy.stage.pull_policy).unwrap_or_default();
+    let here = docker.image(&reference).await?.is_some();
+    match (here, policy) {
+        (true, PullPolicy::Missing | PullPolicy::Never) => {
+            work.log.line(format!("image {reference} is on the host")).await;
+        }
+        (false, PullPolicy::Never) => {
+            return Err(StepError::Other(format!("image {image} is not on the host, and `pull_policy` is never")));
+        }
+        (_, PullPolicy::Missing | PullPolicy::Always) => {
+            work.log.line(format!("pull {reference}")).await;
+            let credentials = credentials(work.context, image)?;
+            let (sink, key) = (work.context.sink.clone(), work.plan.key.clone());
+            let progress = move |p: crate::docker::PullProgress| {
+                sink.tell(Event::Pull { key: key.clone(), current: p.bytes, total: p.total_bytes });
+            };
+            docker.pull(&image.repository, &image.digest, credentials.as_ref(), progress).await?;
+        }
+    }
+    let tag = format!("landfall/{}", work.plan.key.dns_name());
+    Ok(docker.tag_image(&reference, &tag, image.digest.short()).await?)
+}
+
+/// The user and password of the registry that an image belongs to.
+pub(super) fn credentials(context: &Context, image: &ImageRef) -> Result<Option<Credentials>, SecretError> {
+    let Some(registry) = context.registry_of(&image.repository) else { return Ok(None) };
+    let (Some(username), Some(password)) = (&registry.username, &registry.password) else { return Ok(None) };
+    Ok(Some(Credentials { username: username.clone(), password: context.secrets.read(password)? }))
+}
+
+async fn wait(work: &Work<'_>, target: &Target, ready: &Ready, network: &str) -> Result<(), StepError> {
+    let stage = work.deploy.map(|(_, d)| &d.stage).or_else(|| work.context.desired.stages.get(&work.plan.key));
+    let id = id(work, target)?;
+    let gate = Gate {
+        id: &id,
+        ready,
+        network,
+        port: stage.and_then(|s| s.container.port),
+        domain: stage.and_then(|s| s.domains.first()),
+    };
+    work.log.line(format!("gate {ready}")).await;
+    let start = std::time::Instant::now();
+    let passed = gate::wait(&work.context.docker, gate).await?;
+    let word = match passed {
+        Passed::Healthy => "ready",
+        Passed::Unknown => "running, health unknown",
+    };
+    work.log
+        .line(format!("{word} after {}", Millis(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX))))
+        .await;
+    Ok(())
+}
+
+/// Takes or gives up the stage's stable DNS name (R33).
+async fn names(work: &Work<'_>, target: &Target, join: bool) -> Result<(), StepError> {
+    let network = work.context.desired.settings.names_network();
+    let id = id(work, target)?;
+    let docker = &work.context.docker;
+    if join {
+        docker.connect_network(&network, &id, &[work.plan.key.dns_name()]).await?;
+    } else {
+        docker.disconnect_network(&network, &id).await?;
+    }
+    Ok(())
+}
+
+/// Where the proxy reaches a container: its loopback port.
+pub(super) async fn upstream(work: &Work<'_>, target: &Target) -> Result<String, StepError> {
+    if let (Target::New, Some(port)) = (target, work.host_port) {
+        return Ok(format!("127.0.0.1:{port}"));
+    }
+    let id = id(work, target)?;
+    let info = work.context.docker.inspect(&id).await?;
+    let port = info.and_then(|info| info.ports.into_iter().find(|p| p.is_tcp && p.host_ip == "127.0.0.1"));
+    let port = port.ok_or_else(|| StepError::Other(format!("{target} publishes no port on loopback")))?;
+    Ok(format!("{}:{}", port.host_ip, port.host_port))
+}
+
+async fn switch(work: &mut Work<'_>, domains: &[Domain], target: &Target) -> Result<(), StepError> {
+    let upstream = upstream(work, target).await?;
+    work.proxy_touched = true;
+    let key: &StageKey = &work.plan.key;
+    let saved = work.context.proxy.switch(work.context.store.id(), key, domains, &upstream).await?;
+    work.saved.get_or_insert(saved);
+    work.log.line(format!("traffic goes to {upstream}")).await;
+    Ok(())
+}
+
+/// Waits until the old instance is idle. Not being able to ask is no reason to keep it for ever.
+async fn drain(work: &Work<'_>, target: &Target, at_most: Millis) -> Result<(), StepError> {
+    let Ok(upstream) = upstream(work, target).await else { return Ok(()) };
+    let drained = work.context.proxy.drain(&upstream, at_most.duration()).await?;
+    let text = match drained.left {
+        0 => format!("{target} is idle"),
+        left => format!("{target} still answers {left} requests after {at_most}; they are cut"),
+    };
+    work.log.line(text).await;
+    Ok(())
+}
+
+async fn stop(work: &mut Work<'_>, target: &Target, grace: Millis) -> Result<(), StepError> {
+    // Remembered before the call: a stop that timed out may still happen.
+    work.stopped.push(target.clone());
+    Ok(work.context.docker.stop(&id(work, target)?, grace.duration()).await?)
+}
+
+async fn remove(work: &Work<'_>, target: &Target) -> Result<(), StepError> {
+    let id = id(work, target)?;
+    work.context.docker.remove(&id, false).await?;
+    Ok(work.context.store.remove_instance(&id).await?)
+}

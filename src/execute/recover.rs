@@ -1,0 +1,54 @@
+//! What an earlier run left open. Until step C resumes deploys, each is closed `failed` (interrupted), is not held,
+//! and its container goes unless it serves.
+
+use crate::docker::Docker;
+use crate::model::{DeployStatus, Observed, ObservedProxy, Phase};
+use crate::store::{DeployRow, LogLine, Store, StoreError, now_ms};
+
+use super::perform::StepError;
+
+/// Closes every deploy that has no terminal status; returns how many there were.
+///
+/// # Errors
+/// The store or Docker could not be asked; nothing is closed that was not cleaned up.
+pub async fn recover(store: &Store, docker: &Docker, observed: &Observed) -> Result<usize, StepError> {
+    let open = store.in_flight().await?;
+    for deploy in &open {
+        let text = match leftover(store, deploy, observed) {
+            Some((_, name, true)) => format!("interrupted; {name} serves and stays"),
+            Some((id, name, false)) => {
+                docker.remove(&id, true).await?;
+                store.remove_instance(&id).await?;
+                format!("interrupted; removed {name}")
+            }
+            None => {
+                store.release_port(deploy.id).await?;
+                "interrupted; it left no container".to_owned()
+            }
+        };
+        close(store, deploy, text).await?;
+    }
+    Ok(open.len())
+}
+
+async fn close(store: &Store, deploy: &DeployRow, text: String) -> Result<(), StoreError> {
+    store.append_log(deploy.id, vec![LogLine { at_ms: now_ms(), text }]).await?;
+    store.finish(deploy.id, DeployStatus::Failed, Some("interrupted"), false).await
+}
+
+/// The container of an interrupted deploy, and whether it serves.
+fn leftover(store: &Store, deploy: &DeployRow, observed: &Observed) -> Option<(String, String, bool)> {
+    let container = observed.containers.iter().find(|c| {
+        let labels = c.labels.as_ref();
+        labels.is_some_and(|l| l.store == store.id() && l.deploy == deploy.id && l.own_name == c.name)
+    })?;
+    let routed = match &observed.proxy {
+        ObservedProxy::Routes(routes) => routes.values().any(|route| {
+            container.ports.iter().any(|p| p.is_tcp && route.upstream == format!("{}:{}", p.host_ip, p.host_port))
+        }),
+        ObservedProxy::None | ObservedProxy::Unreachable(_) => false,
+    };
+    // Past its gate and with nothing in front to tell otherwise, the old one may be gone already: keep it.
+    let unknown = !matches!(observed.proxy, ObservedProxy::Routes(_)) && deploy.phase >= Phase::Switching;
+    Some((container.id.clone(), container.name.clone(), routed || unknown || deploy.phase > Phase::Switching))
+}

@@ -1,0 +1,134 @@
+//! One stage through its steps: a deploy with its row, phases and log, or a repair or removal without one.
+
+use super::log::Log;
+use super::perform::{self, StepError};
+use super::{Context, Event, StageResult, give_up};
+use crate::model::{DeployId, DeployStatus, Phase, hash};
+use crate::plan::{Cause, Effect, PlannedDeploy, StagePlan, Step, Target};
+use crate::proxy::Saved;
+use crate::store::NewDeploy;
+
+/// What a piece of work has done so far: what `give_up` must know to put things back.
+pub(super) struct Work<'a> {
+    pub(super) context: &'a Context,
+    pub(super) plan: &'a StagePlan,
+    pub(super) log: Log<'a>,
+    /// The deploy and its id; none for a repair or a removal.
+    pub(super) deploy: Option<(DeployId, &'a PlannedDeploy)>,
+    /// Id of the container that this deploy made.
+    pub(super) container: Option<String>,
+    /// Loopback port reserved for it.
+    pub(super) host_port: Option<u16>,
+    /// Old containers that were stopped before the new one was made (`recreate`).
+    pub(super) stopped: Vec<Target>,
+    /// What the proxy had before the first write.
+    pub(super) saved: Option<Saved>,
+    /// True once a write to the proxy was sent, whatever it answered.
+    pub(super) proxy_touched: bool,
+    /// The phase in force.
+    pub(super) phase: Phase,
+}
+
+impl Work<'_> {
+    /// `<project>-<stage>-<last 8 hex digits of the deploy id>` (R7).
+    pub(super) fn new_name(&self) -> String {
+        let short = self.deploy.map(|(id, _)| id.short()).unwrap_or_default();
+        format!("{}-{short}", self.plan.key.dns_name())
+    }
+}
+
+/// Takes a stage through its plan.
+pub(super) async fn stage(context: &Context, plan: &StagePlan) -> StageResult {
+    let begin = Event::Begin { key: plan.key.clone(), verdict: plan.verdict, to: plan.to.clone() };
+    context.sink.tell(begin);
+    match &plan.deploy {
+        Some(deploy) => run_deploy(context, plan, deploy).await,
+        None => run_plain(context, plan).await,
+    }
+}
+
+fn work<'a>(context: &'a Context, plan: &'a StagePlan, deploy: Option<(DeployId, &'a PlannedDeploy)>) -> Work<'a> {
+    Work {
+        context,
+        plan,
+        log: Log::new(context, &plan.key, deploy.map(|(id, _)| id)),
+        deploy,
+        container: None,
+        host_port: None,
+        stopped: Vec::new(),
+        saved: None,
+        proxy_touched: false,
+        phase: Phase::Pending,
+    }
+}
+
+/// A repair or a removal: no row, the same steps.
+async fn run_plain(context: &Context, plan: &StagePlan) -> StageResult {
+    let mut work = work(context, plan, None);
+    for step in &plan.steps {
+        if let Err(error) = perform::step(&mut work, &step.effect).await {
+            return StageResult::Failed { reason: format!("{}: {error}", step.effect), hint: error.hint() };
+        }
+    }
+    StageResult::Done
+}
+
+/// A deploy: its row first, then every step under its committed phase, then exactly one terminal status.
+async fn run_deploy(context: &Context, plan: &StagePlan, deploy: &PlannedDeploy) -> StageResult {
+    let id = crate::store::new_deploy_id();
+    let mut work = work(context, plan, Some((id, deploy)));
+    if let Err(error) = context.store.begin_deploy(row(&work, id, deploy)).await {
+        return StageResult::Failed { reason: error.to_string(), hint: error.hint() };
+    }
+    let causes: Vec<String> = plan.causes.iter().map(ToString::to_string).collect();
+    work.log.line(format!("deploy {} of {}: {}", id.short(), deploy.image, causes.join("; "))).await;
+    for step in &plan.steps {
+        if let Err(error) = enter_and_perform(&mut work, id, step).await {
+            if work.phase >= Phase::Draining {
+                // The new instance serves and is proven: what of the old one stays is litter, and the next pass retires it.
+                work.log.line(format!("{}: {error}; the next apply tries again", step.effect)).await;
+                continue;
+            }
+            return give_up::give_up(&mut work, id, &step.effect, error).await;
+        }
+    }
+    finish(&work, id).await
+}
+
+async fn enter_and_perform(work: &mut Work<'_>, id: DeployId, step: &Step) -> Result<(), StepError> {
+    if step.phase != work.phase {
+        work.context.store.set_phase(id, step.phase).await?;
+        work.phase = step.phase;
+        work.context.sink.tell(Event::Phase { key: work.plan.key.clone(), phase: step.phase });
+    }
+    if !matches!(step.effect, Effect::Gate { .. } | Effect::Drain { .. } | Effect::Pull { .. }) {
+        work.log.line(step.effect.to_string().replace("(new)", &work.new_name())).await;
+    }
+    perform::step(work, &step.effect).await
+}
+
+async fn finish(work: &Work<'_>, id: DeployId) -> StageResult {
+    work.log.line(DeployStatus::Success.as_str()).await;
+    match work.context.store.finish(id, DeployStatus::Success, None, false).await {
+        Ok(()) => StageResult::Deployed { status: DeployStatus::Success, deploy: id.short(), reason: None, hint: None },
+        Err(error) => StageResult::Failed { reason: error.to_string(), hint: error.hint() },
+    }
+}
+
+fn row(work: &Work<'_>, id: DeployId, deploy: &PlannedDeploy) -> NewDeploy {
+    let causes: Vec<String> = work.plan.causes.iter().map(ToString::to_string).collect();
+    NewDeploy {
+        id,
+        key: work.plan.key.clone(),
+        trigger: Cause::trigger(&work.plan.causes),
+        image: deploy.image.clone(),
+        spec: deploy.stage.clone(),
+        spec_hash: deploy.spec_hash.clone(),
+        secrets: deploy.secrets.clone(),
+        secrets_label: hash::secrets_label(deploy.secrets.as_ref()),
+        container_name: work.new_name(),
+        config_revision: work.context.desired.revision.clone(),
+        generation: work.context.generation,
+        cause: causes.join("; "),
+    }
+}
