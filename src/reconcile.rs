@@ -157,13 +157,14 @@ pub async fn converge_to(
     command: &str,
 ) -> Result<Converged, Error> {
     let data = DataDir::new(&places.data);
+    // Observed only under the lock: whoever held it before has just changed what there is to see.
+    let lock = Lock::acquire(&data, command, LOCK_WAIT).await?;
     let (docker, host) = ask_docker(places).await?;
     let proxy = Proxy::new(loaded.desired.settings.proxy, &places.proxy_socket);
     let mut observed = observe::with_proxy(host, &proxy).await;
     if !data.has_store() {
         refuse_lost_store(places, &loaded.desired, &observed)?;
     }
-    let lock = Lock::acquire(&data, command, LOCK_WAIT).await?;
     let store = Store::open(&data, lock).await?;
     let broken = |error: execute::StepError| Error::Recover(error.to_string(), error.hint());
     if execute::recover(&store, &docker, &observed).await.map_err(broken)? > 0 {

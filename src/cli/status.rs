@@ -15,7 +15,7 @@ use crate::model::observed::Health;
 use crate::model::{ContainerState, DesiredStage, Observed, Recorded, StageKey};
 use crate::plan::{Options, Own, Owned, Plan, Selection, Verdict, age};
 use crate::reconcile::{self, Error, Places, View};
-use crate::store::{DataDir, Store, now_ms};
+use crate::store::{DataDir, Lock, Store, now_ms};
 
 /// One stage.
 #[derive(Debug, Serialize)]
@@ -142,12 +142,21 @@ fn health(own: Option<&Own<'_>>, desired: Option<&DesiredStage>) -> (&'static st
     }
 }
 
-/// A deploy that runs right now, or that a crash left open.
+/// A deploy that runs right now, which explains whatever else there is to see; or one that a crash left open.
 fn add_in_flight(places: &Places, stages: &mut [StageStatus]) -> Result<(), Failure> {
-    let Some(reader) = Store::open_read(&DataDir::new(&places.data))? else { return Ok(()) };
+    let data = DataDir::new(&places.data);
+    let Some(reader) = Store::open_read(&data)? else { return Ok(()) };
+    let is_worked_on = Lock::holder(&data).is_some();
     for deploy in reader.in_flight()? {
-        if let Some(stage) = stages.iter_mut().find(|s| s.key == deploy.key) {
-            stage.notes.push(format!("deploy {}: {} ({})", deploy.id.short(), deploy.image.version(), deploy.phase));
+        let Some(stage) = stages.iter_mut().find(|s| s.key == deploy.key) else { continue };
+        let (id, version) = (deploy.id.short(), deploy.image.version());
+        if is_worked_on {
+            stage.ok = true;
+            stage.notes = vec![format!("deploying {version}: {} ({id})", deploy.phase)];
+        } else {
+            stage.ok = false;
+            let note = format!("deploy {id} of {version} was interrupted while {}; the next `landfall apply` closes it", deploy.phase);
+            stage.notes.push(note);
         }
     }
     Ok(())

@@ -61,6 +61,15 @@ impl Lock {
         Ok(lock)
     }
 
+    /// Who holds the lock now; none when nobody does. Writes nothing.
+    pub fn holder(dir: &DataDir) -> Option<Holder> {
+        let file = File::open(dir.lock_file()).ok()?;
+        match file.try_lock_shared() {
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+            Err(TryLockError::WouldBlock) => Some(Holder::read(dir)),
+        }
+    }
+
     fn name_holder(&self, holder: &Holder) -> Result<()> {
         let text = serde_json::to_string(holder).unwrap_or_default();
         let written = self.file.set_len(0).and_then(|()| (&self.file).write_all(text.as_bytes()));
