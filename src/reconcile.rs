@@ -14,7 +14,7 @@ use crate::execute::{self, Context, Results, Sink};
 use crate::model::recorded::Pin;
 use crate::model::secret::Fingerprint;
 use crate::model::{Desired, ImageRef, Observed, Recorded, StageKey};
-use crate::plan::{self, Blocked, Input, Options, Plan};
+use crate::plan::{self, Blocked, Input, Options, Plan, Selection};
 use crate::proxy::Proxy;
 use crate::secrets::{Key, SecretError, Secrets, SecretsSeen};
 use crate::store::{AcceptedConfig, DataDir, Lock, Store, StoreError};
@@ -66,6 +66,14 @@ pub enum Error {
         /// Their names.
         containers: Vec<String>,
     },
+    /// A name on the command line picks nothing: a typing error, not an empty result.
+    #[error("`{name}` is neither a project nor a stage here")]
+    UnknownSelection {
+        /// As it was given.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
     /// Another daemon runs on this store.
     #[error("another daemon uses {} ({holder})", .data.display())]
     SecondDaemon {
@@ -92,6 +100,7 @@ impl Error {
                 "restore landfall.db from a backup or point --data at it; to start anew instead, remove its containers first: docker rm -f {}",
                 containers.join(" ")
             )),
+            Self::UnknownSelection { known, .. } => Some(format!("known here: {}", known.join(", "))),
             Self::SecondDaemon { .. } => Some("stop it first, or give this one another --data".into()),
             Self::Internal(_) => Some("please report this".into()),
         }
@@ -187,6 +196,20 @@ struct Parts {
     proxy: Proxy,
     store: Store,
     sink: Sink,
+}
+
+fn check_selection(selection: &Selection, plan: &Plan, desired: &Desired) -> Result<(), Error> {
+    let picks = |name: &String| {
+        let one = Selection(vec![name.clone()]);
+        plan.stages.iter().any(|stage| one.contains(&stage.key))
+    };
+    match selection.0.iter().find(|name| !picks(name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::UnknownSelection {
+            name: name.clone(),
+            known: desired.stages.keys().map(ToString::to_string).collect(),
+        }),
+    }
 }
 
 /// Records the configuration and the pins, then acts.
@@ -287,6 +310,7 @@ async fn view(
         options,
     };
     let plan = plan::plan(input);
+    check_selection(&options.selection, &plan, desired)?;
     Ok(View { loaded, recorded, observed, images, plan })
 }
 

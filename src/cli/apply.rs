@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::diff::{PlanData, check_selection, warn};
+use super::diff::{PlanData, warn};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::live::Live;
@@ -35,7 +35,6 @@ pub(super) async fn run(places: &Places, options: Options, out: Out) -> Result<E
     };
     live.finish();
     warn(&converged.view.loaded, out);
-    check_selection(&options.selection, converged.view.plan.stages.iter().map(|s| &s.key))?;
     report(&converged, out);
     Ok(exit(&converged))
 }

@@ -37,7 +37,6 @@ impl<'a> PlanData<'a> {
 pub(super) async fn run(places: &Places, options: Options, out: Out) -> Result<Exit, Failure> {
     let view = reconcile::look(places, &options).await?;
     warn(&view.loaded, out);
-    check_selection(&options.selection, view.plan.stages.iter().map(|s| &s.key))?;
     out.line(rows::plan_text(&view.plan, &view.loaded, now_ms()).trim_end());
     out.data(PlanData::new(&view.plan));
     Ok(if view.plan.count(Verdict::Blocked) > 0 {
@@ -50,7 +49,7 @@ pub(super) async fn run(places: &Places, options: Options, out: Out) -> Result<E
 }
 
 /// A name that picks nothing is a typing error, not an empty result.
-pub(super) fn check_selection<'a>(
+fn check_selection<'a>(
     selection: &Selection,
     keys: impl Iterator<Item = &'a StageKey> + Clone,
 ) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::diff::{check_selection, stderr_has_color, warn};
+use super::diff::{stderr_has_color, warn};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::render::Out;
@@ -36,7 +36,6 @@ pub(super) async fn run(places: &Places, selection: &Selection, out: Out) -> Res
     match reconcile::look(places, &options).await {
         Ok(view) => {
             warn(&view.loaded, out);
-            check_selection(selection, view.plan.stages.iter().map(|s| &s.key))?;
             let mut stages = of_view(&view);
             add_in_flight(places, &mut stages)?;
             Ok(print(&stages, None, out))
