@@ -7,6 +7,10 @@ pub enum Fault {
     Status(u16, String),
     /// What was asked is done, and an error is answered: the answer was lost on its way.
     LoseAnswer,
+    /// No answer, ever; nothing is done.
+    Hang,
+    /// Status 200 with this body; nothing is done.
+    Body(String),
     /// The head of an answer, and then silence; nothing is done.
     Stall,
     /// For a pull: progress, and then this error as the last line of a stream with status 200; nothing is pulled.

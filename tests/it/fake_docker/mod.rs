@@ -18,9 +18,6 @@
 //! The runtime of the test must go on running while a binary talks to it: use `#[tokio::test(flavor =
 //! "multi_thread")]`, or `tokio::process`.
 
-// Tests take what they need of it; what none takes today, one may tomorrow.
-#![allow(dead_code, reason = "a toolbox: not every test file uses every tool")]
-
 mod answer;
 mod app;
 mod containers;

@@ -5,7 +5,7 @@ use std::path::Path;
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
@@ -84,6 +84,8 @@ async fn answered(world: &Shared, asked: Asked) -> Response {
     match asked.fault.clone() {
         Some(Fault::Status(status, message)) => answer::error(status, &message),
         Some(Fault::Stall) => answer::stalled(),
+        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Body(text)) => ([("content-type", "application/json")], text).into_response(),
         Some(Fault::LoseAnswer) => {
             dispatch(world, asked).await;
             answer::error(500, "the answer was lost")
