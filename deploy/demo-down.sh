@@ -12,10 +12,13 @@ docker_get() {
 
 docker_delete() { curl -s -o /dev/null --max-time 60 --unix-socket "$docker_socket" -X DELETE "http://docker$1"; }
 
-# The store id, from any container that runs an image of the demo's own registry.
+# Of the stores whose label is found in Docker, the one whose id is in the demo's own store file.
 demo_store_id() {
-    docker_get '/containers/json?all=1' '{"label":["landfall.store"]}' | tr '{}' '\n' \
-        | grep -F "\"landfall.image\":\"$registry/demo/web" | grep -oE '"landfall.store":"[0-9a-f-]+"' | head -n 1 | cut -d'"' -f4
+    local id filter='{"label":["landfall.store"]}'
+    for id in $({ docker_get '/containers/json?all=1' "$filter"; docker_get /networks "$filter"; } \
+        | grep -oE '"landfall.store":"[0-9a-f-]+"' | cut -d'"' -f4 | sort -u); do
+        ! grep -qaF "$id" "$dir"/data/landfall.db* 2>/dev/null || echo "$id"
+    done
 }
 
 # ids_of PATH FILTER FIELD
@@ -28,8 +31,7 @@ remove_from_docker() {
         for id in $(ids_of /networks '{"type":["custom"]}' Id); do docker_delete "/networks/$id"; done
         return
     fi
-    store=$(cat "$dir/store.id" 2>/dev/null || true)
-    store=${store:-$(demo_store_id || true)}
+    store=$(demo_store_id)
     if [[ -n $store ]]; then
         label="{\"label\":[\"landfall.store=$store\"]}"
         for id in $(ids_of '/containers/json?all=1' "$label" Id); do docker_delete "/containers/$id?force=1&v=1"; done

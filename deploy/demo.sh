@@ -34,7 +34,7 @@ expect() {
     local wanted=$1 code=0
     shift
     printf '\n$ %s\n' "$*"
-    "$@" || code=$?
+    "$@" 2>&1 || code=$?
     [[ $code == "$wanted" ]] || die "\`$*\` ended with $code, not $wanted" "the logs are in $dir/logs"
 }
 
@@ -164,7 +164,6 @@ deploy_first() {
     heading "What would happen, then making it so: v1"
     expect 2 landfall diff
     expect 0 landfall apply
-    demo_store_id >"$dir/store.id"
     printf '\n$ curl -H "Host: hello.localhost" http://%s/\n' "$proxy"
     curl -sS -H "Host: hello.localhost" "http://$proxy/"
     expect 0 landfall diff
@@ -194,13 +193,13 @@ deploy_second() {
     expect 0 landfall apply
     answers_version v2 || die "the proxy does not answer with v2" "see $dir/logs/proxy.log"
     expect 0 landfall status
-    stop_load
     heading "What is recorded"
     expect 0 landfall history
     expect 0 landfall show "$(last_deploy)"
 }
 
-last_deploy() { landfall history -o json | grep -oE '[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}' | head -n 1; }
+# The first row below the heading is the newest.
+last_deploy() { landfall history | awk 'NR == 2 { print $1 }'; }
 
 follow_with_daemon() {
     heading "The daemon does the same when the file is saved"
@@ -208,7 +207,9 @@ follow_with_daemon() {
     start_daemon "$dir" daemon "$binary" daemon
     set_tag v2 v3
     wait_for 60 answers_version v3 || { tail -n 20 "$dir/logs/daemon.log" >&2; die "the daemon did not follow to v3" "see $dir/logs/daemon.log"; }
+    wait_for 60 landfall status || true # v3 answers already; the old container is still on its way out
     expect 0 landfall status
+    stop_load
 }
 
 # number KEY [VERSION]: from the client's line of JSON.
@@ -218,18 +219,20 @@ number() {
     sed -n "s/^[^}]*\"$1\":\([0-9]*\).*/\1/p" <<<"${text%%\}*}"
 }
 
-# Nothing lost, nothing closed, both versions seen, the old one never after the new one.
+# Nothing lost, nothing closed, every version seen, an old one never after the one that replaced it.
 judge() {
-    local problems=()
-    [[ $result == *'"v1":'* && $result == *'"v2":'* ]] || problems+=("not both versions answered")
+    local problems=() problem old new
+    for new in v1 v2 v3; do [[ $result == *"\"$new\":"* ]] || problems+=("$new never answered"); done
     (($(number lost) == 0)) || problems+=("requests were lost")
     (($(number unexpected) == 0)) || problems+=("answers other than 200")
     (($(number idle_closed) + $(number announced_closes) == 0)) || problems+=("kept-alive connections were closed")
     (($(number rps) >= 200)) || problems+=("fewer than 200 requests per second")
-    ((${#problems[@]})) || (($(number last_sent_ms v1) <= $(number first_answer_ms v2))) || problems+=("v1 answered after v2 did")
-    printf '\n%s answers from v1, then %s from v2; %s per second on fresh and kept-alive connections, %s of them closed idle; slowest %s ms\n' \
-        "$(number count v1)" "$(number count v2)" "$(number rps)" "$(number idle_closed)" "$(number max_ms)"
-    local problem
+    for old in v1 v2; do
+        new=v$((${old#v} + 1))
+        ((${#problems[@]})) || (($(number last_sent_ms $old) <= $(number first_answer_ms $new))) || problems+=("$old answered after $new did")
+    done
+    printf '\n%s answers from v1, then %s from v2, then %s from v3: %s per second on fresh and kept-alive connections, %s of those closed on us, slowest %s ms\n' \
+        "$(number count v1)" "$(number count v2)" "$(number count v3)" "$(number rps)" "$(number idle_closed)" "$(number max_ms)"
     for problem in "${problems[@]}"; do say "problem: $problem"; done
     printf 'requests %s, lost %s\n' "$(number requests)" "$(number lost)"
     ((${#problems[@]} == 0))
@@ -246,5 +249,5 @@ deploy_first
 deploy_second
 follow_with_daemon
 heading "It keeps running"
-printf 'Look at http://hello.localhost:%s/, edit %s/projects.yaml, or remove it all: deploy/demo.sh down\n' "${proxy#*:}" "$dir/config"
+printf '\nLook at http://hello.localhost:%s/, edit %s/projects.yaml, or remove it all: deploy/demo.sh down\n' "${proxy#*:}" "$dir/config"
 judge
