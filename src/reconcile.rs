@@ -100,7 +100,9 @@ impl Error {
                 "restore landfall.db from a backup or point --data at it; to start anew instead, remove its containers first: docker rm -f {}",
                 containers.join(" ")
             )),
-            Self::UnknownSelection { known, .. } => Some(format!("known here: {}", known.join(", "))),
+            Self::UnknownSelection { known, .. } => {
+                (!known.is_empty()).then(|| format!("known here: {}", known.join(", ")))
+            }
             Self::SecondDaemon { .. } => Some("stop it first, or give this one another --data".into()),
             Self::Internal(_) => Some("please report this".into()),
         }
@@ -198,17 +200,23 @@ struct Parts {
     sink: Sink,
 }
 
-fn check_selection(selection: &Selection, plan: &Plan, desired: &Desired) -> Result<(), Error> {
-    let picks = |name: &String| {
-        let one = Selection(vec![name.clone()]);
-        plan.stages.iter().any(|stage| one.contains(&stage.key))
+/// Finds names on the command line that pick none of these stages.
+///
+/// # Errors
+/// The first such name.
+pub fn check_selection<'a>(
+    selection: &Selection,
+    stages: impl Iterator<Item = &'a StageKey> + Clone,
+) -> Result<(), Error> {
+    let picks_none = |name: &&String| {
+        let one = Selection(vec![(*name).clone()]);
+        !stages.clone().any(|key| one.contains(key))
     };
-    match selection.0.iter().find(|name| !picks(name)) {
+    match selection.0.iter().find(picks_none) {
         None => Ok(()),
-        Some(name) => Err(Error::UnknownSelection {
-            name: name.clone(),
-            known: desired.stages.keys().map(ToString::to_string).collect(),
-        }),
+        Some(name) => {
+            Err(Error::UnknownSelection { name: name.clone(), known: stages.map(ToString::to_string).collect() })
+        }
     }
 }
 
@@ -310,7 +318,7 @@ async fn view(
         options,
     };
     let plan = plan::plan(input);
-    check_selection(&options.selection, &plan, desired)?;
+    check_selection(&options.selection, plan.stages.iter().map(|s| &s.key).chain(desired.stages.keys()))?;
     Ok(View { loaded, recorded, observed, images, plan })
 }
 

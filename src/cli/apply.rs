@@ -26,9 +26,9 @@ struct Ended<'a> {
 }
 
 /// Converges: 0 done, 1 a deploy failed, 3 something held, 4 refused before anything was touched.
-pub(super) async fn run(places: &Places, options: Options, out: Out) -> Result<Exit, Failure> {
+pub(super) async fn run(places: &Places, options: &Options, out: Out) -> Result<Exit, Failure> {
     let live = Live::new();
-    let converged = match reconcile::converge(places, &options, live.sink(), "apply").await {
+    let converged = match reconcile::converge(places, options, live.sink(), "apply").await {
         Ok(converged) => converged,
         // Nothing was touched: the configuration or the surroundings do not allow it.
         Err(error) => return Err(Failure::from(error).refused()),

@@ -26,7 +26,7 @@ pub struct Global {
     /// Directory of the store
     #[arg(long, global = true, value_name = "DIR", env = "LANDFALL_DATA", default_value = "/var/lib/landfall")]
     pub data: PathBuf,
-    /// Address of the Docker engine [default: `DOCKER_HOST`, else unix:///var/run/docker.sock]
+    /// Address of the Docker engine [default: `DOCKER_HOST`, else the local socket]
     #[arg(long, global = true, value_name = "URL", env = "LANDFALL_DOCKER")]
     pub docker: Option<String>,
     /// Directory of credentials [default: systemd's, else /etc/landfall/credentials]

@@ -34,8 +34,8 @@ impl<'a> PlanData<'a> {
 }
 
 /// Shows the plan: 0 in sync, 2 changes or held, 1 when a stage is blocked.
-pub(super) async fn run(places: &Places, options: Options, out: Out) -> Result<Exit, Failure> {
-    let view = reconcile::look(places, &options).await?;
+pub(super) async fn run(places: &Places, options: &Options, out: Out) -> Result<Exit, Failure> {
+    let view = reconcile::look(places, options).await?;
     warn(&view.loaded, out);
     out.line(rows::plan_text(&view.plan, &view.loaded, now_ms()).trim_end());
     out.data(PlanData::new(&view.plan));
@@ -46,22 +46,6 @@ pub(super) async fn run(places: &Places, options: Options, out: Out) -> Result<E
     } else {
         Exit::Changes
     })
-}
-
-/// A name that picks nothing is a typing error, not an empty result.
-fn check_selection<'a>(
-    selection: &Selection,
-    keys: impl Iterator<Item = &'a StageKey> + Clone,
-) -> Result<(), Failure> {
-    for name in &selection.0 {
-        let one = Selection(vec![name.clone()]);
-        if !keys.clone().any(|key| one.contains(key)) {
-            let known: Vec<String> = keys.clone().map(ToString::to_string).collect();
-            let hint = (!known.is_empty()).then(|| format!("known here: {}", known.join(", ")));
-            return Err(Failure::text(format!("`{name}` is neither a project nor a stage here"), hint));
-        }
-    }
-    Ok(())
 }
 
 /// Prints what the configuration is warned about.
@@ -94,7 +78,7 @@ pub(super) fn against(places: &Places, other: &str, selection: &Selection, out: 
     };
     warn(&new, out);
     let keys: BTreeSet<&StageKey> = old.desired.stages.keys().chain(new.desired.stages.keys()).collect();
-    check_selection(selection, keys.iter().copied())?;
+    reconcile::check_selection(selection, keys.iter().copied())?;
     let mut diffs: Vec<StageDiff> = Vec::new();
     for key in keys.into_iter().filter(|key| selection.contains(key)) {
         diffs.extend(stage_diff(key, old.desired.stages.get(key), new.desired.stages.get(key)));

@@ -61,11 +61,11 @@ async fn run(cli: Cli, out: Out) -> Result<Exit, Failure> {
     let places = places(&cli.global);
     match cli.command {
         Command::Validate { dir } => validate::run(&dir.unwrap_or(places.config), out),
-        Command::Diff { selection, against: None } => diff::run(&places, options(selection), out).await,
+        Command::Diff { selection, against: None } => diff::run(&places, &options(selection), out).await,
         Command::Diff { selection, against: Some(other) } => diff::against(&places, &other, &Selection(selection), out),
         Command::Apply { selection, retry, allow_prune } => {
             let options = Options { retry, allow_prune, secrets_needed: true, ..options(selection) };
-            apply::run(&places, options, out).await
+            apply::run(&places, &options, out).await
         }
         Command::Status { selection } => status::run(&places, &Selection(selection), out).await,
         Command::History { selection, limit } => history::list(&places, &Selection(selection), limit, out),

@@ -34,6 +34,7 @@ impl Out {
     }
 
     /// Text exactly as it is, to standard output.
+    #[expect(clippy::unused_self, reason = "whoever prints holds an Out")]
     pub fn raw(self, text: &str) {
         put(&mut anstream::stdout(), text.trim_end_matches('\n'));
     }
@@ -47,6 +48,7 @@ impl Out {
     }
 
     /// A message beside the data.
+    #[expect(clippy::unused_self, reason = "whoever prints holds an Out")]
     pub fn note(self, text: &str) {
         put(&mut anstream::stderr(), text);
     }

@@ -154,7 +154,10 @@ fn add_in_flight(places: &Places, stages: &mut [StageStatus]) -> Result<(), Fail
             stage.notes = vec![format!("deploying {version}: {} ({id})", deploy.phase)];
         } else {
             stage.ok = false;
-            let note = format!("deploy {id} of {version} was interrupted while {}; the next `landfall apply` closes it", deploy.phase);
+            let note = format!(
+                "deploy {id} of {version} was interrupted while {}; the next `landfall apply` closes it",
+                deploy.phase
+            );
             stage.notes.push(note);
         }
     }

@@ -160,7 +160,7 @@ fn log_sink() -> Sink {
         Event::End { key, result } => match result {
             StageResult::Done => tracing::info!(stage = %key, "done"),
             StageResult::Deployed { status, deploy, reason: None, .. } => {
-                tracing::info!(stage = %key, deploy, "{status}")
+                tracing::info!(stage = %key, deploy, "{status}");
             }
             StageResult::Deployed { status, deploy, reason: Some(reason), hint } => {
                 tracing::error!(stage = %key, deploy, hint, "{status}: {reason}");

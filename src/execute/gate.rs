@@ -153,6 +153,6 @@ fn address(gate: Gate<'_>, info: &ContainerInfo) -> Option<(IpAddr, u16)> {
     if info.networks.contains_key("host") {
         return Some((IpAddr::from([127, 0, 0, 1]), port));
     }
-    let own = info.networks.get(gate.network).into_iter().chain(info.networks.values());
-    own.filter_map(|address| address.parse().ok()).next().map(|address| (address, port))
+    let mut own = info.networks.get(gate.network).into_iter().chain(info.networks.values());
+    own.find_map(|address| address.parse().ok()).map(|address| (address, port))
 }

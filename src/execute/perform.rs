@@ -111,8 +111,8 @@ async fn pull(work: &mut Work<'_>, image: &ImageRef) -> Result<(), StepError> {
             work.log.line(format!("pull {reference}")).await;
             let credentials = credentials(work.context, image)?;
             let (sink, key) = (work.context.sink.clone(), work.plan.key.clone());
-            let progress = move |p: crate::docker::PullProgress| {
-                sink.tell(Event::Pull { key: key.clone(), current: p.bytes, total: p.total_bytes });
+            let progress = move |now: crate::docker::PullProgress| {
+                sink.tell(Event::Pull { key: key.clone(), current: now.bytes, total: now.total_bytes });
             };
             docker.pull(&image.repository, &image.digest, credentials.as_ref(), progress).await?;
         }
@@ -139,14 +139,14 @@ async fn wait(work: &Work<'_>, target: &Target, ready: &Ready, network: &str) ->
         domain: stage.and_then(|s| s.domains.first()),
     };
     work.log.line(format!("gate {ready}")).await;
-    let start = std::time::Instant::now();
-    let passed = gate::wait(&work.context.docker, gate).await?;
-    let word = match passed {
+    let began = std::time::Instant::now();
+    let outcome = gate::wait(&work.context.docker, gate).await?;
+    let word = match outcome {
         Passed::Healthy => "ready",
         Passed::Unknown => "running, health unknown",
     };
     work.log
-        .line(format!("{word} after {}", Millis(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX))))
+        .line(format!("{word} after {}", Millis(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX))))
         .await;
     Ok(())
 }

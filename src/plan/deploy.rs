@@ -43,7 +43,7 @@ fn recreate(input: Input<'_>, stage: &DesiredStage, image: &ImageRef, own: &[Own
     }
     steps.extend(start(stage));
     steps.extend(switch(input, stage));
-    steps.extend(own.iter().flat_map(drop_steps));
+    steps.extend(own.iter().filter_map(drop_steps));
     steps
 }
 

@@ -56,6 +56,7 @@ pub struct Input<'a> {
 
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line of its own")]
 pub struct Options {
     /// Projects and stages to look at; empty means all.
     pub selection: Selection,

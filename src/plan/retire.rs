@@ -3,6 +3,7 @@
 use super::ownership::Own;
 use super::{Cause, Effect, Held, Input, Owned, StagePlan, Step, Verdict};
 use crate::model::desired::Prune;
+use crate::model::recorded::LiveDeploy;
 use crate::model::{ContainerState, DesiredStage, Domain, Millis, ObservedProxy, Phase, StageKey};
 
 /// Grace for a stage whose own values are not known any more.
@@ -24,7 +25,7 @@ pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, key: &StageKey) -> Stage
     if !domains.is_empty() {
         plan.steps.push(Step::new(Phase::Switching, Effect::Unroute { domains }));
     }
-    let live = input.recorded.stages.get(key).and_then(|s| s.live.as_ref()).and_then(|l| l.spec());
+    let live = input.recorded.stages.get(key).and_then(|s| s.live.as_ref()).and_then(LiveDeploy::spec);
     let (drain, grace) = live.map_or((DEFAULT_GRACE, DEFAULT_GRACE), |s| (s.drain, s.stop_grace_period));
     plan.steps.extend(own.iter().flat_map(|old| retire_steps(input, old, drain, grace)));
     plan

@@ -6,7 +6,7 @@ use super::repair::repair;
 use super::retire::{foreign_route, retire_steps};
 use super::{Blocked, Cause, Held, Input, Owned, PlannedDeploy, StagePlan, Verdict, changes};
 use crate::model::hash::{self, HashInput, SecretsMatch};
-use crate::model::recorded::Quarantine;
+use crate::model::recorded::{LiveDeploy, Quarantine};
 use crate::model::{ContainerState, DesiredStage, ImageRef, ObservedProxy};
 
 /// Plans a stage: unchanged, put right, replaced, held or blocked.
@@ -159,7 +159,7 @@ impl Wanted<'_> {
         if old_hash.is_some_and(|hash| !hash::matches(hash, self.hash_input())) {
             plan.causes.push(Cause::Spec);
         }
-        if let Some(old) = live.and_then(|l| l.spec()) {
+        if let Some(old) = live.and_then(LiveDeploy::spec) {
             plan.changes = changes(&old, self.stage);
         }
         self.explain_secrets(own, plan);
