@@ -8,11 +8,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::control::Route;
+use super::files::beside;
 use super::table::{MAX_ROUTES, Table};
 use crate::model::Domain;
 
@@ -116,13 +117,6 @@ fn set_aside(path: &Path) -> String {
         Ok(_) => aside.display().to_string(),
         Err(error) => format!("nowhere ({error})"),
     }
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".");
-    name.push(suffix);
-    path.with_file_name(name)
 }
 
 #[cfg(test)]

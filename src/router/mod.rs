@@ -16,6 +16,7 @@ mod admin;
 mod body;
 pub mod control;
 mod disk;
+mod files;
 mod forward;
 mod head;
 mod listen;
@@ -171,7 +172,7 @@ pub async fn serve(
     for addr in options.listen {
         listeners.push(listen::bind(addr).map_err(|source| RouterError::Listen { addr, source })?);
     }
-    if let Err(error) = socket::make_parent(&options.table) {
+    if let Err(error) = files::make_parent(&options.table) {
         tracing::error!(path = %options.table.display(), %error, "no directory for the routing table");
     }
     let board = Arc::new(Switchboard::new(options.table.clone(), disk::load(&options.table)));

@@ -3,20 +3,19 @@
 //! The claim is a lock on a file beside it, held for life; so a socket left by a crash is known to be stale. It is bound
 //! under another name, given its mode, and then renamed: it never exists with wider permissions.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use tokio::net::UnixListener;
 
 use super::RouterError;
+use super::files::{beside, make_parent};
 
 /// Owner and group may talk to it.
 const MODE: u32 = 0o660;
-/// For directories that are missing.
-const DIR_MODE: u32 = 0o750;
 
 /// A control socket that is ours until dropped, when its file goes.
 pub struct ControlSocket {
@@ -59,14 +58,6 @@ impl Drop for ControlSocket {
     }
 }
 
-/// Makes the directory a file is to be in.
-pub fn make_parent(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => DirBuilder::new().recursive(true).mode(DIR_MODE).create(dir),
-        Some(_) | None => Ok(()),
-    }
-}
-
 fn bind(path: &Path) -> io::Result<UnixListener> {
     let new = beside(path, "new");
     match fs::remove_file(&new) {
@@ -77,11 +68,4 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     fs::set_permissions(&new, Permissions::from_mode(MODE))?;
     fs::rename(&new, path)?;
     Ok(listener)
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".");
-    name.push(suffix);
-    path.with_file_name(name)
 }

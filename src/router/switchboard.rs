@@ -83,9 +83,15 @@ impl Switchboard {
     /// The table is looked at again after counting: a switch that came in between may already have looked at the count
     /// and found the old upstream idle, so the request must not go there.
     pub fn enter(&self, host: &str) -> Result<InFlight, NoRoute> {
+        self.enter_after(host, || {})
+    }
+
+    /// The same, with a place for a test to do what another thread might at the worst moment.
+    fn enter_after(&self, host: &str, mut found: impl FnMut()) -> Result<InFlight, NoRoute> {
         loop {
             let live = self.live.load();
             let upstream = live.by_host.get(host).ok_or(NoRoute::UnknownHost)?.as_ref().ok_or(NoRoute::NoUpstream)?;
+            found();
             let in_flight = upstream.enter();
             if Arc::ptr_eq(&live, &self.live.load()) {
                 return Ok(in_flight);
@@ -180,5 +186,50 @@ impl Switchboard {
     /// A panic elsewhere cannot leave the map half-made.
     fn upstreams(&self) -> MutexGuard<'_, Upstreams> {
         self.upstreams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::super::control::{Owner, Route};
+    use super::*;
+    use crate::model::StoreId;
+
+    fn addr(port: u64) -> UpstreamAddr {
+        format!("h:{port}").parse().unwrap()
+    }
+
+    fn table(port: u64) -> Table {
+        let owner = Owner::new(StoreId(Uuid::from_u128(1)), &"shop/prod".parse().unwrap());
+        let route = Route { upstream: Some(addr(port)), owner };
+        Table { revision: port, routes: [("a.test".parse().unwrap(), route)].into() }
+    }
+
+    #[test]
+    fn r9_an_old_upstream_that_was_seen_idle_after_the_switch_is_never_entered_again() {
+        let board = Switchboard::new(PathBuf::new(), table(1));
+        let mut switched = false;
+        let in_flight = board.enter_after("a.test", || {
+            if !std::mem::replace(&mut switched, true) {
+                board.install(table(2));
+                assert_eq!(board.in_flight(&addr(1)), 0, "whoever switched may stop the old one now");
+            }
+        });
+        assert_eq!(*in_flight.expect("routed").upstream().addr(), addr(2));
+        assert_eq!(board.in_flight(&addr(1)), 0);
+    }
+
+    #[test]
+    fn an_upstream_without_routes_and_requests_is_forgotten_and_one_in_flight_is_not() {
+        let board = Switchboard::new(PathBuf::new(), table(1));
+        let in_flight = board.enter("a.test").expect("routed");
+        board.install(table(2));
+        board.sweep();
+        assert_eq!(board.in_flight(&addr(1)), 1);
+        drop(in_flight);
+        board.sweep();
+        assert!(board.find(&addr(1)).is_none() && board.find(&addr(2)).is_some());
     }
 }

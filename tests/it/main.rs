@@ -3,4 +3,14 @@
 mod docker_client;
 mod fake_docker;
 mod recorder;
+mod router_control;
+mod router_forward;
+mod router_limits;
+mod router_proxy;
+mod router_retry;
+mod router_routing;
+mod router_support;
+mod router_switch;
+mod router_tunnel;
+mod router_wire;
 mod scenario;

@@ -1,0 +1,154 @@
+//! Limits (R31): everything that waits has an end, and everything that grows a bound; and the orderly end of it all.
+
+use std::time::Duration;
+
+use landfall::router::Limits;
+
+use super::router_support::{App, Router, soon, text, until};
+use super::router_wire::{OK, Raw};
+
+/// Short enough for a test, long enough for a busy machine.
+const SHORT: Duration = Duration::from_millis(150);
+
+#[tokio::test]
+async fn r31_a_head_that_comes_too_slowly_is_given_up() {
+    let router = Router::start_with(Limits { head_timeout: SHORT, ..Limits::default() }).await;
+    let app = App::named("app").await;
+    router.route(&["a.test"], app.addr).await;
+    let mut slow = router.client().await;
+    slow.send("GET / HTTP/1.1\r\nHost: a.te").await;
+    let mut idle = router.client().await;
+    assert_eq!(idle.get("a.test", "/").await.status, 200);
+    let mut second = router.client().await;
+    assert_eq!(second.get("a.test", "/").await.status, 200);
+    second.send("GET / HT").await;
+    let silent = router.client().await;
+    assert!(slow.is_closed().await);
+    assert!(second.is_closed().await, "also after a first request");
+    assert!(idle.is_open() && silent.is_open(), "what has not begun is idle, not slow");
+    assert_eq!(idle.get("a.test", "/").await.text(), "app");
+    assert_eq!(app.seen(), 3);
+}
+
+#[tokio::test]
+async fn r31_an_idle_connection_is_closed_in_the_end() {
+    let router = Router::start_with(Limits { idle_timeout: SHORT, ..Limits::default() }).await;
+    let mut silent = router.client().await;
+    let mut client = router.client().await;
+    assert_eq!(client.get("a.test", "/").await.status, 404);
+    assert!(client.is_closed().await);
+    assert!(silent.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_long_answer_is_neither_idle_nor_slow() {
+    let limits = Limits { head_timeout: SHORT, idle_timeout: SHORT, ..Limits::default() };
+    let router = Router::start_with(limits).await;
+    let (app, gate) = App::gated("app").await;
+    router.route(&["a.test"], app.addr).await;
+    let mut client = router.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    gate.reached_by(1).await;
+    tokio::time::sleep(3 * SHORT).await;
+    gate.open();
+    assert_eq!(client.reply().await.unwrap().text(), "app");
+}
+
+#[tokio::test]
+async fn r31_an_upstream_that_never_answers_gives_a_504_but_an_upload_may_take_its_time() {
+    let router = Router::start_with(Limits { first_byte_timeout: SHORT, ..Limits::default() }).await;
+    let app = Raw::start().await;
+    router.route(&["a.test"], app.addr()).await;
+    let mut client = router.client().await;
+    assert_eq!(client.get("a.test", "/").await.status, 504);
+
+    let mut upload = router.client().await;
+    upload.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\n").await;
+    for _ in 0..10 {
+        tokio::time::sleep(SHORT / 3).await;
+        upload.send("x").await;
+    }
+    drop(app.accept().await);
+    let mut upstream = app.accept().await;
+    upstream.request().await;
+    assert_eq!(upstream.bytes(10).await, b"xxxxxxxxxx");
+    upstream.send(OK).await;
+    assert_eq!(upload.reply().await.unwrap().text(), "ok");
+
+    let mut stuck = router.client().await;
+    stuck.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\nx").await;
+    assert_eq!(stuck.reply().await.unwrap().status, 504, "a client that stops sending does not hold the app for ever");
+    let addr = app.addr().to_string();
+    until("nothing is in flight", async || router.proxy.in_flight(&addr).await.unwrap() == 0).await;
+}
+
+#[tokio::test]
+async fn r31_a_client_that_takes_nothing_is_given_up() {
+    let router = Router::start_with(Limits { stall_timeout: SHORT, ..Limits::default() }).await;
+    let app = App::start(|_| async { text(200, vec![b'x'; 64 << 20]) }).await;
+    router.route(&["a.test"], app.addr).await;
+    let mut client = router.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    until("it reaches the app", async || app.seen() == 1).await;
+    let addr = app.addr.to_string();
+    assert_eq!(router.proxy.drain(&addr, Duration::from_secs(15)).await.unwrap().left, 0);
+}
+
+#[tokio::test]
+async fn r31_a_head_that_is_too_big_is_a_431() {
+    let router = Router::start().await;
+    let app = App::named("app").await;
+    router.route(&["a.test"], app.addr).await;
+    let cookie = |bytes: usize| format!("GET / HTTP/1.1\r\nHost: a.test\r\nCookie: {}\r\n\r\n", "c".repeat(bytes));
+    assert_eq!(router.client().await.ask(&cookie(32 * 1024)).await.status, 200);
+    assert_eq!(router.client().await.ask(&cookie(128 * 1024)).await.status, 431);
+    let many = format!("GET / HTTP/1.1\r\nHost: a.test\r\n{}\r\n", "X-Many: 1\r\n".repeat(200));
+    assert_eq!(router.client().await.ask(&many).await.status, 431);
+    assert_eq!(app.seen(), 1);
+}
+
+#[tokio::test]
+async fn r31_more_connections_than_allowed_wait_their_turn() {
+    let router = Router::start_with(Limits { max_connections: 2, ..Limits::default() }).await;
+    let mut first = router.client().await;
+    let mut second = router.client().await;
+    assert_eq!((first.get("a.test", "/").await.status, second.get("a.test", "/").await.status), (404, 404));
+    let mut third = router.client().await;
+    third.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    assert!(third.is_open());
+    drop(first);
+    assert_eq!(third.reply().await.unwrap().status, 404);
+}
+
+#[tokio::test]
+async fn r31_the_signal_to_stop_closes_idle_connections_and_lets_requests_finish() {
+    let mut router = Router::start().await;
+    let (app, gate) = App::gated("app").await;
+    router.route(&["a.test"], app.addr).await;
+    let mut idle = router.client().await;
+    assert_eq!(idle.get("b.test", "/").await.status, 404);
+    let mut untouched = router.client().await;
+    let mut busy = router.client().await;
+    busy.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    gate.reached_by(1).await;
+    router.signal();
+    assert!(idle.is_closed().await);
+    assert!(untouched.is_closed().await);
+    assert!(tokio::net::TcpStream::connect(router.addr).await.is_err(), "no new ones");
+    gate.open();
+    let reply = busy.reply().await.unwrap();
+    assert_eq!((reply.text(), reply.header("connection")), ("app", Some("close")));
+    router.stop().await;
+}
+
+#[tokio::test]
+async fn r31_what_does_not_finish_is_cut_off_when_the_time_is_up() {
+    let router = Router::start_with(Limits { stop_timeout: SHORT, ..Limits::default() }).await;
+    let (app, gate) = App::gated("app").await;
+    router.route(&["a.test"], app.addr).await;
+    let mut stuck = router.client().await;
+    stuck.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    gate.reached_by(1).await;
+    soon("it stops all the same", router.stop()).await;
+    assert_eq!(stuck.reply().await, None);
+}
