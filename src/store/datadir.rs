@@ -26,7 +26,7 @@ impl DataDir {
         &self.root
     }
 
-    /// The store, one SQLite file.
+    /// The store, one `SQLite` file.
     pub fn db(&self) -> PathBuf {
         self.root.join("landfall.db")
     }
@@ -59,7 +59,7 @@ impl DataDir {
         made.map_err(|source| StoreError::io("make the directory", &self.root, source))
     }
 
-    /// The log that SQLite keeps beside the store.
+    /// The log that `SQLite` keeps beside the store.
     pub(super) fn wal(&self) -> PathBuf {
         self.root.join("landfall.db-wal")
     }

@@ -78,7 +78,7 @@ fn phase(tx: &Transaction<'_>, deploy: DeployId) -> Result<Phase> {
     let sql = "SELECT phase, status FROM deploys WHERE id = ?1";
     let read = |row: &rusqlite::Row<'_>| Ok((known(row, 0, Phase::parse)?, known(row, 1, DeployStatus::parse)?));
     let found = tx.query_row(sql, [deploy.to_string()], read).optional()?;
-    match found.ok_or_else(|| StoreError::not_found("deploy", deploy))? {
+    match found.ok_or_else(|| StoreError::not_found("deploy", &deploy))? {
         (Phase::Done, status) => Err(StoreError::Ended { deploy, status }),
         (phase, _) => Ok(phase),
     }

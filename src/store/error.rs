@@ -252,7 +252,7 @@ impl StoreError {
     }
 
     /// A thing that is not there.
-    pub(super) fn not_found(what: &'static str, name: impl ToString) -> Self {
+    pub(super) fn not_found(what: &'static str, name: &(impl ToString + ?Sized)) -> Self {
         Self::NotFound { what, name: name.to_string() }
     }
 

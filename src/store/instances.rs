@@ -15,7 +15,7 @@ pub(super) fn add(tx: &Transaction<'_>, new: &NewInstance) -> Result<()> {
     let NewInstance { container_id, name, deploy, key, host_port, version } = new;
     let stage = stage_id(tx, key)?;
     let known = tx.query_row("SELECT 1 FROM deploys WHERE id = ?1", [deploy.to_string()], |_| Ok(())).optional()?;
-    known.ok_or_else(|| StoreError::not_found("deploy", deploy))?;
+    known.ok_or_else(|| StoreError::not_found("deploy", &deploy))?;
     let sql = "INSERT INTO instances
                    (id, stage_id, deploy_id, name, version, container_id, host_port, status, created_at, updated_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9) ON CONFLICT DO NOTHING";

@@ -78,9 +78,11 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Empties the file, so that it names nobody who is gone; the kernel releases the lock as the file closes.
+    /// Empties the file, so that it names nobody who is gone. Unlocks explicitly: closing alone would leave the lock
+    /// with a child that this process is just starting.
     fn drop(&mut self) {
         let _ = self.file.set_len(0);
+        let _ = self.file.unlock();
     }
 }
 

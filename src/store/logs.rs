@@ -23,7 +23,7 @@ pub(super) fn append(tx: &Transaction<'_>, deploy: DeployId, lines: &[LogLine]) 
     let sql = "SELECT log_lines, log_head FROM deploys WHERE id = ?1";
     let found: Option<(u32, Option<u32>)> =
         tx.query_row(sql, [&id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let (first, mut head) = found.ok_or_else(|| StoreError::not_found("deploy", deploy))?;
+    let (first, mut head) = found.ok_or_else(|| StoreError::not_found("deploy", &deploy))?;
     let mut head_bytes = if head.is_none() { bytes(tx, &id)? } else { 0 };
     let mut insert = tx.prepare("INSERT INTO deploy_logs (deploy_id, seq, at, text) VALUES (?1, ?2, ?3, ?4)")?;
     let mut next = first;
@@ -90,6 +90,6 @@ fn cut(text: &str) -> String {
     if text.len() <= MAX_LINE_BYTES {
         return text.to_owned();
     }
-    let kept = text.floor_char_boundary(MAX_LINE_BYTES);
+    let kept = (0..=MAX_LINE_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     format!("{}… ({} more bytes)", &text[..kept], text.len() - kept)
 }

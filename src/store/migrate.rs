@@ -24,6 +24,16 @@ pub(super) fn version(conn: &Connection) -> Result<i64> {
 
 /// Refuses a newer schema and runs what is missing.
 pub(super) fn migrate(conn: &mut Connection, path: &Path, migrations: &[&str]) -> Result<()> {
+    migrate_then(conn, path, migrations, |_| ())
+}
+
+/// As [`migrate`], with a step before the commit, for the tests.
+pub(super) fn migrate_then(
+    conn: &mut Connection,
+    path: &Path,
+    migrations: &[&str],
+    before_commit: impl FnOnce(&Connection),
+) -> Result<()> {
     let known = newest(migrations);
     let found = version(conn)?;
     if found > known {
@@ -42,6 +52,7 @@ pub(super) fn migrate(conn: &mut Connection, path: &Path, migrations: &[&str]) -
     if let Some(table) = first_broken_reference(&tx)? {
         return Err(StoreError::Damaged { path: path.to_owned(), what: format!("rows of {table} refer to nothing") });
     }
+    before_commit(&tx);
     tx.commit()?;
     Ok(())
 }

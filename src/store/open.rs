@@ -20,6 +20,8 @@ use super::migrate::{self, MIGRATIONS};
 
 /// `LFAL` in the header of the file marks it as ours.
 const APPLICATION_ID: i64 = 0x4c46_414c;
+/// Size of a page of the file, `SQLite`'s default, set all the same because its length is judged by it.
+const PAGE_BYTES: u64 = 4096;
 /// How long a transaction waits for that of another process: longer than any of ours takes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between two looks whether a reader has gone: readers stay for some milliseconds.
@@ -37,7 +39,7 @@ pub(super) fn open_write(dir: &DataDir) -> Result<Connection> {
         create(dir)?;
     }
     let path = dir.db();
-    refuse_empty(&path)?;
+    refuse_cut_off(dir)?;
     let doubtful = size(&dir.wal()) > 0 || size(&path) <= ALWAYS_CHECKED_BYTES;
     let until = Instant::now() + BUSY_TIMEOUT;
     loop {
@@ -83,7 +85,7 @@ pub(super) fn open_read(dir: &DataDir) -> Result<Option<Connection>> {
         return Ok(None);
     }
     let path = dir.db();
-    refuse_empty(&path)?;
+    refuse_cut_off(dir)?;
     let (wal, shm) = (dir.wal(), dir.shm());
     let how = match (wal.exists(), shm.exists()) {
         (true, true) => "readonly_shm=1",
@@ -122,16 +124,21 @@ fn harden(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a file that was cut off: `SQLite` takes an empty one for a new database.
+/// Refuses a file that was cut off: `SQLite` takes an empty one for a new database, and a short last page for one that
+/// ends in zeros. While changes wait in the log, the last page may be short: it is among them.
 ///
 /// Nothing but `SQLite` ever opens the file. When any descriptor of a file is closed, the kernel drops every lock
 /// that this process holds on it, and a connection elsewhere in the process would go on without its locks.
-fn refuse_empty(path: &Path) -> Result<()> {
-    match path.metadata() {
-        Ok(meta) if meta.len() == 0 => Err(StoreError::Truncated { path: path.to_owned() }),
-        Ok(_) => Ok(()),
-        Err(source) => Err(StoreError::io("look at", path, source)),
+fn refuse_cut_off(dir: &DataDir) -> Result<()> {
+    let path = dir.db();
+    let len = path.metadata().map_err(|source| StoreError::io("look at", &path, source))?.len();
+    if len == 0 {
+        return Err(StoreError::Truncated { path });
     }
+    if !len.is_multiple_of(PAGE_BYTES) && size(&dir.wal()) == 0 {
+        return Err(StoreError::NotAStore { path, why: "it was cut off, or is no SQLite file".into() });
+    }
+    Ok(())
 }
 
 /// Refuses a database of another program.
@@ -165,6 +172,7 @@ fn create(dir: &DataDir) -> Result<()> {
 fn fill(fresh: &Path) -> Result<()> {
     let mut conn = Connection::open_with_flags(fresh, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     harden(&conn)?;
+    conn.pragma_update(None, "page_size", PAGE_BYTES.cast_signed())?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
     migrate::migrate(&mut conn, fresh, MIGRATIONS)?;
     let sql = "INSERT INTO meta (id, store_id, created_at) VALUES (1, ?1, ?2)";

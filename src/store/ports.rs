@@ -22,7 +22,8 @@ pub(super) fn reserve(tx: &Transaction<'_>, range: (u16, u16), owner: DeployId, 
     release_left_behind(tx)?;
     let taken = taken(tx)?;
     let last: u16 = tx.query_row("SELECT last_port FROM meta", [], |row| row.get(0))?;
-    let after = last.saturating_add(1).clamp(range.0.max(1), range.1);
+    let next = last.saturating_add(1);
+    let after = if (range.0..=range.1).contains(&next) { next } else { range.0 };
     let free = |port: &u16| *port > 0 && !taken.contains(port) && !skip.contains(port);
     let port = (after..=range.1).chain(range.0..after).find(free).ok_or(StoreError::NoPort { range })?;
     let sql = "INSERT INTO port_reservations (port, deploy_id, reserved_at) VALUES (?1, ?2, ?3)

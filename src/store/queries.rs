@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use crate::model::name::StageKey;
+use crate::model::name::{Name, StageKey};
 use crate::model::{DeployId, DesiredStage, InstanceStatus};
 
 use super::config::from_json;
@@ -26,8 +26,8 @@ pub(super) fn deploys(conn: &Connection, filter: &Filter, limit: usize) -> Resul
          WHERE (?1 IS NULL OR p.name = ?1) AND (?2 IS NULL OR s.name = ?2) ORDER BY d.id DESC LIMIT ?3"
     );
     let mut statement = conn.prepare(&sql)?;
-    let project = filter.project.as_ref().map(|name| name.as_str());
-    let stage = filter.stage.as_ref().map(|name| name.as_str());
+    let project = filter.project.as_ref().map(Name::as_str);
+    let stage = filter.stage.as_ref().map(Name::as_str);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     Ok(statement.query_map((project, stage, limit), deploy_row)?.collect::<rusqlite::Result<_>>()?)
 }
@@ -53,7 +53,7 @@ pub(super) fn deploy(conn: &Connection, text: &str) -> Result<DeployRow> {
 pub(super) fn spec(conn: &Connection, id: DeployId) -> Result<DesiredStage> {
     let sql = "SELECT spec FROM deploys WHERE id = ?1";
     let found: Option<String> = conn.query_row(sql, [id.to_string()], |row| row.get(0)).optional()?;
-    from_json(&found.ok_or_else(|| StoreError::not_found("deploy", id))?)
+    from_json(&found.ok_or_else(|| StoreError::not_found("deploy", &id))?)
 }
 
 pub(super) fn instances(conn: &Connection) -> Result<Vec<InstanceRow>> {

@@ -82,7 +82,7 @@ impl Reader {
             tries += 1;
             match job(&self.conn) {
                 Err(StoreError::Sqlite(error)) if tries < TRIES && open::is_read_only(&error) => {
-                    std::thread::sleep(PAUSE)
+                    std::thread::sleep(PAUSE);
                 }
                 result => return result.map_err(|error| error.at(&self.path)),
             }

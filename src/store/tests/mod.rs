@@ -1,5 +1,13 @@
 //! The store's rules, each as a test in its words.
 
-mod support;
-
+mod child;
+mod config;
+mod damage;
 mod deploys;
+mod instances;
+mod locking;
+mod logs;
+mod migrations;
+mod opening;
+mod reading;
+mod support;

@@ -8,9 +8,10 @@ use tempfile::TempDir;
 use crate::model::desired::{Check, PullPolicy, Ready};
 use crate::model::name::StageKey;
 use crate::model::{
-    ContainerSpec, DeployId, Desired, DesiredStage, ImageRef, Millis, ProxySettings, Settings, Strategy, Track, Trigger,
+    ContainerSpec, DeployId, DeployStatus, Desired, DesiredStage, ImageRef, Millis, Phase, ProxySettings, Settings,
+    Strategy, Track, Trigger,
 };
-use crate::store::{AcceptedConfig, DataDir, Lock, NewDeploy, Store, new_deploy_id};
+use crate::store::{AcceptedConfig, DataDir, Lock, NewDeploy, NewInstance, Store, new_deploy_id};
 
 /// A data directory that goes with the test.
 pub(super) struct Scratch {
@@ -107,6 +108,25 @@ pub(super) fn new_deploy(text: &str) -> NewDeploy {
         config_revision: "r1".into(),
         generation: 1,
     }
+}
+
+pub(super) fn instance(text: &str, deploy: DeployId, container_id: &str) -> NewInstance {
+    NewInstance {
+        container_id: container_id.into(),
+        name: format!("{}-{}", key(text).dns_name(), deploy.short()),
+        deploy,
+        key: key(text),
+        host_port: None,
+        version: "v1".into(),
+    }
+}
+
+/// Deploys a stage with success and answers the id.
+pub(super) async fn succeeded(store: &Store, text: &str) -> DeployId {
+    let id = begun(store, text).await;
+    store.set_phase(id, Phase::Retiring).await.unwrap();
+    store.finish(id, DeployStatus::Success, None, false).await.unwrap();
+    id
 }
 
 /// Begins a deploy of a stage and answers its id.

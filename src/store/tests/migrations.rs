@@ -1,0 +1,82 @@
+//! The schema and how it comes to be.
+
+use rusqlite::Connection;
+
+use super::child::{Role, Second};
+use super::support::scratch;
+use crate::model::hash::sha256_hex;
+use crate::store::migrate::{self, MIGRATIONS};
+
+/// What is shipped, and one more.
+pub(super) const TWO: [&str; 2] =
+    [MIGRATIONS[0], "CREATE TABLE more (id INTEGER) STRICT; INSERT INTO more VALUES (1);"];
+
+fn texts(conn: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = conn.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+fn tables(conn: &Connection) -> Vec<String> {
+    texts(conn, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")
+}
+
+fn fresh() -> Connection {
+    let mut conn = Connection::open_in_memory().unwrap();
+    migrate::migrate(&mut conn, "test".as_ref(), MIGRATIONS).unwrap();
+    conn
+}
+
+#[test]
+fn a_migration_that_was_shipped_is_never_edited() {
+    let hashes: Vec<String> = MIGRATIONS.iter().map(|sql| sha256_hex(sql.as_bytes())).collect();
+    // Until the first release 0001 may still change; from then on only a line may be added here.
+    assert_eq!(hashes, ["?"]);
+}
+
+#[test]
+fn every_table_is_strict_and_no_reference_cascades() {
+    let conn = fresh();
+    for table in tables(&conn) {
+        let strict: bool =
+            conn.query_row("SELECT strict FROM pragma_table_list WHERE name = ?1", [&table], |row| row.get(0)).unwrap();
+        assert!(strict, "{table}");
+        let sql = format!("SELECT on_delete FROM pragma_foreign_key_list('{table}')");
+        assert!(texts(&conn, &sql).iter().all(|action| action == "RESTRICT"), "{table}");
+    }
+}
+
+#[test]
+fn the_tables_that_were_promised_are_there() {
+    let tables = tables(&fresh());
+    for table in ["projects", "stages", "registries", "settings", "instances", "deploys", "deploy_logs"] {
+        assert!(tables.iter().any(|name| name == table), "{table}");
+    }
+}
+
+#[test]
+fn a_migration_that_does_not_work_leaves_the_schema_as_it_was() {
+    let mut conn = fresh();
+    let before = tables(&conn);
+    let broken = [MIGRATIONS[0], "CREATE TABLE more (id INTEGER) STRICT; INSERT INTO nothing VALUES (1);"];
+    migrate::migrate(&mut conn, "test".as_ref(), &broken).unwrap_err();
+    assert_eq!((migrate::version(&conn).unwrap(), tables(&conn)), (1, before));
+    migrate::migrate(&mut conn, "test".as_ref(), &TWO).unwrap();
+    assert_eq!(migrate::version(&conn).unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_kill_in_the_middle_of_a_migration_leaves_the_old_schema() {
+    let scratch = scratch();
+    let id = {
+        let store = scratch.store_with(&["shop/prod"]).await;
+        store.id()
+    };
+    Second::start(Role::Migrate, &scratch.dir).kill();
+    let store = scratch.store().await;
+    assert_eq!(store.id(), id);
+    drop(store);
+    let conn = Connection::open(scratch.dir.db()).unwrap();
+    assert_eq!(migrate::version(&conn).unwrap(), 1);
+    assert!(!tables(&conn).contains(&"more".to_owned()));
+}
