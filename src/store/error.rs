@@ -1,4 +1,4 @@
-//! What can go wrong with the store, each with what to do about it.
+//! What can go wrong with the store; `remedy` says what helps.
 //!
 //! Not-found and conflict are variants of their own. No text here holds a value from the configuration.
 
@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::model::name::StageKey;
-use crate::model::{DeployId, DeployStatus, Phase, Retry};
+use crate::model::{DeployId, DeployStatus, Phase};
 
 use super::lock::Holder;
 
@@ -181,71 +181,6 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether trying again helps.
-    pub fn retry(&self) -> Retry {
-        match self {
-            Self::Locked { .. }
-            | Self::Full { .. }
-            | Self::Busy { .. }
-            | Self::Io { .. }
-            | Self::InFlight { .. }
-            | Self::NoPort { .. }
-            | Self::Sqlite(_) => Retry::Backoff,
-            Self::Truncated { .. }
-            | Self::NotAStore { .. }
-            | Self::Damaged { .. }
-            | Self::Newer { .. }
-            | Self::Older { .. }
-            | Self::Replaced { .. }
-            | Self::Gone { .. }
-            | Self::Unfinished { .. }
-            | Self::NotFound { .. }
-            | Self::Exists(_)
-            | Self::Ambiguous { .. }
-            | Self::PhaseOrder { .. }
-            | Self::Ended { .. }
-            | Self::NotAnEnd(_)
-            | Self::Unreadable { .. }
-            | Self::Closed => Retry::OnChange,
-        }
-    }
-
-    /// What to do about it, where there is something to do.
-    pub fn hint(&self) -> Option<String> {
-        const RESTORE: &str = "put the newest backup in its place; without one, move it and its `-wal` and `-shm` \
-                               files away: history is lost, the running apps are not touched";
-        match self {
-            Self::Locked { .. } => Some("wait for it to end, or stop it".into()),
-            Self::Truncated { .. } | Self::NotAStore { .. } | Self::Damaged { .. } => Some(RESTORE.into()),
-            Self::Newer { .. } => Some("run the landfall that wrote it, or a newer one".into()),
-            Self::Older { .. } => Some("`landfall apply`, or a restart of the daemon, brings it up to date".into()),
-            Self::Unfinished { .. } => Some("`landfall apply`, or a start of the daemon, completes it".into()),
-            Self::Replaced { .. } => {
-                Some("put the file back, then start landfall again; until then it changes nothing".into())
-            }
-            Self::Gone { left, .. } => {
-                Some(format!("put the store back beside it; to begin without history, move {} away", left.display()))
-            }
-            Self::Full { .. } => Some("free some space; nothing is started before it can be recorded".into()),
-            Self::Ambiguous { .. } => Some("give more of the id".into()),
-            Self::NoPort { .. } => Some("widen `settings.ports`".into()),
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Some("run landfall as the user who owns the data directory, usually root".into())
-            }
-            Self::Busy { .. }
-            | Self::Io { .. }
-            | Self::NotFound { .. }
-            | Self::InFlight { .. }
-            | Self::Exists(_)
-            | Self::PhaseOrder { .. }
-            | Self::Ended { .. }
-            | Self::NotAnEnd(_)
-            | Self::Unreadable { .. }
-            | Self::Sqlite(_)
-            | Self::Closed => None,
-        }
-    }
-
     /// An error of the operating system.
     pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { doing, path: path.to_owned(), source }
@@ -264,7 +199,13 @@ impl StoreError {
     /// Gives the errors of `SQLite` that have a remedy their own variant, with the file they are about.
     pub(super) fn at(self, path: &Path) -> Self {
         use rusqlite::ErrorCode as Code;
-        let Self::Sqlite(source) = self else { return self };
+        let source = match self {
+            Self::Sqlite(rusqlite::Error::FromSqlConversionFailure(_, _, source)) => {
+                return Self::Unreadable { what: "a value", source };
+            }
+            Self::Sqlite(source) => source,
+            other => return other,
+        };
         let path = path.to_owned();
         match source.sqlite_error_code() {
             Some(Code::NotADatabase) => Self::NotAStore { path, why: "it is no SQLite file".into() },
@@ -276,6 +217,7 @@ impl StoreError {
                 let why = path.metadata().err().unwrap_or_else(|| io::Error::other(source.to_string()));
                 Self::io("open", &path, why)
             }
+            Some(Code::SystemIoFailure) => Self::io("read or write", &path, io::Error::other(source.to_string())),
             _ => Self::Sqlite(source),
         }
     }

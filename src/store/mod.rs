@@ -25,6 +25,7 @@ mod ports;
 mod queries;
 mod reader;
 mod recorded;
+mod remedy;
 mod rows;
 mod watched;
 mod writer;

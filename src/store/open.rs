@@ -131,7 +131,11 @@ fn harden(conn: &Connection) -> Result<()> {
 /// that this process holds on it, and a connection elsewhere in the process would go on without its locks.
 fn refuse_cut_off(dir: &DataDir) -> Result<()> {
     let path = dir.db();
-    let len = path.metadata().map_err(|source| StoreError::io("look at", &path, source))?.len();
+    let meta = path.metadata().map_err(|source| StoreError::io("look at", &path, source))?;
+    let len = meta.len();
+    if !meta.is_file() {
+        return Err(StoreError::NotAStore { path, why: "it is no file".into() });
+    }
     if len == 0 {
         return Err(StoreError::Truncated { path });
     }

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::support::{Scratch, accepted, begun, scratch};
 use crate::model::{Phase, Retry};
-use crate::store::{Lock, Store, StoreError};
+use crate::store::{Lock, LogLine, Store, StoreError};
 
 /// Opens for writing and for reading and answers both errors; the file must be as before.
 async fn refused(scratch: &Scratch) -> (StoreError, StoreError) {
@@ -153,9 +153,51 @@ async fn a_store_that_is_gone_but_for_its_log_is_not_made_anew() {
 }
 
 #[tokio::test]
+async fn a_full_disk_refuses_the_step_and_works_again_when_there_is_room() {
+    let scratch = scratch();
+    let store = scratch.store_with(&["shop/prod"]).await;
+    let id = begun(&store, "shop/prod").await;
+    let limit = async |pages: i64| {
+        let set =
+            move |conn: &Connection| Ok(conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?);
+        store.read(set).await.unwrap();
+    };
+    let lines = || (0..100).map(|at_ms| LogLine { at_ms, text: "x".repeat(1000) }).collect();
+    limit(1).await;
+    let error = store.append_log(id, lines()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
+    assert_eq!(error.retry(), Retry::Backoff);
+    assert!(store.log(id).await.unwrap().is_empty(), "nothing of the step was kept");
+    limit(1_000_000).await;
+    store.append_log(id, lines()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_is_no_file_cannot_be_opened_and_is_not_a_missing_one() {
+    let scratch = scratch();
+    fs::create_dir_all(scratch.dir.db()).unwrap();
+    let error = Store::open(&scratch.dir, scratch.lock().await).await.unwrap_err();
+    assert!(matches!(error, StoreError::NotAStore { .. }), "{error:?}");
+    let error = Store::open_read(&scratch.dir).unwrap_err();
+    assert!(matches!(error, StoreError::NotAStore { .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_directory_that_cannot_be_made_names_itself() {
     let scratch = scratch();
     fs::write(scratch.dir.root(), "a file").unwrap();
     let error = Lock::acquire(&scratch.dir, "apply", std::time::Duration::ZERO).await.unwrap_err();
     assert!(matches!(error, StoreError::Io { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_word_that_this_version_does_not_know_is_said_and_not_guessed() {
+    let scratch = scratch();
+    drop(scratch.store_with(&["shop/prod"]).await);
+    let conn = Connection::open(scratch.dir.db()).unwrap();
+    conn.execute("UPDATE stages SET pin = '{\"other\": 1}'", []).unwrap();
+    drop(conn);
+    let error = scratch.store().await.recorded().await.unwrap_err();
+    assert!(matches!(error, StoreError::Unreadable { .. }), "{error:?}");
+    assert!(error.hint().is_some());
 }

@@ -3,6 +3,7 @@
 use super::support::{begun, key, new_deploy, scratch, succeeded};
 use crate::model::secret::Fingerprint;
 use crate::model::{DeployStatus, Phase};
+use crate::store::writer::Durable;
 use crate::store::{Filter, Store, StoreError, new_deploy_id};
 
 #[tokio::test]
@@ -36,6 +37,16 @@ async fn each_phase_shows_its_status_and_the_schema_agrees() {
         let row = store.in_flight().await.unwrap().remove(0);
         assert_eq!((row.phase, Some(row.status)), (*phase, phase.status()));
     }
+}
+
+#[tokio::test]
+async fn r14_a_phase_is_on_the_disk_before_its_side_effect_and_a_log_line_need_not_be() {
+    let scratch = scratch();
+    let store = scratch.store().await;
+    let level = |tx: &rusqlite::Transaction<'_>| Ok(tx.query_row("PRAGMA synchronous", [], |row| row.get(0))?);
+    let (full, normal): (i64, i64) =
+        (store.write(Durable::Disk, level).await.unwrap(), store.write(Durable::Os, level).await.unwrap());
+    assert_eq!((full, normal), (2, 1));
 }
 
 #[tokio::test]

@@ -105,7 +105,7 @@ async fn a_reader_sees_whole_states_of_a_writer_that_never_pauses() {
     let scratch = scratch();
     let mut second = Second::start(Role::Busy, &scratch.dir);
     let mut newest = 0;
-    for _ in 0..300 {
+    for _ in 0..100 {
         let reader = Store::open_read(&scratch.dir).unwrap().unwrap();
         let deploy = reader.in_flight().unwrap().remove(0);
         let log = reader.log(deploy.id).unwrap();

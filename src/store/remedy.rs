@@ -1,0 +1,76 @@
+//! What helps against each error of the store: time or a change, and which one.
+
+use std::io;
+
+use crate::model::Retry;
+
+use super::error::StoreError;
+
+impl StoreError {
+    /// Whether trying again helps.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Locked { .. }
+            | Self::Full { .. }
+            | Self::Busy { .. }
+            | Self::Io { .. }
+            | Self::InFlight { .. }
+            | Self::NoPort { .. }
+            | Self::Sqlite(_) => Retry::Backoff,
+            Self::Truncated { .. }
+            | Self::NotAStore { .. }
+            | Self::Damaged { .. }
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Replaced { .. }
+            | Self::Gone { .. }
+            | Self::Unfinished { .. }
+            | Self::NotFound { .. }
+            | Self::Exists(_)
+            | Self::Ambiguous { .. }
+            | Self::PhaseOrder { .. }
+            | Self::Ended { .. }
+            | Self::NotAnEnd(_)
+            | Self::Unreadable { .. }
+            | Self::Closed => Retry::OnChange,
+        }
+    }
+
+    /// What to do about it, where there is something to do.
+    pub fn hint(&self) -> Option<String> {
+        const RESTORE: &str = "put the newest backup in its place; without one, move it and its `-wal` and `-shm` \
+                               files away: the history is lost, and `landfall apply` says what becomes of the apps";
+        match self {
+            Self::Locked { .. } => Some("wait for it to end, or stop it".into()),
+            Self::Truncated { .. } | Self::NotAStore { .. } | Self::Damaged { .. } => Some(RESTORE.into()),
+            Self::Newer { .. } => Some("run the landfall that wrote it, or a newer one".into()),
+            Self::Older { .. } => Some("`landfall apply`, or a restart of the daemon, brings it up to date".into()),
+            Self::Unfinished { .. } => Some("`landfall apply`, or a start of the daemon, completes it".into()),
+            Self::Replaced { .. } => {
+                Some("put the file back, then start landfall again; until then it changes nothing".into())
+            }
+            Self::Gone { left, .. } => {
+                Some(format!("put the store back beside it; to begin without history, move {} away", left.display()))
+            }
+            Self::Full { .. } => Some("free some space; nothing is started before it can be recorded".into()),
+            Self::Unreadable { .. } => Some(
+                "run the landfall that wrote it, or a newer one; if it was edited by hand, restore a backup".into(),
+            ),
+            Self::Ambiguous { .. } => Some("give more of the id".into()),
+            Self::NoPort { .. } => Some("widen `settings.ports`".into()),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some("run landfall as the user who owns the data directory, usually root".into())
+            }
+            Self::Busy { .. }
+            | Self::Io { .. }
+            | Self::NotFound { .. }
+            | Self::InFlight { .. }
+            | Self::Exists(_)
+            | Self::PhaseOrder { .. }
+            | Self::Ended { .. }
+            | Self::NotAnEnd(_)
+            | Self::Sqlite(_)
+            | Self::Closed => None,
+        }
+    }
+}
