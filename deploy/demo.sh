@@ -37,7 +37,6 @@ expect() {
     "$@" 2>&1 || code=$?
     [[ $code == "$wanted" ]] || die "\`$*\` ended with $code, not $wanted" "the logs are in $dir/logs"
 }
-
 landfall() { "$binary" "$@"; }
 
 # --- the parts ---------------------------------------------------------------------------------------------------
@@ -45,8 +44,8 @@ landfall() { "$binary" "$@"; }
 find_binary() {
     if [[ -n ${LANDFALL_BIN:-} ]]; then
         binary=$(realpath "$LANDFALL_BIN")
-        [[ -x $binary ]] || die "LANDFALL_BIN=$LANDFALL_BIN is no program" "leave it out and the demo builds one"
-        return
+        [[ -x $binary ]] && return
+        die "LANDFALL_BIN=$LANDFALL_BIN is no program" "leave it out and the demo builds one"
     fi
     have cargo || PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
     have cargo || die "no cargo found" "install Rust from https://rustup.rs, then run this again"
@@ -118,7 +117,6 @@ copy_config() {
     mkdir -p "$dir/credentials"
     export LANDFALL_CONFIG=$dir/config LANDFALL_DATA=$dir/data LANDFALL_CREDENTIALS=$dir/credentials
     export LANDFALL_DOCKER=unix://$docker_socket
-    unset DOCKER_HOST
 }
 
 start_parts() {
@@ -170,7 +168,6 @@ deploy_first() {
 }
 
 start_load() {
-    rm -f "$dir/load.stop"
     start_daemon "$dir" load "$dir/app" --load --url "http://$proxy/" --host hello.localhost --rps "$rate" --connections 16 \
         --until "$dir/load.stop" --seconds 300
 }
@@ -206,7 +203,7 @@ follow_with_daemon() {
     printf '\n$ landfall daemon &\n'
     start_daemon "$dir" daemon "$binary" daemon
     set_tag v2 v3
-    wait_for 60 answers_version v3 || { tail -n 20 "$dir/logs/daemon.log" >&2; die "the daemon did not follow to v3" "see $dir/logs/daemon.log"; }
+    wait_for 60 answers_version v3 || die "the daemon did not follow to v3" "see $dir/logs/daemon.log"
     wait_for 60 landfall status || true # v3 answers already; the old container is still on its way out
     expect 0 landfall status
     stop_load
