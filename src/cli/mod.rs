@@ -46,6 +46,8 @@ pub fn main() -> ExitCode {
         }
     };
     let out = Out::new(cli.global.output == Form::Json);
+    // Whatever is made without a mode of its own is nobody else's to read.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     telemetry::init(matches!(cli.command, Command::Daemon | Command::Proxy(_)));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

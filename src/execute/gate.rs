@@ -17,6 +17,8 @@ use crate::model::{ContainerState, Domain};
 /// The first looks come this fast and then back off to `ready.interval`: most apps are up within a second, and every
 /// look that comes late delays a deploy.
 const FIRST_INTERVAL: Duration = Duration::from_millis(50);
+/// So long the exit code of a crash loop is waited for.
+const ENDS_AGAIN_WITHIN: Duration = Duration::from_secs(3);
 /// Without any check: so long must it run without a restart (R8).
 const RUNNING_FOR: Duration = Duration::from_secs(10);
 
@@ -56,6 +58,8 @@ pub(super) struct Gate<'a> {
     pub(super) network: &'a str,
     pub(super) port: Option<u16>,
     pub(super) domain: Option<&'a Domain>,
+    /// True for a container that was just started, which Docker must not have started again since.
+    pub(super) fresh: bool,
 }
 
 /// One look's result.
@@ -69,10 +73,13 @@ pub(super) async fn wait(docker: &Docker, gate: Gate<'_>) -> Result<Passed, Gate
     let start = Instant::now();
     let deadline = start + gate.ready.deadline.duration();
     let mut pause = FIRST_INTERVAL.min(gate.ready.interval.duration());
-    let mut restarts = None;
+    let mut restarts = gate.fresh.then_some(0);
     loop {
-        let info = docker.inspect(gate.id).await?.ok_or_else(|| GateError::Stopped("its container is gone".into()))?;
-        alive(&info, *restarts.get_or_insert(info.restart_count))?;
+        let info = inspect(docker, gate.id).await?;
+        let before = *restarts.get_or_insert(info.restart_count);
+        if info.state != ContainerState::Running || info.restart_count != before {
+            return Err(GateError::Stopped(end_of(&ended(docker, info).await?)));
+        }
         let last = match look(gate, &info, start).await {
             Look::Ready(passed) => return Ok(passed),
             Look::NotYet(why) => why,
@@ -85,22 +92,38 @@ pub(super) async fn wait(docker: &Docker, gate: Gate<'_>) -> Result<Passed, Gate
     }
 }
 
-/// Fails when the container is not running without a break.
-fn alive(info: &ContainerInfo, restarts: u64) -> Result<(), GateError> {
-    if info.state == ContainerState::Running && info.restart_count == restarts {
-        return Ok(());
-    }
-    Err(GateError::Stopped(end_of(info)))
+async fn inspect(docker: &Docker, id: &str) -> Result<ContainerInfo, GateError> {
+    docker.inspect(id).await?.ok_or_else(|| GateError::Stopped("its container is gone".into()))
 }
 
-/// How a container ended, in words: exit code, out of memory, Docker's error.
+/// A container that Docker started again has no exit code while it runs; what ended once ends again soon.
+async fn ended(docker: &Docker, mut info: ContainerInfo) -> Result<ContainerInfo, GateError> {
+    let until = Instant::now() + ENDS_AGAIN_WITHIN;
+    while info.state == ContainerState::Running && Instant::now() < until {
+        sleep(FIRST_INTERVAL).await;
+        info = inspect(docker, &info.id).await?;
+    }
+    Ok(info)
+}
+
+/// How a container ended, in words: exit code, out of memory, Docker's error. One that runs again has no exit code.
 pub(super) fn end_of(info: &ContainerInfo) -> String {
-    let mut text = format!("exit {}", info.exit_code);
+    let mut text = match info.state {
+        ContainerState::Running => "it ended".to_owned(),
+        ContainerState::Paused => "it was paused".to_owned(),
+        ContainerState::Created
+        | ContainerState::Restarting
+        | ContainerState::Exited
+        | ContainerState::Removing
+        | ContainerState::Dead => format!("exit {}", info.exit_code),
+    };
     if info.oom_killed {
         text.push_str(", out of memory");
     }
-    if info.restart_count > 0 {
-        text.push_str(&format!(", restarted {} times", info.restart_count));
+    match info.restart_count {
+        0 => {}
+        1 => text.push_str(", and Docker started it again"),
+        times => text.push_str(&format!(", and Docker started it again {times} times")),
     }
     if !info.error.is_empty() {
         text.push_str(&format!(", {}", info.error));

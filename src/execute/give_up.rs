@@ -7,7 +7,7 @@ use super::perform::StepError;
 use super::run::Work;
 use crate::docker::DockerError;
 use crate::model::retry::Retry;
-use crate::model::{DeployId, DeployStatus, Phase};
+use crate::model::{ContainerState, DeployId, DeployStatus, Phase};
 use crate::plan::{Effect, Target};
 
 /// Lines of the failed container that the deploy log keeps (R8).
@@ -70,7 +70,8 @@ async fn keep_evidence(work: &Work<'_>) {
     let docker = &work.context.docker;
     let mut lines = Vec::new();
     if let Ok(Some(info)) = docker.inspect(id).await {
-        lines.push(format!("container {} was {:?}: {}", info.name, info.state, end_of(&info)).to_lowercase());
+        let state = if info.state == ContainerState::Running { "was running".to_owned() } else { end_of(&info) };
+        lines.push(format!("container {}: {state}", info.name));
     }
     match docker.logs_tail(id, LAST_LINES).await {
         Ok(tail) if tail.is_empty() => lines.push("it wrote nothing".into()),

@@ -137,16 +137,17 @@ async fn wait(work: &Work<'_>, target: &Target, ready: &Ready, network: &str) ->
         network,
         port: stage.and_then(|s| s.container.port),
         domain: stage.and_then(|s| s.domains.first()),
+        fresh: *target == Target::New,
     };
     work.log.line(format!("gate {ready}")).await;
     let began = std::time::Instant::now();
     let outcome = gate::wait(&work.context.docker, gate).await?;
-    let word = match outcome {
+    let text = match outcome {
         Passed::Healthy => "ready",
         Passed::Unknown => "running, health unknown",
     };
     work.log
-        .line(format!("{word} after {}", Millis(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX))))
+        .line(format!("{text} after {}", Millis(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX))))
         .await;
     Ok(())
 }

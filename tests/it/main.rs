@@ -2,6 +2,7 @@
 
 mod docker_client;
 mod fake_docker;
+mod readme;
 mod recorder;
 mod router_control;
 mod router_forward;
