@@ -80,8 +80,7 @@ start_docker() {
 
 taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# The first port from $1 on that nobody listens on.
-free_port() {
+free_port() { # the first from $1 on that nobody listens on
     local port=$1
     while taken "$port"; do port=$((port + 1)); done
     echo "$port"
@@ -197,6 +196,7 @@ deploy_second() {
 
 # The first row below the heading is the newest.
 last_deploy() { landfall history | awk 'NR == 2 { print $1 }'; }
+recorded() { [[ $(landfall history | awk 'NR == 2 { print $3, $4 }') == "$*" ]]; }
 
 follow_with_daemon() {
     heading "The daemon does the same when the file is saved"
@@ -204,7 +204,7 @@ follow_with_daemon() {
     start_daemon "$dir" daemon "$binary" daemon
     set_tag v2 v3
     wait_for 60 answers_version v3 || die "the daemon did not follow to v3" "see $dir/logs/daemon.log"
-    wait_for 60 landfall status || true # v3 answers already; the old container is still on its way out
+    wait_for 60 recorded v3 success || die "the deploy of v3 does not end" "see $dir/logs/daemon.log"
     expect 0 landfall status
     stop_load
 }
