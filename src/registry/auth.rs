@@ -11,7 +11,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::challenge::Challenge;
-use super::client::body;
 use super::{Access, Credentials, Registry, RegistryError};
 use crate::model::{Repository, hash};
 
@@ -25,7 +24,7 @@ const MAX_LIFE: Duration = Duration::from_secs(3600);
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// What a login is good for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     registry: String,
     repository: String,
@@ -108,7 +107,7 @@ impl Registry {
             }
             (status, _) => return Err(unexpected(format!("status {} from its token service", status.as_u16()))),
         }
-        let body = body(access, response, MAX_TOKEN).await?;
+        let body = self.body(access, response, MAX_TOKEN).await?;
         // The text of a decoding error is dropped: it quotes the answer, which holds the token.
         let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|_| unexpected("no token".to_owned()))?;
         let token = answer.token.or(answer.access_token).ok_or_else(|| unexpected("no token".to_owned()))?;

@@ -12,7 +12,7 @@ use super::{Access, RegistryError};
 
 /// Time for a connection with its TLS handshake.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Time for one request with its answer; a manifest has a few kB.
+/// Time for one request with its answer, unless told otherwise; a manifest has a few kB.
 const REQUEST: Duration = Duration::from_secs(30);
 /// Most redirects of one request; registries use one, to a content network.
 const MAX_REDIRECTS: usize = 5;
@@ -20,8 +20,8 @@ const MAX_REDIRECTS: usize = 5;
 const MAX_LOGINS: usize = 1000;
 
 /// A client for all registries. It remembers tokens until they expire.
-#[derive(Debug, Default)]
 pub struct Registry {
+    timeout: Duration,
     client: OnceLock<Result<Client, String>>,
     plain: OnceLock<Result<Client, String>>,
     logins: Mutex<HashMap<Key, Login>>,
@@ -36,7 +36,12 @@ pub fn install_tls_provider() {
 impl Registry {
     /// A client that has not asked anything yet. Costs nothing: certificates are read at the first question.
     pub fn new() -> Self {
-        Self::default()
+        Self::with_timeout(REQUEST)
+    }
+
+    /// The same with another limit for one request.
+    pub fn with_timeout(timeout: Duration) -> Self {
+        Self { timeout, client: OnceLock::new(), plain: OnceLock::new(), logins: Mutex::default() }
     }
 
     /// Sends a request and follows redirects; `authorization` goes to the registry's own origin only.
@@ -73,7 +78,32 @@ impl Registry {
         headers.extend(authorization.map(|value| (AUTHORIZATION, value)));
         tracing::debug!(%method, host = url.host_str(), path = url.path(), "registry request");
         let request = self.client(access, &url)?.request(method, url).headers(headers);
-        request.send().await.map_err(|error| failure(access, &error))
+        request.send().await.map_err(|error| self.failure(access, &error))
+    }
+
+    /// Reads a body up to a limit.
+    pub(super) async fn body(
+        &self,
+        access: &Access,
+        mut response: Response,
+        limit: usize,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(access, &error))? {
+            if body.len() + chunk.len() > limit {
+                let reason = format!("an answer of more than {limit} bytes");
+                return Err(RegistryError::Unreachable { registry: access.host(), reason });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    fn failure(&self, access: &Access, error: &reqwest::Error) -> RegistryError {
+        if error.is_timeout() {
+            return RegistryError::Timeout { registry: access.host(), limit: self.timeout };
+        }
+        RegistryError::Unreachable { registry: access.host(), reason: causes(error) }
     }
 
     pub(super) fn login(&self, key: &Key) -> Option<Login> {
@@ -94,19 +124,32 @@ impl Registry {
     /// of the environment.
     fn client(&self, access: &Access, url: &Url) -> Result<&Client, RegistryError> {
         let made = match url.scheme() {
-            "http" => self.plain.get_or_init(|| build(ClientBuilder::no_proxy)),
-            _ => self.client.get_or_init(|| build(|builder| builder)),
+            "http" => self.plain.get_or_init(|| build(self.timeout, ClientBuilder::no_proxy)),
+            _ => self.client.get_or_init(|| build(self.timeout, |builder| builder)),
         };
         made.as_ref().map_err(|reason| RegistryError::Unreachable { registry: access.host(), reason: reason.clone() })
     }
 }
 
-fn build(adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client, String> {
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    /// Without the logins (R28).
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Registry")
+    }
+}
+
+fn build(timeout: Duration, adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client, String> {
     install_tls_provider();
     let builder = Client::builder()
         .user_agent(concat!("landfall/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
-        .timeout(REQUEST)
+        .timeout(timeout)
         // Followed by hand: who gets the credentials is ours to decide.
         .redirect(reqwest::redirect::Policy::none())
         .referer(false);
@@ -132,26 +175,6 @@ fn redirect(access: &Access, response: &Response) -> Result<Option<Url>, Registr
         Some(next) => Err(RegistryError::PlainText { url: next.origin().ascii_serialization() }),
         None => Err(RegistryError::Unreachable { registry: access.host(), reason: "a redirect to nowhere".to_owned() }),
     }
-}
-
-/// Reads a body up to a limit.
-pub(super) async fn body(access: &Access, mut response: Response, limit: usize) -> Result<Vec<u8>, RegistryError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure(access, &error))? {
-        if body.len() + chunk.len() > limit {
-            let reason = format!("an answer of more than {limit} bytes");
-            return Err(RegistryError::Unreachable { registry: access.host(), reason });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-fn failure(access: &Access, error: &reqwest::Error) -> RegistryError {
-    if error.is_timeout() {
-        return RegistryError::Timeout { registry: access.host(), limit: REQUEST };
-    }
-    RegistryError::Unreachable { registry: access.host(), reason: causes(error) }
 }
 
 /// The innermost causes: the outer ones repeat the address.

@@ -6,7 +6,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode};
 
 use super::auth::{Key, Login, needed, refused};
-use super::{Access, Registry, RegistryError, challenge, client};
+use super::{Access, Registry, RegistryError, challenge};
 use crate::model::{Digest, Repository, Tag, hash};
 
 /// The manifests we know; a registry that is not told answers with the oldest form, which has another digest.
@@ -43,7 +43,7 @@ impl Registry {
         access: &Access,
     ) -> Result<Digest, RegistryError> {
         let response = self.manifest(Method::GET, repository, tag, access).await?;
-        let body = client::body(access, response, MAX_MANIFEST).await?;
+        let body = self.body(access, response, MAX_MANIFEST).await?;
         let digest = format!("sha256:{}", hash::sha256_hex(&body)).parse();
         digest.map_err(|_| unexpected(access, repository, tag, "no digest"))
     }

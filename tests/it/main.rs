@@ -2,8 +2,10 @@
 
 mod docker_client;
 mod fake_docker;
+mod fake_registry;
 mod readme;
 mod recorder;
+mod registry_client;
 mod router_control;
 mod router_forward;
 mod router_limits;
