@@ -2,7 +2,6 @@
 //! asks no registry anything.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use futures_util::{StreamExt as _, stream};
 
@@ -36,8 +35,7 @@ pub async fn pin(
             choice @ (Choice::AskHost(..) | Choice::AskRegistry(..)) => questions.push((stage.key.clone(), choice)),
         }
     }
-    // Its TLS set-up costs more than a whole no-op, so it is made when the first question needs it.
-    let registry: LazyLock<Registry> = LazyLock::new(Registry::new);
+    let registry = Registry::new();
     let ask = |(key, choice)| {
         let registry = &registry;
         async move { (key, answer(docker, registry, secrets, desired, choice).await) }
@@ -47,13 +45,7 @@ pub async fn pin(
     known
 }
 
-async fn answer(
-    docker: &Docker,
-    registry: &LazyLock<Registry>,
-    secrets: &Secrets,
-    desired: &Desired,
-    choice: Choice,
-) -> Pinned {
+async fn answer(docker: &Docker, registry: &Registry, secrets: &Secrets, desired: &Desired, choice: Choice) -> Pinned {
     match choice {
         Choice::Known(image) => Ok(image),
         Choice::AskHost(repository, tag) => ask_host(docker, repository, tag).await,

@@ -34,3 +34,7 @@ pub(super) fn run(dir: &Path, out: Out) -> Result<Exit, Failure> {
         }
     }
 }
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}

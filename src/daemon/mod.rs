@@ -135,9 +135,9 @@ fn told(converged: &Converged) -> bool {
     }
     for stage in &plan.stages {
         match (stage.verdict, &stage.held, &stage.blocked) {
-            (Verdict::Held, Some(held), _) => tracing::warn!(stage = %stage.key, "held: {held}"),
+            (Verdict::Held, Some(held), _) => tracing::warn!(stage = %stage.key, "{}: held: {held}", stage.key),
             (Verdict::Blocked, _, Some(blocked)) => {
-                tracing::error!(stage = %stage.key, hint = blocked.hint, "blocked: {blocked}");
+                tracing::error!(stage = %stage.key, hint = blocked.hint, "{}: blocked: {blocked}", stage.key);
             }
             _ => {}
         }
@@ -149,24 +149,24 @@ fn all_well(results: &Results) -> bool {
     results.values().all(StageResult::is_ok)
 }
 
-/// Events as log lines.
+/// Events as log lines. The stage stands in the text as well as in its field: the journal shows the text alone.
 fn log_sink() -> Sink {
     Sink::new(|event| match event {
-        Event::Begin { key, verdict, to } => tracing::info!(stage = %key, version = to, "{verdict}"),
-        Event::Phase { key, phase } => tracing::debug!(stage = %key, "{phase}"),
-        Event::Line { key: Some(key), text } => tracing::info!(stage = %key, "{text}"),
+        Event::Begin { key, verdict, to } => tracing::info!(stage = %key, version = to, "{key}: {verdict}"),
+        Event::Phase { key, phase } => tracing::debug!(stage = %key, "{key}: {phase}"),
+        Event::Line { key: Some(key), text } => tracing::info!(stage = %key, "{key}: {text}"),
         Event::Line { key: None, text } => tracing::info!("{text}"),
         Event::Pull { .. } => {}
         Event::End { key, result } => match result {
-            StageResult::Done => tracing::info!(stage = %key, "done"),
+            StageResult::Done => tracing::info!(stage = %key, "{key}: done"),
             StageResult::Deployed { status, deploy, reason: None, .. } => {
-                tracing::info!(stage = %key, deploy, "{status}");
+                tracing::info!(stage = %key, deploy, "{key}: {status}");
             }
             StageResult::Deployed { status, deploy, reason: Some(reason), hint } => {
-                tracing::error!(stage = %key, deploy, hint, "{status}: {reason}");
+                tracing::error!(stage = %key, deploy, hint, "{key}: {status}: {reason}");
             }
-            StageResult::Failed { reason, hint } => tracing::error!(stage = %key, hint, "{reason}"),
-            StageResult::Skipped { reason } => tracing::warn!(stage = %key, "skipped: {reason}"),
+            StageResult::Failed { reason, hint } => tracing::error!(stage = %key, hint, "{key}: {reason}"),
+            StageResult::Skipped { reason } => tracing::warn!(stage = %key, "{key}: skipped: {reason}"),
         },
     })
 }
