@@ -129,7 +129,10 @@ impl ProxyError {
                 _ => format!("start it: `landfall proxy --listen 0.0.0.0:80 --control {}`", socket.display()),
             }),
             Self::NoAnswer { .. } | Self::Unproven => Some("look at the log of `landfall proxy`".to_owned()),
-            Self::Conflict { domain, .. } => Some(format!("remove {domain} here, or release it there first")),
+            Self::Conflict { domain, .. } => Some(format!(
+                "give {domain} up here or there; if that store is no more, remove the domain's line from the proxy's \
+                 table on disk and restart the proxy"
+            )),
             Self::Unsettled { switch, .. } => switch.hint(),
             Self::NoProxy => Some("give `settings.proxy`, or remove the stage's domains".to_owned()),
             Self::Refused { .. } | Self::Upstream(_) => None,

@@ -21,7 +21,7 @@ use super::pages::Page;
 use super::patient::Busy;
 use super::switchboard::{NoRoute, Switchboard};
 use super::tunnel::{self, Tunnel};
-use super::upstream::{IDLE_FOR_UNSAFE, InFlight, Sender};
+use super::upstream::{ConnectError, IDLE_FOR_UNSAFE, InFlight, Sender};
 
 /// How often one request is sent at most: the pooled connections of an upstream that has just restarted are all dead,
 /// but the second attempt already uses a fresh one, and the third is for a switch in between.
@@ -60,7 +60,10 @@ impl Forwarder {
             })?;
             match self.send(&in_flight, &mut outbound, attempt > 1).await {
                 Ok((response, sender)) => return outbound.answer(response, in_flight, sender),
-                Err(Failure::Timeout) => return Err(Page::Timeout),
+                Err(Failure::Timeout) => {
+                    warn(&in_flight, "no answer in time");
+                    return Err(Page::Timeout);
+                }
                 Err(Failure::Broken(reason)) => {
                     warn(&in_flight, &reason);
                     if outbound.request.is_none() || attempt == MAX_ATTEMPTS {
@@ -85,9 +88,14 @@ impl Forwarder {
         let is_pooled = pooled.is_some();
         let mut sender = match pooled {
             Some(sender) => sender,
-            None => {
-                to.upstream().connect(self.limits.connect_timeout).await.map_err(|e| Failure::Broken(e.to_string()))?
-            }
+            None => match to.upstream().connect(self.limits.connect_timeout).await {
+                Ok(sender) => sender,
+                // The client has waited long enough to be told.
+                Err(ConnectError::Timeout) => return Err(Failure::Timeout),
+                Err(error @ (ConnectError::Io(_) | ConnectError::Hyper(_))) => {
+                    return Err(Failure::Broken(error.to_string()));
+                }
+            },
         };
         let Some(request) = outbound.take(is_pooled) else { return Err(Failure::Broken("sent already".to_owned())) };
         let progress = outbound.progress.clone();
@@ -113,7 +121,7 @@ enum Failure {
     Stale,
     /// No connection, or it broke.
     Broken(String),
-    /// No answer in time.
+    /// No connection or no answer in time.
     Timeout,
 }
 

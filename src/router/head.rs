@@ -223,4 +223,14 @@ mod tests {
         assert!(!ask("h2c"));
         assert!(!ask("websocket, h2c"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_for_a_host_is_refused_or_made_normal(text in "(?s).{0,20}|[A-Za-z.:0-9\\[\\]]{0,12}") {
+            if let Some(name) = normal(&text) {
+                proptest::prop_assert!(!name.is_empty() && !name.contains(['/', ' ', '@']));
+                proptest::prop_assert_eq!(name.to_ascii_lowercase(), name);
+            }
+        }
+    }
 }

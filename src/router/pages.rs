@@ -21,7 +21,7 @@ pub enum Page {
     BadGateway,
     /// The route leads nowhere for now.
     NoUpstream,
-    /// The upstream did not begin to answer in time.
+    /// The upstream did not take the connection, or did not begin to answer, in time.
     Timeout,
 }
 

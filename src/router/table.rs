@@ -152,4 +152,36 @@ mod tests {
         let (table, _) = Table::default().set(&set(&prod, &["a.test"], "h:1")).unwrap();
         assert_eq!(table.set(&set(&prod, &["a.test"], "h:1")).unwrap().0.revision, table.revision);
     }
+
+    #[test]
+    fn r31_a_table_has_a_bound() {
+        let domains = (0..=MAX_ROUTES).map(|n| format!("d{n}.test").parse().unwrap()).collect();
+        let change = SetRoutes { owner: owner(1, "prod"), domains, upstream: None };
+        assert_eq!(Table::default().set(&change), Err(Conflict::Full));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn r1_whatever_one_store_does_the_entries_of_the_other_stay_and_every_change_can_be_taken_back(
+            changes in proptest::collection::vec((0..2_u128, 0..3_usize, proptest::collection::vec(0..5_usize, 0..4)), 0..20)
+        ) {
+            let mut table = Table::default();
+            for (number, (store, stage, names)) in changes.into_iter().enumerate() {
+                let names: Vec<String> = names.into_iter().map(|n| format!("d{n}.test")).collect();
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                let change = set(&owner(store, ["a", "b", "c"][stage]), &names, &format!("h:{}", number + 1));
+                let of_other = |table: &Table| {
+                    let mut routes = table.routes.clone();
+                    routes.retain(|_, route| route.owner.store != change.owner.store);
+                    routes
+                };
+                let Ok((next, saved)) = table.set(&change) else { continue };
+                proptest::prop_assert_eq!(of_other(&next), of_other(&table));
+                proptest::prop_assert_eq!(&next.restore(&saved).unwrap().0.routes, &table.routes);
+                let mine = next.routes.iter().filter(|(_, route)| route.owner == change.owner).map(|(domain, _)| domain);
+                proptest::prop_assert!(mine.eq(&change.domains));
+                table = next;
+            }
+        }
+    }
 }

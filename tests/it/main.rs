@@ -9,6 +9,7 @@ mod registry_client;
 mod router_control;
 mod router_forward;
 mod router_limits;
+mod router_process;
 mod router_proxy;
 mod router_retry;
 mod router_routing;

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use landfall::router::Limits;
+
 use super::router_support::{App, Router, soon, with_raw};
 use super::router_wire::{Client, OK, Raw};
 
+/// Short enough for a test, long enough for a busy machine.
+const SHORT: Duration = Duration::from_millis(150);
 const ASK: &str = "GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 const AGREE: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -87,4 +91,25 @@ async fn h2c_is_not_asked_for() {
         .await;
     let head = app.accept().await.request().await;
     assert!(!head.iter().any(|line| line.contains("upgrade") || line.contains("http2")), "{head:?}");
+}
+
+#[tokio::test]
+async fn a_quiet_tunnel_is_neither_idle_nor_slow() {
+    let router = Router::start_with(Limits { head_timeout: SHORT, idle_timeout: SHORT, ..Limits::default() }).await;
+    let app = Raw::start().await;
+    router.route(&["a.test"], app.addr()).await;
+    let (mut client, mut upstream) = tunnel(&router, &app).await;
+    echo(&mut client, &mut upstream, "before").await;
+    tokio::time::sleep(3 * SHORT).await;
+    echo(&mut client, &mut upstream, "after").await;
+}
+
+#[tokio::test]
+async fn r31_the_end_of_the_proxy_ends_its_tunnels() {
+    let router = Router::start_with(Limits { stop_timeout: SHORT, ..Limits::default() }).await;
+    let app = Raw::start().await;
+    router.route(&["a.test"], app.addr()).await;
+    let (mut client, mut upstream) = tunnel(&router, &app).await;
+    soon("it stops", router.stop()).await;
+    assert!(client.is_closed().await && upstream.is_closed().await);
 }
