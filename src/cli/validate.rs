@@ -16,10 +16,12 @@ pub(super) fn run(dir: &Path, out: Out) -> Result<Exit, Failure> {
             let projects =
                 desired.stages.keys().map(|key| &key.project).collect::<std::collections::BTreeSet<_>>().len();
             let (stages, registries) = (desired.stages.len(), desired.registries.len());
-            out.line(&format!(
-                "{}: {projects} projects, {stages} stages, {registries} registries, no errors",
-                dir.display()
-            ));
+            let counts = [
+                counted(projects, "project", "projects"),
+                counted(stages, "stage", "stages"),
+                counted(registries, "registry", "registries"),
+            ];
+            out.line(&format!("{}: {}, no errors", dir.display(), counts.join(", ")));
             out.data(serde_json::json!({
                 "valid": true, "projects": projects, "stages": stages, "registries": registries,
                 "diagnostics": loaded.warnings,
