@@ -124,11 +124,16 @@ impl Registry {
     /// of the environment.
     fn client(&self, access: &Access, url: &Url) -> Result<&Client, RegistryError> {
         let made = match url.scheme() {
-            "http" => self.plain.get_or_init(|| build(self.timeout, ClientBuilder::no_proxy)),
+            "http" => self.plain.get_or_init(|| build(self.timeout, plain)),
             _ => self.client.get_or_init(|| build(self.timeout, |builder| builder)),
         };
         made.as_ref().map_err(|reason| RegistryError::Unreachable { registry: access.host(), reason: reason.clone() })
     }
+}
+
+/// Needs no certificates either: a host without any can still ask a registry of its own.
+fn plain(builder: ClientBuilder) -> ClientBuilder {
+    builder.no_proxy().tls_certs_only([])
 }
 
 impl Default for Registry {

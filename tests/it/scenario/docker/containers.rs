@@ -227,9 +227,17 @@ async fn files_are_copied_in_before_the_start_and_read_by_their_owner_only() {
         header.set_cksum();
         tar.append_data(&mut header, path, &b"value"[..]).unwrap();
     }
-    docker.upload(&id, tar.into_inner().unwrap()).await.unwrap();
+    let tar = tar.into_inner().unwrap();
+    docker.upload(&id, tar.clone()).await.unwrap();
     docker.start(&id).await.unwrap();
     let address = format!("{}:8080", observed(&docker, &name).await.networks["bridge"]);
     assert_eq!(get(&address, "/file?/run/secrets/mine").await, "value");
     assert_ne!(get(&address, "/file?/run/secrets/theirs").await, "value");
+
+    let name = unique("sealed");
+    cleanup.container(&name);
+    let spec = ContainerSpec { read_only: true, ..ContainerSpec::default() };
+    let id = docker.create(&plain(&name, &image, "bridge", &spec)).await.unwrap();
+    let refused = docker.upload(&id, tar).await.unwrap_err();
+    assert!(refused.to_string().contains("read-only"), "{refused}");
 }
