@@ -2,6 +2,8 @@
 
 use super::exit::Exit;
 use super::render::Out;
+use crate::config::LoadError;
+use crate::reconcile;
 
 /// An error on its way to the terminal.
 #[derive(Debug)]
@@ -12,12 +14,14 @@ pub struct Failure {
     pub hint: Option<String>,
     /// How the command ends.
     pub exit: Exit,
+    /// Printed before the error: diagnostics with their source lines.
+    pub detail: Option<String>,
 }
 
 impl Failure {
     /// An error with its hint; the command exits 1.
     pub fn new(error: impl Into<anyhow::Error>, hint: Option<String>) -> Self {
-        Self { error: error.into(), hint, exit: Exit::Error }
+        Self { error: error.into(), hint, exit: Exit::Error, detail: None }
     }
 
     /// The same, refused before anything was touched.
@@ -33,6 +37,9 @@ impl Failure {
 
     /// Prints it and gives the exit code.
     pub fn report(&self, out: Out) -> Exit {
+        if let Some(detail) = &self.detail {
+            out.note(&format!("{}\n", detail.trim_end()));
+        }
         out.error(&self.error, self.hint.as_deref());
         self.exit
     }
@@ -49,10 +56,30 @@ macro_rules! with_hint {
         }
     )*};
 }
-with_hint!(
-    crate::reconcile::Error,
-    crate::store::StoreError,
-    crate::docker::DockerError,
-    crate::config::LoadError,
-    crate::router::RouterError
-);
+with_hint!(crate::store::StoreError, crate::docker::DockerError, crate::router::RouterError);
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        let Some(diagnostics) = error.diagnostics() else {
+            let hint = error.hint();
+            return Self::new(error, hint);
+        };
+        let detail = Some(diagnostics.render(super::diff::stderr_has_color()));
+        let count = diagnostics.errors();
+        let what = if count == 1 { "an error".to_owned() } else { format!("{count} errors") };
+        let hint = "the lines above say where; `landfall validate` checks again without touching anything";
+        Self { detail, ..Self::text(format!("the configuration has {what}"), hint.to_owned()) }
+    }
+}
+
+impl From<reconcile::Error> for Failure {
+    fn from(error: reconcile::Error) -> Self {
+        match error {
+            reconcile::Error::Load(error) => error.into(),
+            other => {
+                let hint = other.hint();
+                Self::new(other, hint)
+            }
+        }
+    }
+}

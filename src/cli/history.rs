@@ -111,7 +111,10 @@ pub(super) fn show(places: &Places, deploy: &str, out: Out) -> Result<Exit, Fail
         let hint = "the first `landfall apply` makes it; or point --data at another directory";
         return Err(Failure::text(format!("there is no store in {}", places.data.display()), hint.to_owned()));
     };
-    let row = reader.deploy(deploy)?;
+    let row = reader.deploy(deploy).map_err(|error| {
+        let hint = error.hint().unwrap_or_else(|| "`landfall history` lists them".into());
+        Failure::new(error, Some(hint))
+    })?;
     let log = reader.log(row.id)?;
     for (name, value) in facts(&row) {
         out.line(&format!("{name:<10} {value}"));

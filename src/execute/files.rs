@@ -1,11 +1,13 @@
 //! Files of the config tree that containers mount: copied once by content, read-only, and bound from the copy (R34).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, TreeFile, TreeFiles};
+use crate::store::Store;
 
 /// The directory can be passed through by an app of any user, and listed by none.
 const THROUGH: u32 = 0o711;
@@ -31,6 +33,21 @@ pub(super) fn keep(files: &TreeFiles, files_dir: &Path, path: &str, hash: &str) 
         // Another stage that mounts the same content was faster.
         Err(_) if target.exists() => remove(&staging).map(|()| target).map_err(fail),
         Err(error) => Err(fail(error)),
+    }
+}
+
+/// Removes copies that no deploy in the store refers to, and what an interrupted copy left (R34). A copy that cannot be
+/// removed is litter, not an error.
+pub(super) async fn collect(store: &Store, files_dir: &Path) {
+    let Ok(entries) = fs::read_dir(files_dir) else { return };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let names: BTreeSet<String> = names.collect();
+    let Ok(unused) = store.unused_files(names).await else { return };
+    for name in unused {
+        let path = files_dir.join(&name);
+        if let Err(error) = remove(&path) {
+            tracing::debug!(path = %path.display(), %error, "a copy that nobody refers to could not be removed");
+        }
     }
 }
 

@@ -97,6 +97,9 @@ pub async fn execute(context: Arc<Context>, plan: &Plan) -> Results {
         context.sink.tell(Event::End { key: stage.key.clone(), result: result.clone() });
         results.insert(stage.key.clone(), result);
     }
+    if plan.stages.iter().any(|stage| stage.deploy.is_some()) {
+        files::collect(&context.store, &context.files_dir).await;
+    }
     results
 }
 

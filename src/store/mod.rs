@@ -163,6 +163,11 @@ impl Store {
         self.read(queries::instances).await
     }
 
+    /// Those of some content hashes that no deploy's spec names: their copies on the host are of no use any more (R34).
+    pub async fn unused_files(&self, hashes: BTreeSet<String>) -> Result<BTreeSet<String>> {
+        self.read(move |conn| queries::unused_files(conn, hashes)).await
+    }
+
     /// Who this store is (R1).
     pub fn id(&self) -> StoreId {
         self.store_id()

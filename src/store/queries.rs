@@ -1,5 +1,7 @@
 //! What people and the start of a process ask: deploys, their logs and specs, instances.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::model::name::{Name, StageKey};
@@ -75,4 +77,16 @@ pub(super) fn instances(conn: &Connection) -> Result<Vec<InstanceRow>> {
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Keeps of some hashes those that no deploy's spec mentions.
+pub(super) fn unused_files(conn: &Connection, hashes: BTreeSet<String>) -> Result<BTreeSet<String>> {
+    let mut statement = conn.prepare("SELECT NOT EXISTS (SELECT 1 FROM deploys WHERE instr(spec, ?1) > 0)")?;
+    let mut unused = BTreeSet::new();
+    for hash in hashes {
+        if statement.query_row([&hash], |row| row.get(0))? {
+            unused.insert(hash);
+        }
+    }
+    Ok(unused)
 }
