@@ -1,5 +1,5 @@
-//! The README promises only what is seen: its YAML loads, its commands run, and its sample output has the form of the
-//! real one (compared line by line with a real run in `scenario`, ids and times aside).
+//! The README promises only what is seen: its YAML loads and its commands run. Its sample output is held to a real run
+//! by `tests/readme.sh`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
