@@ -195,9 +195,9 @@ impl World {
 
 /// Takes a block 127.n.0.0/16 for one fake: whoever binds a port of its first address has it.
 fn own_block() -> (u8, std::net::TcpListener) {
-    let start = u8::try_from(std::process::id() % 180).expect("below 180");
-    for step in 0..180u8 {
-        let block = 64 + (start + step % 180) % 180;
+    let start = std::process::id();
+    for step in 0..180 {
+        let block = u8::try_from(64 + (start.wrapping_add(step)) % 180).expect("below 244");
         if let Ok(owner) = std::net::TcpListener::bind((Ipv4Addr::new(127, block, 0, 1), OWNER_PORT)) {
             return (block, owner);
         }
