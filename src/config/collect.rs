@@ -59,7 +59,7 @@ fn file(entries: &mut Entries, doc: usize, root: &Node, report: &Report<'_>) {
             "projects" => each(&mut entries.projects, &item, "project", report),
             key if key.starts_with("x-") => {}
             _ => {
-                let unknown = Unknown { key: entry.key.clone(), via: None, within: "File", known: KEYS.to_vec() };
+                let unknown = Unknown::new(entry, "File", KEYS);
                 report.add(shape::unknown_key(report, &item, &unknown));
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -73,6 +74,9 @@ pub struct Diagnostic {
     /// What to write at the place instead, when that is likely what was meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replacement: Option<String>,
+    /// Ranges of the file that may hold a secret written in the wrong place: never shown (R28).
+    #[serde(skip)]
+    pub(super) hidden: Vec<Range<usize>>,
 }
 
 impl Diagnostic {
@@ -87,6 +91,7 @@ impl Diagnostic {
             others: Vec::new(),
             help: None,
             replacement: None,
+            hidden: Vec::new(),
         }
     }
 
@@ -108,6 +113,12 @@ impl Diagnostic {
     /// With what to write instead.
     pub(super) fn replacement(self, text: impl Into<String>) -> Self {
         Self { replacement: Some(text.into()), ..self }
+    }
+
+    /// With its own place masked where the source line is shown.
+    pub(super) fn hidden(mut self) -> Self {
+        self.hidden.push(self.place.start..self.place.end);
+        self
     }
 
     /// With another place.

@@ -1,6 +1,6 @@
 //! One YAML file: its text, its tree, and what is wrong with either before anyone asks what it means.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::code;
 use super::diagnostic::{Diagnostic, Place};
@@ -15,14 +15,19 @@ pub(super) struct Document {
     pub(super) text: Arc<str>,
     /// Its tree, unless it is not YAML.
     pub(super) root: Option<Arc<Node>>,
+    /// Where its lines begin; made when the first place is asked for.
+    lines: OnceLock<Vec<usize>>,
 }
+
+/// In a longer line columns are counted in bytes: nobody counts there, and a hostile file must not cost time.
+const MAX_COUNTED: usize = 4096;
 
 impl Document {
     /// Reads a file; whatever is wrong with it is added to the list.
     pub(super) fn read(path: &str, bytes: &[u8], found: &mut Vec<Diagnostic>) -> Self {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let (text, fault) = text_of(bytes);
-        let mut document = Self { path: path.to_owned(), text: text.into(), root: None };
+        let mut document = Self { path: path.to_owned(), text: text.into(), root: None, lines: OnceLock::new() };
         let fault = fault.or_else(|| conflict(&document.text)).or_else(|| nul(&document.text));
         if let Some((code, span, title, help)) = fault {
             found.push(Diagnostic::error(code, document.place(span), title).help(help));
@@ -37,11 +42,17 @@ impl Document {
     /// A range of bytes as a place with line and column.
     pub(super) fn place(&self, span: Span) -> Place {
         let (start, end) = (span.start as usize, span.end as usize);
-        let before = self.text.get(..start).unwrap_or(&self.text);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let lines = before.bytes().filter(|b| *b == b'\n').count();
-        let columns = before[line_start..].chars().count();
-        Place { file: self.path.clone(), line: count(lines), column: count(columns), start, end: end.max(start) }
+        let lines = self.lines.get_or_init(|| {
+            let after_breaks = self.text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(after_breaks).collect()
+        });
+        let line = lines.partition_point(|first| *first <= start).saturating_sub(1);
+        let first = lines.get(line).copied().unwrap_or(0);
+        let columns = match self.text.get(first..start) {
+            Some(before) if before.len() <= MAX_COUNTED => before.chars().count(),
+            Some(_) | None => start.saturating_sub(first),
+        };
+        Place { file: self.path.clone(), line: count(line), column: count(columns), start, end: end.max(start) }
     }
 
     fn problem(&self, problem: Problem) -> Diagnostic {

@@ -181,7 +181,10 @@ pub(super) fn read_beneath(root: &OwnedFd, path: &str, limit: u64) -> Result<(Ve
 
 /// Opens a path beneath the root; a FIFO does not block, a device is not touched.
 pub(super) fn open_beneath(root: &OwnedFd, path: &str, more: OFlags) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | more;
+    // Only to look at: the system call refuses every other flag beside this one.
+    let is_look = more.contains(OFlags::PATH);
+    let open = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = if is_look { OFlags::CLOEXEC | more } else { OFlags::CLOEXEC | open | more };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     rustix::fs::openat2(root, path, flags, Mode::empty(), resolve)
 }

@@ -150,3 +150,9 @@ pub(super) fn fate(within: &str, key: &str) -> Option<Fate> {
         _ => find(within),
     }
 }
+
+/// Every type and key of the table.
+#[cfg(test)]
+pub(super) fn keys() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TABLE.iter().map(|(within, key, _)| (*within, *key))
+}

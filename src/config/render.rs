@@ -3,11 +3,13 @@
 //! Hands over only the lines that are shown: a renderer that walks a file of a megabyte for each of a hundred
 //! diagnostics would take seconds.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 
 use super::diagnostic::{Diagnostic, Diagnostics, Place, Severity};
+use super::syntax::is_unsafe;
 
 /// More than these are counted, not shown: nobody reads them, and a terminal has an end.
 const MAX_SHOWN: usize = 100;
@@ -49,7 +51,7 @@ fn primary<'a>(all: &'a Diagnostics, diagnostic: &'a Diagnostic) -> Option<Vec<S
     let near: Vec<_> = diagnostic.others.iter().filter(|o| is_near(&o.place)).collect();
     let mut places: Vec<&Place> = near.iter().map(|o| &o.place).collect();
     places.push(main);
-    let window = Window::around(all, &places)?;
+    let window = Window::around(all, &places)?.masked(diagnostic);
     let mut snippet = window.snippet(shown(all, main));
     let primary = AnnotationKind::Primary.span(window.range(main)).label(diagnostic.label.as_deref());
     snippet = snippet.annotation(primary);
@@ -72,7 +74,8 @@ fn help<'a>(all: &'a Diagnostics, diagnostic: &'a Diagnostic) -> Option<Group<'a
     match (&diagnostic.replacement, window) {
         (Some(text), Some(window)) => {
             let title = diagnostic.help.as_deref().unwrap_or("this may be what was meant");
-            let source = Snippet::source(window.text).line_start(window.first_line).fold(true);
+            let window = window.masked(diagnostic);
+            let source = Snippet::source(window.text.clone()).line_start(window.first_line).fold(true);
             let patch = Patch::new(window.range(&diagnostic.place), text.as_str());
             Some(Level::HELP.secondary_title(title).element(source.patch(patch)))
         }
@@ -83,12 +86,13 @@ fn help<'a>(all: &'a Diagnostics, diagnostic: &'a Diagnostic) -> Option<Group<'a
 }
 
 fn shown(all: &Diagnostics, place: &Place) -> String {
-    format!("{}{}", all.shown_root, place.file)
+    let path = format!("{}{}", all.shown_root, place.file);
+    path.chars().map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// The lines of a file that are shown.
 struct Window<'a> {
-    text: &'a str,
+    text: Cow<'a, str>,
     offset: usize,
     first_line: usize,
 }
@@ -107,11 +111,22 @@ impl<'a> Window<'a> {
         } else {
             (start, end)
         };
-        Some(Self { text: source.get(start..end)?, offset: start, first_line: first.line as usize })
+        Some(Self { text: harmless(source.get(start..end)?), offset: start, first_line: first.line as usize })
+    }
+
+    /// With every range that may hold a secret overwritten.
+    fn masked(mut self, diagnostic: &Diagnostic) -> Self {
+        for hidden in &diagnostic.hidden {
+            let inside = |at: usize| at.saturating_sub(self.offset).min(self.text.len());
+            let (start, end) = (floor(&self.text, inside(hidden.start)), floor(&self.text, inside(hidden.end)));
+            let mask: String = self.text[start..end].bytes().map(|b| if b == b'\n' { '\n' } else { '*' }).collect();
+            self.text.to_mut().replace_range(start..end, &mask);
+        }
+        self
     }
 
     fn snippet(&self, path: String) -> Source<'a> {
-        Snippet::source(self.text).line_start(self.first_line).path(path).fold(true)
+        Snippet::source(self.text.clone()).line_start(self.first_line).path(path).fold(true)
     }
 
     /// The place within the window, on its first line only: a mapping of a hundred lines is not underlined whole.
@@ -119,9 +134,20 @@ impl<'a> Window<'a> {
         let start = place.start.saturating_sub(self.offset).min(self.text.len());
         let line_end = self.text[start..].find('\n').map_or(self.text.len(), |at| start + at);
         let end = place.end.saturating_sub(self.offset).clamp(start, line_end);
-        let end = start + self.text[start..floor(self.text, end)].trim_end().len();
+        let end = start + self.text[start..floor(&self.text, end)].trim_end().len();
         start..end.max(start)
     }
+}
+
+/// Text without characters that a terminal would act on, of the same length in bytes, so that places stay right. Those
+/// of one byte are left to annotate-snippets, which shows them as symbols.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let mask = |c: char| match c.len_utf8() {
+        2 if is_unsafe(c) => '¿',
+        3 if is_unsafe(c) => '\u{fffd}',
+        _ => c,
+    };
+    if text.chars().any(|c| mask(c) != c) { text.chars().map(mask).collect::<String>().into() } else { text.into() }
 }
 
 /// The nearest boundary of a character at or before a byte.

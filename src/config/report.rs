@@ -15,15 +15,38 @@ use crate::model::name::InvalidName;
 pub(super) struct Report<'a> {
     docs: &'a [Document],
     found: RefCell<Vec<Diagnostic>>,
+    /// Set while an entry is looked at from which wrong values were left out: then a key that is missing, or does not
+    /// fit to another, may be one of those, and only mistakes within a value are worth reporting.
+    is_partial: Cell<bool>,
 }
+
+/// More are not kept: by then something else is wrong, and a hostile file must not cost time.
+const MAX_FOUND: usize = 200;
+/// Mistakes within one value, whatever else stands in its entry.
+const WITHIN_A_VALUE: &[&str] = &[code::BAD_VALUE, code::BAD_NAME, code::BAD_FILE, code::POLICY];
 
 impl<'a> Report<'a> {
     pub(super) fn new(docs: &'a [Document], found: Vec<Diagnostic>) -> Self {
-        Self { docs, found: RefCell::new(found) }
+        Self { docs, found: RefCell::new(found), is_partial: Cell::new(false) }
     }
 
     pub(super) fn add(&self, diagnostic: Diagnostic) {
-        self.found.borrow_mut().push(diagnostic);
+        if !self.is_full() && (!self.is_partial.get() || WITHIN_A_VALUE.contains(&diagnostic.code)) {
+            self.found.borrow_mut().push(diagnostic);
+        }
+    }
+
+    /// True when no more is kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.found.borrow().len() >= MAX_FOUND
+    }
+
+    /// Runs something on an entry that may be incomplete.
+    pub(super) fn on<T>(&self, is_whole: bool, work: impl FnOnce() -> T) -> T {
+        let before = self.is_partial.replace(self.is_partial.get() || !is_whole);
+        let result = work();
+        self.is_partial.set(before);
+        result
     }
 
     pub(super) fn into_list(self) -> Vec<Diagnostic> {
@@ -90,6 +113,9 @@ impl Site<'_> {
 
     /// The place of a value by its path; of its nearest ancestor when it is not there; `""` is the entry's name.
     pub(super) fn at(&self, part: Part, path: &str) -> Place {
+        if self.report.is_full() {
+            return Place::file("");
+        }
         let mut path = path;
         loop {
             let (doc, hit) = self.hit(path);
@@ -116,6 +142,9 @@ impl Site<'_> {
 
     /// Says where a value is used that is written elsewhere.
     fn with_use(&self, path: &str, diagnostic: Diagnostic) -> Diagnostic {
+        if self.report.is_full() {
+            return diagnostic;
+        }
         let (doc, hit) = self.hit(path);
         diagnostic.other(hit.via.map(|span| self.report.place(doc, span)), "used here")
     }

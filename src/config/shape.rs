@@ -7,37 +7,47 @@ use super::report::{Item, Report};
 use super::suggest::nearest;
 use super::syntax::{Decoded, Span, Unknown, Wrong, WrongKind, one_of, short};
 
-/// Reports everything that did not fit; gives the value only when all of it did. Unknown keys do not spoil a value:
-/// its own mistakes are still worth reporting.
-pub(super) fn report<T>(report: &Report<'_>, item: &Item, decoded: Decoded<T>) -> Option<T> {
+/// Reports everything that did not fit. Gives what did, and whether that is all of it: the mistakes of the rest are
+/// still worth reporting.
+pub(super) fn report<T>(report: &Report<'_>, item: &Item, decoded: Decoded<T>) -> Option<(T, bool)> {
     let is_whole = decoded.wrong.is_empty();
     for unknown in decoded.unknown {
-        report.add(unknown_key(report, item, &unknown));
+        if !report.is_full() {
+            report.add(unknown_key(report, item, &unknown));
+        }
     }
     for wrong in decoded.wrong {
-        report.add(wrong_value(report, item, wrong));
+        if !report.is_full() {
+            report.add(wrong_value(report, item, wrong));
+        }
     }
-    decoded.value.filter(|_| is_whole)
+    decoded.value.map(|value| (value, is_whole))
 }
 
 /// A key that nobody knows: from the table of those that come later or never, else with the nearest name.
 pub(super) fn unknown_key(report: &Report<'_>, item: &Item, unknown: &Unknown) -> Diagnostic {
     let name = short(&unknown.key.text);
     let place = report.place(item.doc, unknown.key.span);
-    let diagnostic = match fate(unknown.within, &unknown.key.text) {
-        Some(fate) => not_supported(&name, fate, |title| Diagnostic::error(code::NOT_SUPPORTED, place, title)),
-        None => {
-            let diagnostic = Diagnostic::error(code::UNKNOWN_KEY, place, format!("unknown key `{name}`"));
-            match nearest(&unknown.key.text, unknown.known.iter().copied()) {
-                Some(known) => diagnostic.help("a key with a similar name exists").replacement(known),
-                None if unknown.known.len() <= 8 && !unknown.known.is_empty() => {
-                    diagnostic.help(format!("possible here: {}", one_of(&unknown.known)))
-                }
-                None => diagnostic,
-            }
+    let error = |code: &'static str, title: String| Diagnostic::error(code, place, title);
+    let is_known = |names: &[&str]| (1..=8).contains(&names.len());
+    let near = nearest(&unknown.key.text, unknown.known.iter().copied());
+    let diagnostic = match (fate(unknown.within, &unknown.key.text), near) {
+        (Some(fate), _) => not_supported(&name, fate, |title| error(code::NOT_SUPPORTED, title)),
+        (None, Some(near)) => error(code::UNKNOWN_KEY, format!("unknown key `{name}`"))
+            .help("a key with a similar name exists")
+            .replacement(near),
+        (None, None) => {
+            let diagnostic = error(code::UNKNOWN_KEY, format!("unknown key `{name}`"));
+            let help = format!("possible here: {}", one_of(&unknown.known));
+            if is_known(&unknown.known) { diagnostic.help(help) } else { diagnostic }
         }
     };
-    used(report, item, unknown.via, diagnostic)
+    used(report, item, unknown.via, masked(diagnostic, &unknown.hide))
+}
+
+fn masked(mut diagnostic: Diagnostic, hide: &[Span]) -> Diagnostic {
+    diagnostic.hidden.extend(hide.iter().map(|span| span.start as usize..span.end as usize));
+    diagnostic
 }
 
 fn not_supported(name: &str, fate: Fate, error: impl FnOnce(String) -> Diagnostic) -> Diagnostic {
@@ -67,24 +77,38 @@ fn wrong_value(report: &Report<'_>, item: &Item, wrong: Wrong) -> Diagnostic {
             error(code::MISSING, "this key has no value".to_owned()).help("write one, or remove the key")
         }
         WrongKind::Missing(key) => error(code::MISSING, format!("the key `{key}` is missing")),
-        WrongKind::Variant { found, known, of } => match fate(of, &found) {
-            Some(fate) => not_supported(&short(&found), fate, |title| error(code::NOT_SUPPORTED, title)),
-            None => {
-                let found = short(&found);
-                let diagnostic = error(code::BAD_VALUE, format!("expected {}, found `{found}`", one_of(known)));
-                match nearest(&found, known.iter().copied()) {
-                    Some(name) => diagnostic.help("a similar name exists").replacement(name),
-                    None => diagnostic,
-                }
-            }
-        },
+        WrongKind::Variant { found, known, of } => wrong_variant(&short(&found), known, of, error),
         WrongKind::OneOf { known, count } => {
             let title = if count == 0 { "nothing is chosen".to_owned() } else { format!("{count} are chosen at once") };
             error(code::CONTRADICTION, title).help(format!("write exactly one of {}", one_of(known)))
         }
         WrongKind::Other(text) => error(code::BAD_VALUE, text),
     };
-    used(report, item, wrong.via, diagnostic)
+    used(report, item, wrong.via, masked(diagnostic, &wrong.hide))
+}
+
+fn wrong_variant(
+    found: &str,
+    known: &[&str],
+    of: &str,
+    error: impl FnOnce(&'static str, String) -> Diagnostic,
+) -> Diagnostic {
+    if let Some(fate) = fate(of, found) {
+        return not_supported(found, fate, |title| error(code::NOT_SUPPORTED, title));
+    }
+    let diagnostic = error(code::BAD_VALUE, format!("expected {}, found `{found}`", one_of(known)));
+    match (nearest(found, known.iter().copied()), known) {
+        (Some(name), _) => diagnostic.help("a similar name exists").replacement(name),
+        (None, [first, ..]) if holds_value(of) => {
+            diagnostic.help(format!("write a mapping with one key, as in `{{ {first}: {found} }}`"))
+        }
+        (None, _) => diagnostic,
+    }
+}
+
+/// True for one-of values that hold something besides their name.
+fn holds_value(of: &str) -> bool {
+    of == "Track"
 }
 
 /// Serde's names of types, for people.

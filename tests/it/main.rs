@@ -1,5 +1,6 @@
 //! One integration binary: every module here is a group of tests.
 
+mod config_schema;
 mod docker_client;
 mod fake_docker;
 mod fake_registry;

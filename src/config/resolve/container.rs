@@ -21,7 +21,6 @@ impl Context<'_> {
 }
 
 /// Resolves a container. Destructures without `..`: a new key does not compile until it is resolved.
-#[expect(clippy::too_many_lines, reason = "one line for each key, twice")]
 pub(super) fn container(cx: &Context<'_>, layer: Layer, port: Option<u16>, claims: &mut Claims) -> ContainerSpec {
     let Layer {
         environment,
@@ -106,7 +105,7 @@ pub(super) fn container(cx: &Context<'_>, layer: Layer, port: Option<u16>, claim
     if !spec.cap_add.is_empty() {
         cx.allowance().privileged(&cx.site, "cap_add", "`cap_add`");
     }
-    mounts::check_secret_files(cx, &spec);
+    secrets::check_files(cx, &spec);
     spec
 }
 

@@ -14,8 +14,11 @@ use crate::model::{Domain, StageKey};
 pub(super) struct Claims {
     stages: BTreeMap<StageKey, Place>,
     domains: BTreeMap<Domain, Vec<(StageKey, Place)>>,
-    ports: BTreeMap<(u16, Protocol), Vec<(StageKey, Option<String>, Place)>>,
+    ports: BTreeMap<(u16, Protocol), Vec<PortClaim>>,
 }
+
+/// Who wants a port, on which address (all when none), and where that is written.
+type PortClaim = (StageKey, Option<String>, Place);
 
 impl Claims {
     /// A stage exists.
@@ -72,8 +75,7 @@ pub(super) fn check(claims: &Claims, report: &Report<'_>) {
     }
     for ((number, protocol), claims) in ports {
         for (i, (key, ip, place)) in claims.iter().enumerate() {
-            let same =
-                |(_, other, _): &&(StageKey, Option<String>, Place)| ip.is_none() || other.is_none() || ip == other;
+            let same = |(_, other, _): &&PortClaim| ip.is_none() || other.is_none() || ip == other;
             if let Some((first, _, first_place)) = claims[..i].iter().find(same) {
                 let title =
                     format!("port {number}/{} of the host is wanted by both `{first}` and `{key}`", protocol.as_str());

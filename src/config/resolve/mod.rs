@@ -35,11 +35,13 @@ pub(super) fn resolve(entries: &Entries, files: &TreeFiles, report: &Report<'_>)
     let sources = Sources::new(files.clone());
     let settings = settings::settings(entries, report);
     let registries = registry::registries(&entries.registries, report);
-    let mut claims = cross::Claims::default();
+    let claims = cross::Claims::default();
+    let mut shared = project::Shared { settings: &settings, sources: &sources, report, claims, values: 0 };
     let mut stages = BTreeMap::new();
-    for (name, item) in &entries.projects {
-        stages.extend(project::stages(name, item, &settings, &sources, &mut claims, report));
+    for item in entries.projects.values().take_while(|_| !report.is_full()) {
+        stages.extend(project::stages(&mut shared, item));
     }
+    let claims = shared.claims;
     cross::check(&claims, report);
     settings::check_references(&settings, entries, &claims, report);
     let desired = Desired { settings: settings.value, registries, stages, revision: String::new() };

@@ -4,8 +4,8 @@ use crate::config::code;
 use crate::config::raw::{OneOrMany, Tmpfs, Volume, VolumeKind, VolumeLong};
 use crate::config::report::Part;
 use crate::config::syntax::short;
+use crate::model::Bytes;
 use crate::model::spec::{Mount, MountSource};
-use crate::model::{Bytes, ContainerSpec};
 
 use super::policy::{absolute, is_docker_name};
 use super::project::Context;
@@ -122,10 +122,20 @@ fn from_tree(cx: &Context<'_>, at: &str, source: &str, read_only: Option<bool>) 
     match found {
         Ok((path, hash)) => Some(MountSource::ConfigTree { path, hash }),
         Err((title, help)) => {
+            let help = beside(cx, at, source).unwrap_or(help);
             cx.site.refuse(code::BAD_FILE, at, title, help);
             None
         }
     }
+}
+
+/// People who come from Compose write paths relative to the YAML file.
+fn beside(cx: &Context<'_>, at: &str, source: &str) -> Option<String> {
+    let file = cx.site.at(Part::Value, at).file;
+    let (folder, _) = file.rsplit_once('/')?;
+    let path = relative(&format!("{folder}/{source}")).ok()?;
+    cx.sources.hash(&path).ok()?;
+    Some(format!("write `./{path}`: paths are relative to the config directory, not to the YAML file"))
 }
 
 fn long_form(cx: &Context<'_>, at: &str, long: VolumeLong) -> Option<Mount> {
@@ -215,38 +225,4 @@ fn memory_at(cx: &Context<'_>, size_at: &str, mode_at: &str, tmpfs: Tmpfs) -> Mo
         mode
     });
     MountSource::Tmpfs { size, mode }
-}
-
-/// Secret files are written into the container's own root before it starts, owned by its numeric user.
-pub(super) fn check_secret_files(cx: &Context<'_>, spec: &ContainerSpec) {
-    for target in spec.secret_files.keys() {
-        let path = format!("secret_files.{target}");
-        absolute(&cx.site, Part::Key, &path, target);
-        let covers = |mount: &&Mount| target == &mount.target || target.starts_with(&format!("{}/", mount.target));
-        if let Some(mount) = spec.mounts.iter().find(covers) {
-            let title = format!("`{}` would be hidden by the mount at `{}`", short(target), mount.target);
-            let error = cx.site.error_at_key(code::CONTRADICTION, &path, title);
-            cx.site.report.add(
-                error.help("secret files are written into the container's root: choose a path that no mount covers"),
-            );
-        }
-    }
-    if spec.secret_files.is_empty() {
-        return;
-    }
-    let clash = |key: &str, title: &str, help: &str| {
-        let error = cx.site.error_at_key(code::CONTRADICTION, "secret_files", title);
-        let place = cx.site.at(Part::Key, key);
-        cx.site.report.add(error.other(Some(place), "set here").help(help));
-    };
-    if spec.read_only {
-        let help = "secret files are written into the container's root: use `secret_environment`, or drop `read_only`";
-        clash("read_only", "`secret_files` cannot work with `read_only: true`", help);
-    }
-    let is_numeric = |user: &str| user.split(':').all(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()));
-    if spec.user.as_deref().is_some_and(|user| !is_numeric(user)) {
-        let help =
-            "the files are owned by the user, and only the image knows the number of a name: write `user` as a number";
-        clash("user", "`secret_files` needs a numeric `user`", help);
-    }
 }

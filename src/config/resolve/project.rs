@@ -17,6 +17,10 @@ use super::{environment, merge, stage};
 
 /// What a project gives all of its stages.
 pub(super) struct Project {
+    /// False when wrong values were left out of it.
+    pub(super) is_whole: bool,
+    /// False when anything of its own was wrong.
+    pub(super) is_sound: bool,
     pub(super) repository: Option<Repository>,
     pub(super) port: Option<u16>,
     pub(super) layer: Layer,
@@ -31,62 +35,91 @@ pub(super) struct Context<'a> {
     pub(super) sources: &'a Sources,
 }
 
-/// Resolves all stages of a project; those with errors are left out.
-pub(super) fn stages(
-    name: &str,
-    item: &Item,
-    settings: &Known,
-    sources: &Sources,
-    claims: &mut Claims,
-    report: &Report<'_>,
-) -> Vec<(StageKey, DesiredStage)> {
-    let project_name = super::name(item, report);
-    let decoded = syntax::decode_top::<ProjectKeys, Layer>(item.node(), "Project", &["stages"]);
-    let failed = Cell::new(false);
-    let site = Site { report, own: item, base: None, failed: &failed };
-    let project = shape::report(report, item, decoded).map(|(keys, layer)| project(&site, keys, layer));
-    let is_sound = !failed.get();
-    let mut resolved = Vec::new();
-    for stage_item in stage_items(&site, name) {
-        let stage_name = super::name(&stage_item, report);
-        let decoded = syntax::decode_top::<StageKeys, Layer>(stage_item.node(), "Stage", &[]);
-        let raw = shape::report(report, &stage_item, decoded);
-        let key = project_name.clone().zip(stage_name).map(|(p, s): (Name, Name)| StageKey::new(p, s));
-        if let Some(key) = &key {
-            claims.stage(key, stage_item.place(report));
-        }
-        let (Some(key), Some((keys, own)), Some(project)) = (key, raw, &project) else { continue };
-        let failed = Cell::new(false);
-        let site = Site { report, own: &stage_item, base: Some(item), failed: &failed };
-        environment::check_layer(&site, &own, true);
-        let layer = merge::over(own, project.layer.clone());
-        let cx = Context { site, key: &key, settings, sources };
-        let stage = stage::stage(&cx, keys, layer, project, claims);
-        if let Some(stage) = stage.filter(|_| is_sound && !failed.get()) {
-            resolved.push((key, stage));
-        }
-    }
-    resolved
+/// Most values that all stages may hold together, each with what it takes from its project. A hundred thousand
+/// variables for each of ten thousand stages fit into one file, and not into memory.
+const MAX_VALUES: u64 = 3_000_000;
+
+/// What resolving all projects shares.
+pub(super) struct Shared<'a> {
+    pub(super) settings: &'a Known,
+    pub(super) sources: &'a Sources,
+    pub(super) report: &'a Report<'a>,
+    pub(super) claims: Claims,
+    pub(super) values: u64,
 }
 
-fn project(site: &Site<'_>, keys: ProjectKeys, layer: Layer) -> Project {
+/// Resolves all stages of a project; those with errors are left out.
+pub(super) fn stages(shared: &mut Shared<'_>, item: &Item) -> Vec<(StageKey, DesiredStage)> {
+    let report = shared.report;
+    let name = super::name(item, report);
+    let failed = Cell::new(false);
+    let site = Site { report, own: item, base: None, failed: &failed };
+    let decoded = syntax::decode_top::<ProjectKeys, Layer>(item.node(), "Project", &["stages"]);
+    let decoded = shape::report(report, item, decoded);
+    let project =
+        decoded.map(|((keys, layer), is_whole)| report.on(is_whole, || project(&site, is_whole, keys, layer)));
+    let stages = stage_items(&site);
+    if !is_small(shared, &site, &stages) {
+        return Vec::new();
+    }
+    let project = project.map(|project| Project { is_sound: project.is_sound && !failed.get(), ..project });
+    let stages = stages.iter().take_while(|_| !report.is_full());
+    stages.filter_map(|stage| one(shared, item, name.as_ref(), project.as_ref(), stage)).collect()
+}
+
+fn one(
+    shared: &mut Shared<'_>,
+    item: &Item,
+    project_name: Option<&Name>,
+    project: Option<&Project>,
+    stage_item: &Item,
+) -> Option<(StageKey, DesiredStage)> {
+    let Shared { settings, sources, report, claims, .. } = shared;
+    let stage_name = super::name(stage_item, report);
+    let decoded = syntax::decode_top::<StageKeys, Layer>(stage_item.node(), "Stage", &[]);
+    let raw = shape::report(report, stage_item, decoded);
+    let key = StageKey::new(project_name?.clone(), stage_name?);
+    claims.stage(&key, stage_item.place(report));
+    let (((keys, own), is_whole), project) = (raw?, project?);
+    let failed = Cell::new(false);
+    let site = Site { report, own: stage_item, base: Some(item), failed: &failed };
+    let cx = Context { site, key: &key, settings, sources };
+    let stage = report.on(is_whole && project.is_whole, || {
+        environment::check_layer(&site, &own, true);
+        stage::stage(&cx, keys, merge::over(own, project.layer.clone()), project, claims)
+    });
+    let is_sound = is_whole && project.is_whole && project.is_sound && !failed.get();
+    stage.filter(|_| is_sound).map(|stage| (key, stage))
+}
+
+fn is_small(shared: &mut Shared<'_>, site: &Site<'_>, stages: &[Item]) -> bool {
+    let inner: u64 = stages.iter().map(|stage| u64::from(stage.node().weight)).sum();
+    let own = u64::from(site.own.node().weight).saturating_sub(inner);
+    shared.values = shared.values.saturating_add(inner).saturating_add(own.saturating_mul(stages.len() as u64));
+    let is_small = shared.values <= MAX_VALUES;
+    if !is_small {
+        let title = format!("all stages together hold more than {MAX_VALUES} values");
+        site.refuse(code::BAD_VALUE, "", title, "what a project says counts for each of its stages: split the host");
+    }
+    is_small
+}
+
+fn project(site: &Site<'_>, is_whole: bool, keys: ProjectKeys, layer: Layer) -> Project {
     let ProjectKeys { image, port } = keys;
-    let repository = match image {
-        Some(text) => site.parse("image", &text),
-        None => {
-            let title = format!("project `{}` has no `image`", syntax::short(site.own.name()));
-            site.refuse(code::MISSING, "", title, "write it like `image: ghcr.io/acme/shop`, without a tag");
-            None
-        }
-    };
+    if image.is_none() {
+        let title = format!("project `{}` has no `image`", syntax::short(site.own.name()));
+        site.refuse(code::MISSING, "", title, "write it like `image: ghcr.io/acme/shop`, without a tag");
+    }
+    let repository = image.and_then(|text| site.parse("image", &text));
     if port == Some(0) {
         site.refuse(code::BAD_VALUE, "port", "0 is not a port", "write the port that the app listens on");
     }
     environment::check_layer(site, &layer, false);
-    Project { repository, port: port.filter(|p| *p > 0), layer }
+    Project { is_whole, is_sound: true, repository, port: port.filter(|p| *p > 0), layer }
 }
 
-fn stage_items(site: &Site<'_>, name: &str) -> Vec<Item> {
+fn stage_items(site: &Site<'_>) -> Vec<Item> {
+    let name = site.own.name();
     let node: &Node = site.own.node();
     let Some(entry) = node.get("stages") else {
         if matches!(node.value, syntax::Value::Map(_)) {

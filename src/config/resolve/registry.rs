@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::config::code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::raw;
-use crate::config::report::{Item, Part, Report, Site};
+use crate::config::report::{Item, Report, Site};
 use crate::config::shape;
 use crate::config::syntax;
 use crate::model::schedule;
@@ -17,7 +17,7 @@ use super::secrets;
 /// Resolves all registries.
 pub(super) fn registries(items: &BTreeMap<String, Item>, report: &Report<'_>) -> BTreeMap<Name, Registry> {
     let mut all: BTreeMap<Name, Registry> = BTreeMap::new();
-    for item in items.values() {
+    for item in items.values().take_while(|_| !report.is_full()) {
         let name = super::name(item, report);
         let Some(registry) = registry(item, report) else { continue };
         let twin = all.iter().find(|(_, other)| other.prefix == registry.prefix);
@@ -32,43 +32,53 @@ pub(super) fn registries(items: &BTreeMap<String, Item>, report: &Report<'_>) ->
 }
 
 fn registry(item: &Item, report: &Report<'_>) -> Option<Registry> {
-    let raw = shape::report(report, item, syntax::decode::<raw::Registry>(item.node(), "Registry"))?;
+    let decoded = syntax::decode::<raw::Registry>(item.node(), "Registry");
+    let (raw, is_whole) = shape::report(report, item, decoded)?;
     let failed = Cell::new(false);
     let site = Site { report, own: item, base: None, failed: &failed };
+    let registry = report.on(is_whole, || resolve(&site, raw))?;
+    (is_whole && !failed.get()).then_some(registry)
+}
+
+fn resolve(site: &Site<'_>, raw: raw::Registry) -> Option<Registry> {
     let raw::Registry { url, username, password, poll, insecure } = raw;
     let insecure = insecure.unwrap_or(false);
+    check_credentials(site, username.is_some(), password.is_some());
+    let password = password.and_then(|secret| secrets::reference(site, "password", secret));
+    if let Some(text) = &poll {
+        check_poll(site, text);
+    }
     let Some(url) = url else {
         site.refuse(code::MISSING, "", "the registry has no `url`", "write it like `url: https://ghcr.io`");
         return None;
     };
-    let prefix = prefix(&site, &url, insecure);
-    match (&username, &password) {
-        (Some(_), None) => site.refuse(
-            code::CONTRADICTION,
-            "username",
-            "a user name without a password",
-            "add `password: { credential: name }`, or remove the user name",
-        ),
-        (None, Some(_)) => site.refuse(
-            code::CONTRADICTION,
-            "password",
-            "a password without a user name",
-            "add `username`; for a token the registry's manual names the user to write",
-        ),
-        (Some(_), Some(_)) | (None, None) => {}
-    }
-    let password = password.and_then(|secret| secrets::reference(&site, "password", secret));
-    if let Some(text) = &poll {
-        match schedule::check(text) {
-            Ok(()) => site.warn(
-                "poll",
-                "polling is not supported yet",
-                "the key is accepted, and acted on once tag policies arrive",
-            ),
-            Err(error) => site.invalid(code::BAD_VALUE, Part::Value, "poll", &error),
+    let prefix = prefix(site, &url, insecure)?;
+    Some(Registry { url, prefix, username, password, poll, insecure })
+}
+
+fn check_credentials(site: &Site<'_>, has_user: bool, has_password: bool) {
+    match (has_user, has_password) {
+        (true, false) => {
+            let help = "add `password: { credential: name }`, or remove the user name";
+            site.refuse(code::CONTRADICTION, "username", "a user name without a password", help);
         }
+        (false, true) => {
+            let help = "add `username`; for a token the registry's manual names the user to write";
+            site.refuse(code::CONTRADICTION, "password", "a password without a user name", help);
+        }
+        (true, true) | (false, false) => {}
     }
-    (!failed.get()).then(|| Registry { url, prefix: prefix.unwrap_or_default(), username, password, poll, insecure })
+}
+
+fn check_poll(site: &Site<'_>, text: &str) {
+    if schedule::check(text).is_ok() {
+        let help = "the key is accepted, and acted on once tag policies arrive";
+        site.warn("poll", "polling is not supported yet", help);
+    } else {
+        let title = format!("`{}` is not a schedule that comes round", syntax::short(text));
+        let help = "five fields are needed: minute, hour, day, month, weekday, as in `*/5 * * * *`";
+        site.refuse(code::BAD_VALUE, "poll", title, help);
+    }
 }
 
 /// What images of the registry begin with: its host, port and path, without the scheme.
@@ -84,7 +94,9 @@ fn prefix(site: &Site<'_>, url: &str, insecure: bool) -> Option<String> {
     };
     let rest = rest.trim_end_matches('/');
     if rest.contains('@') {
-        return bad("the address holds credentials", "write `username` and `password: { credential: name }` instead");
+        let error = site.error(code::BAD_VALUE, "url", "the address holds credentials").hidden();
+        site.report.add(error.help("write `username` and `password: { credential: name }` instead"));
+        return None;
     }
     let (authority, path) = rest.split_once('/').map_or((rest, None), |(a, p)| (a, Some(p)));
     // The checks of an image's repository are the same: this is the beginning of one.

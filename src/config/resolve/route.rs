@@ -53,16 +53,12 @@ fn domain(cx: &Context<'_>, path: &str, text: &str) -> Option<Domain> {
 
 fn below(cx: &Context<'_>, text: &str) -> Option<Domain> {
     let name = domain(cx, "route.subdomain", text)?;
-    match &cx.settings.value.domain {
-        Some(base) => cx.site.parse("route.subdomain", &format!("{name}.{base}")),
-        None => {
-            if cx.settings.is_known {
-                let help = "add `settings: { domain: apps.example.com }`, or write the whole name below `domains`";
-                cx.site.refuse(code::BAD_REFERENCE, "route.subdomain", "`subdomain` needs `settings.domain`", help);
-            }
-            None
-        }
+    let base = cx.settings.value.domain.as_ref();
+    if base.is_none() && cx.settings.is_known {
+        let help = "add `settings: { domain: apps.example.com }`, or write the whole name below `domains`";
+        cx.site.refuse(code::BAD_REFERENCE, "route.subdomain", "`subdomain` needs `settings.domain`", help);
     }
+    cx.site.parse("route.subdomain", &format!("{name}.{}", base?))
 }
 
 fn check_reachable(cx: &Context<'_>, port: Option<u16>) {

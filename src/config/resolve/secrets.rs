@@ -6,10 +6,12 @@ use crate::config::code;
 use crate::config::raw;
 use crate::config::report::{Part, Site};
 use crate::config::syntax::short;
-use crate::model::SecretRef;
 use crate::model::name::InvalidName;
+use crate::model::spec::Mount;
+use crate::model::{ContainerSpec, SecretRef};
 
-use super::policy::normal_path;
+use super::policy::{absolute, normal_path};
+use super::project::Context;
 
 /// Checks a reference; reported at its path when it cannot name a secret.
 pub(super) fn reference(site: &Site<'_>, path: &str, secret: raw::Secret) -> Option<SecretRef> {
@@ -58,4 +60,38 @@ pub(super) fn references(
         Some((name, secret))
     };
     map.into_iter().filter_map(one).collect()
+}
+
+/// Secret files are written into the container's own root before it starts, owned by its numeric user.
+pub(super) fn check_files(cx: &Context<'_>, spec: &ContainerSpec) {
+    for target in spec.secret_files.keys() {
+        let path = format!("secret_files.{target}");
+        absolute(&cx.site, Part::Key, &path, target);
+        let covers = |mount: &&Mount| target == &mount.target || target.starts_with(&format!("{}/", mount.target));
+        if let Some(mount) = spec.mounts.iter().find(covers) {
+            let title = format!("`{}` would be hidden by the mount at `{}`", short(target), mount.target);
+            let error = cx.site.error_at_key(code::CONTRADICTION, &path, title);
+            cx.site.report.add(
+                error.help("secret files are written into the container's root: choose a path that no mount covers"),
+            );
+        }
+    }
+    if spec.secret_files.is_empty() {
+        return;
+    }
+    let clash = |key: &str, title: &str, help: &str| {
+        let error = cx.site.error_at_key(code::CONTRADICTION, "secret_files", title);
+        let place = cx.site.at(Part::Key, key);
+        cx.site.report.add(error.other(Some(place), "set here").help(help));
+    };
+    if spec.read_only {
+        let help = "secret files are written into the container's root: use `secret_environment`, or drop `read_only`";
+        clash("read_only", "`secret_files` cannot work with `read_only: true`", help);
+    }
+    let is_numeric = |user: &str| user.split(':').all(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()));
+    if spec.user.as_deref().is_some_and(|user| !is_numeric(user)) {
+        let help =
+            "the files are owned by the user, and only the image knows the number of a name: write `user` as a number";
+        clash("user", "`secret_files` needs a numeric `user`", help);
+    }
 }

@@ -43,38 +43,40 @@ pub(super) struct Known {
 
 /// Resolves the settings; those of an empty configuration where nothing is written.
 pub(super) fn settings(entries: &Entries, report: &Report<'_>) -> Known {
-    let mut value = defaults();
-    let Some(item) = &entries.settings else { return Known { value, is_known: entries.complete } };
+    let Some(item) = &entries.settings else { return Known { value: defaults(), is_known: entries.complete } };
+    let decoded = syntax::decode::<raw::Settings>(item.node(), "Settings");
+    let Some((raw, is_whole)) = shape::report(report, item, decoded) else {
+        return Known { value: defaults(), is_known: false };
+    };
     let failed = Cell::new(false);
     let site = Site { report, own: item, base: None, failed: &failed };
-    let Some(raw) = shape::report(report, item, syntax::decode::<raw::Settings>(item.node(), "Settings")) else {
-        return Known { value, is_known: false };
-    };
+    let value = report.on(is_whole, || resolve(&site, raw));
+    Known { value, is_known: is_whole && !failed.get() }
+}
+
+fn resolve(site: &Site<'_>, raw: raw::Settings) -> Settings {
     let raw::Settings { domain, network, proxy, resync, prune, ports, policy } = raw;
-    value.domain = domain.and_then(|text| site.parse("domain", &text));
-    if let Some(name) = network.filter(|name| is_network(&site, "network", name)) {
-        value.network = name;
+    let default = defaults();
+    let resync = resync.and_then(|text| site.parse::<Millis>("resync", &text.0));
+    if resync.is_some_and(|time| time < Millis::secs(1)) {
+        site.refuse(code::BAD_VALUE, "resync", "`resync` is shorter than a second", "60s is the default");
     }
-    value.proxy = match proxy {
-        None | Some(raw::Proxy::Embedded(_)) => ProxySettings::Embedded,
-        Some(raw::Proxy::None(_)) => ProxySettings::None,
-    };
-    if let Some(time) = resync.and_then(|text| site.parse::<Millis>("resync", &text.0)) {
-        if time < Millis::secs(1) {
-            site.refuse(code::BAD_VALUE, "resync", "`resync` is shorter than a second", "60s is the default");
-        }
-        value.resync = time;
+    Settings {
+        domain: domain.and_then(|text| site.parse("domain", &text)),
+        network: network.filter(|name| is_network(site, "network", name)).unwrap_or(default.network),
+        proxy: match proxy {
+            None | Some(raw::Proxy::Embedded(_)) => ProxySettings::Embedded,
+            Some(raw::Proxy::None(_)) => ProxySettings::None,
+        },
+        resync: resync.unwrap_or(default.resync),
+        prune: prune.map_or(default.prune, |prune| match prune {
+            raw::Prune::Guarded => Prune::Guarded,
+            raw::Prune::Always => Prune::Always,
+            raw::Prune::Never => Prune::Never,
+        }),
+        ports: ports.and_then(|text| port_range(site, &text)).unwrap_or(default.ports),
+        policy: policy.map(|raw| policy_of(site, raw)).unwrap_or_default(),
     }
-    value.prune = prune.map_or(Prune::default(), |prune| match prune {
-        raw::Prune::Guarded => Prune::Guarded,
-        raw::Prune::Always => Prune::Always,
-        raw::Prune::Never => Prune::Never,
-    });
-    if let Some(range) = ports.and_then(|text| port_range(&site, &text)) {
-        value.ports = range;
-    }
-    value.policy = policy.map(|raw| policy_of(&site, raw)).unwrap_or_default();
-    Known { value, is_known: !failed.get() }
 }
 
 fn defaults() -> Settings {

@@ -15,13 +15,13 @@ const MAX_ENV_FILE: u64 = 1 << 20;
 pub(super) type Refusal = (String, String);
 
 /// Variables of a file.
-type Variables = Rc<Vec<(String, String)>>;
+type Lines = Result<Rc<Vec<(String, String)>>, Refusal>;
 
 /// Reads files when asked and remembers what they held.
 pub(in crate::config) struct Sources {
     files: TreeFiles,
     hashes: RefCell<BTreeMap<String, Result<String, Refusal>>>,
-    variables: RefCell<BTreeMap<String, (String, Result<Variables, Refusal>)>>,
+    variables: RefCell<BTreeMap<String, (String, Lines)>>,
 }
 
 impl Sources {

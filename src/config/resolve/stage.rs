@@ -22,14 +22,11 @@ pub(super) fn stage(
     claims: &mut Claims,
 ) -> Option<DesiredStage> {
     let StageKeys { track } = keys;
-    let track = match track {
-        Some(track) => parse_track(cx, track),
-        None => {
-            let title = format!("stage `{}` has no `track`", cx.key);
-            cx.site.refuse(code::MISSING, "", title, "write which version it runs, as in `track: { tag: \"1.0\" }`");
-            None
-        }
-    };
+    if track.is_none() {
+        let title = format!("stage `{}` has no `track`", cx.key);
+        cx.site.refuse(code::MISSING, "", title, "write which version it runs, as in `track: { tag: \"1.0\" }`");
+    }
+    let track = track.and_then(|track| parse_track(cx, track));
     let gate = layer.ready.take();
     let domains = route::domains(cx, layer.route.take(), project.port, claims);
     let drain = time(cx, "drain", layer.drain.take());
@@ -73,7 +70,7 @@ fn time(cx: &Context<'_>, path: &str, raw: Option<raw::Duration>) -> Millis {
 fn choose_strategy(cx: &Context<'_>, wanted: Option<raw::Strategy>, container: &ContainerSpec) -> Strategy {
     let is_data = |source: &MountSource| match source {
         MountSource::Volume(_) | MountSource::ExternalVolume(_) => true,
-        MountSource::HostPath(path) => !path.ends_with(".sock"),
+        MountSource::HostPath(path) => std::path::Path::new(path).extension().is_none_or(|e| e != "sock"),
         MountSource::ConfigTree { .. } | MountSource::Tmpfs { .. } => false,
     };
     let writes = container.mounts.iter().any(|mount| !mount.read_only && is_data(&mount.source));
@@ -89,10 +86,9 @@ fn choose_strategy(cx: &Context<'_>, wanted: Option<raw::Strategy>, container: &
             cx.site.report.add(diagnostic.other(Some(place), "only one instance can have it").help(help));
             Strategy::Recreate
         }
-        Some(raw::Strategy::BlueGreen) => Strategy::BlueGreen,
         Some(raw::Strategy::Recreate) => Strategy::Recreate,
         None if writes || is_on_host || !container.ports.is_empty() => Strategy::Recreate,
-        None => Strategy::BlueGreen,
+        Some(raw::Strategy::BlueGreen) | None => Strategy::BlueGreen,
     }
 }
 

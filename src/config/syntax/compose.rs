@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_yaml::granit_parser::{self as yaml, Event, Parser, ScalarStyle};
 
+use super::events::{scan_problem, span_of};
 use super::node::{Entry, Key, Node, Problem, Span, Value};
 use super::scalar::Scalar;
 
@@ -27,7 +28,12 @@ pub(in crate::config) fn compose(text: &str) -> (Option<Arc<Node>>, Vec<Problem>
     let mut composer = Composer::default();
     for event in Parser::new_from_str_with_options(text, options) {
         let step = match event {
-            Ok((event, span)) => composer.event(event, span_of(text, &span)),
+            Ok((event, span)) => {
+                if let Some(tag) = span.tag_span() {
+                    composer.refuse_tag(span_of(text, &tag));
+                }
+                composer.event(event, span_of(text, &span))
+            }
             Err(error) => Err(scan_problem(text, &error)),
         };
         if let Err(problem) = step {
@@ -84,18 +90,13 @@ impl Composer {
     fn event(&mut self, event: Event<'_>, span: Span) -> Step {
         match event {
             Event::DocumentStart(..) => self.document(span),
-            Event::Scalar(text, style, anchor, tag) => {
-                self.refuse_tag(tag.is_some(), span);
+            Event::Scalar(text, style, anchor, _) => {
                 let scalar = Scalar { text: text.into(), plain: style == ScalarStyle::Plain };
                 let node = Node { span, value: Value::Scalar(scalar), height: 1, weight: 1 };
                 self.finished(Arc::new(node), anchor, None)
             }
-            Event::SequenceStart(_, anchor, tag) => {
-                self.refuse_tag(tag.is_some(), span);
-                self.begin(span, anchor, Body::List(Vec::new()))
-            }
-            Event::MappingStart(_, anchor, tag) => {
-                self.refuse_tag(tag.is_some(), span);
+            Event::SequenceStart(_, anchor, _) => self.begin(span, anchor, Body::List(Vec::new())),
+            Event::MappingStart(_, anchor, _) => {
                 let body = Body::Map { entries: vec![], key: None, merges: vec![], index: HashMap::new() };
                 self.begin(span, anchor, body)
             }
@@ -118,10 +119,8 @@ impl Composer {
         Ok(())
     }
 
-    fn refuse_tag(&mut self, tagged: bool, span: Span) {
-        if tagged {
-            self.problems.push(Problem::new(span, "tags (`!name`) are not supported", "remove the tag"));
-        }
+    fn refuse_tag(&mut self, span: Span) {
+        self.problems.push(Problem::new(span, "tags (`!name`) are not supported", "remove the tag"));
     }
 
     fn begin(&mut self, span: Span, anchor: usize, body: Body) -> Step {
@@ -260,21 +259,4 @@ fn duplicate(key: &Key, first: Span) -> Problem {
         other: Some((first, "first defined here")),
         help: Some("keep one of the two".to_owned()),
     }
-}
-
-fn span_of(text: &str, span: &yaml::Span) -> Span {
-    let start = offset(text, &span.start);
-    let end = offset(text, &span.end).max(start);
-    Span { start, end }
-}
-
-fn offset(text: &str, marker: &yaml::Marker) -> u32 {
-    u32::try_from(marker.byte_offset().unwrap_or(0).min(text.len())).unwrap_or(u32::MAX)
-}
-
-/// Words a syntax error of the parser, with the remedy for those that people meet.
-fn scan_problem(text: &str, error: &yaml::ScanError) -> Problem {
-    let at = offset(text, error.marker());
-    let span = Span { start: at, end: at };
-    Problem { span, title: error.info(), other: None, help: None }
 }

@@ -15,6 +15,9 @@ use super::reader::Reader;
 /// After so many wrong values an entry is not worth trying again.
 const MAX_WRONG: usize = 20;
 
+/// More unknown keys of one mapping are not noted: by then it is not what it should be.
+pub(super) const MAX_UNKNOWN: usize = 50;
+
 /// What became of an entry.
 #[derive(Debug)]
 pub(in crate::config) struct Decoded<T> {
@@ -35,9 +38,14 @@ pub(in crate::config) struct Wrong {
     pub(in crate::config) via: Option<Span>,
     /// What does not fit.
     pub(in crate::config) kind: WrongKind,
+    /// What may be a secret written in the wrong place.
+    pub(in crate::config) hide: Vec<Span>,
     /// The node to leave out of the next try.
     pub(super) skip: Option<usize>,
 }
+
+/// As serde passes it on; boxed, since nearly every call can give one.
+pub(super) type Fault = Box<Wrong>;
 
 /// In what way a value does not fit.
 #[derive(Debug, Clone)]
@@ -86,6 +94,8 @@ pub(in crate::config) struct Unknown {
     pub(in crate::config) within: &'static str,
     /// The keys of that type.
     pub(in crate::config) known: Vec<&'static str>,
+    /// What may be a secret written in the wrong place.
+    pub(in crate::config) hide: Vec<Span>,
 }
 
 /// What all readers of one try share.
@@ -128,7 +138,7 @@ pub(in crate::config) fn decode_top<A: DeserializeOwned, B: DeserializeOwned>(
             Ok(value) => break Some(value),
             Err(error) => {
                 let next = error.skip.filter(|at| *at != address(node) && !cx.skip.contains(at));
-                wrong.push(error);
+                wrong.push(*error);
                 match next {
                     Some(at) if wrong.len() < MAX_WRONG => cx.skip.push(at),
                     Some(_) | None => break None,
@@ -142,7 +152,7 @@ pub(in crate::config) fn decode_top<A: DeserializeOwned, B: DeserializeOwned>(
     let mut unknown = cx.unknown.into_inner();
     if value.is_some() {
         let strange = node.entries().iter().filter(|e| !known.contains(&&*e.key.text));
-        unknown.extend(strange.map(|entry| Unknown::new(entry, within, &known)));
+        unknown.extend(strange.take(MAX_UNKNOWN).map(|entry| Unknown::new(entry, within, &known)));
     }
     Decoded { value, wrong, unknown }
 }
@@ -153,18 +163,22 @@ pub(super) fn address(node: &Node) -> usize {
 }
 
 impl Unknown {
-    pub(super) fn new(entry: &Entry, within: &'static str, known: &[&'static str]) -> Self {
-        Self { key: entry.key.clone(), via: entry.via, within, known: known.to_vec() }
+    pub(in crate::config) fn new(entry: &Entry, within: &'static str, known: &[&'static str]) -> Self {
+        let lower = entry.key.text.to_lowercase();
+        let is_secret =
+            ["pas", "pwd", "secret", "token", "key", "auth", "cred"].iter().any(|word| lower.contains(word));
+        let hide = if is_secret { entry.value.scalars() } else { Vec::new() };
+        Self { key: entry.key.clone(), via: entry.via, within, known: known.to_vec(), hide }
     }
 }
 
 impl Wrong {
-    pub(super) fn new(kind: WrongKind) -> Self {
-        Self { span: None, via: None, kind, skip: None }
+    pub(super) fn new(kind: WrongKind) -> Fault {
+        Box::new(Self { span: None, via: None, kind, hide: Vec::new(), skip: None })
     }
 
     /// Gives it a place, unless it has one already: the innermost node is the one that does not fit.
-    pub(super) fn at(mut self, span: Span, via: Option<Span>, skip: usize) -> Self {
+    pub(super) fn at(mut self: Box<Self>, span: Span, via: Option<Span>, skip: usize) -> Fault {
         if self.span.is_none() {
             (self.span, self.via, self.skip) = (Some(span), via, Some(skip));
         }
@@ -180,13 +194,13 @@ impl fmt::Display for Wrong {
 
 impl std::error::Error for Wrong {}
 
-impl de::Error for Wrong {
+impl de::Error for Fault {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(WrongKind::Other(message.to_string()))
+        Wrong::new(WrongKind::Other(message.to_string()))
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(WrongKind::Type { found: found.to_string(), expected: expected.to_string(), help: None })
+        Wrong::new(WrongKind::Type { found: found.to_string(), expected: expected.to_string(), help: None })
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -194,10 +208,10 @@ impl de::Error for Wrong {
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self::new(WrongKind::Missing(field))
+        Wrong::new(WrongKind::Missing(field))
     }
 
     fn unknown_variant(found: &str, known: &'static [&'static str]) -> Self {
-        Self::new(WrongKind::Variant { found: found.to_owned(), known, of: "" })
+        Wrong::new(WrongKind::Variant { found: found.to_owned(), known, of: "" })
     }
 }

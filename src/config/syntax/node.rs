@@ -97,6 +97,15 @@ impl Node {
         self.entries().iter().find(|e| &*e.key.text == key)
     }
 
+    /// Where its scalars are written.
+    pub(in crate::config) fn scalars(&self) -> Vec<Span> {
+        match &self.value {
+            Value::Scalar(_) => vec![self.span],
+            Value::List(items) => items.iter().flat_map(|item| item.scalars()).collect(),
+            Value::Map(entries) => entries.iter().flat_map(|entry| entry.value.scalars()).collect(),
+        }
+    }
+
     /// True for `null`, `~` and nothing at all.
     pub(in crate::config) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar(s) if s.kind() == Kind::Null)

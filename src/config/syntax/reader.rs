@@ -6,43 +6,45 @@ use std::slice;
 use std::sync::Arc;
 
 use serde::de::value::StrDeserializer;
-use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
-    VariantAccess, Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::decode::{Context, Unknown, Wrong, WrongKind, address};
+use super::choice::{ByKind, OneOf};
+use super::decode::{Context, Fault, MAX_UNKNOWN, Unknown, Wrong, WrongKind, address};
 use super::node::{Entry, Node, Span, Value};
 use super::scalar::{Kind, Scalar};
+use super::words::{describe, one_of};
 
 /// Name of the newtype that takes any scalar as text.
-pub(in crate::config) const ANY_SCALAR: &str = "Text";
+const ANY_SCALAR: &str = "Text";
 
 /// Name of an enum whose variant is chosen by the kind of the value: `scalar`, `list` or `map`.
-pub(in crate::config) const BY_KIND: &str = "ByKind";
+const BY_KIND: &str = "ByKind";
+
+/// Name of the enum of references to secrets: where one is expected, someone may have written the secret itself.
+const SECRET: &str = "Secret";
 
 /// A node on its way to serde.
 #[derive(Clone, Copy)]
-pub(in crate::config) struct Reader<'a> {
-    node: &'a Node,
+pub(super) struct Reader<'a> {
+    pub(super) node: &'a Node,
     cx: &'a Context,
     key: Option<Span>,
-    via: Option<Span>,
+    pub(super) via: Option<Span>,
     /// The value of a struct's field, where null means that someone forgot the value.
     is_field: bool,
     /// Any scalar is text.
     any_scalar: bool,
 }
 
-type Read<T> = Result<T, Wrong>;
+pub(super) type Read<T> = Result<T, Fault>;
 
 impl<'a> Reader<'a> {
     pub(super) fn root(node: &'a Node, cx: &'a Context) -> Self {
         Self { node, cx, key: None, via: None, is_field: false, any_scalar: false }
     }
 
-    fn child(self, entry: &'a Entry, is_field: bool) -> Self {
+    pub(super) fn child(self, entry: &'a Entry, is_field: bool) -> Self {
         let via = entry.via.or(self.via);
         Self { node: &entry.value, key: Some(entry.key.span), via, is_field, any_scalar: false, ..self }
     }
@@ -56,7 +58,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Adds the place; a missing key is shown at the key of the mapping that lacks it.
-    fn placed<T>(self, result: Read<T>) -> Read<T> {
+    pub(super) fn placed<T>(self, result: Read<T>) -> Read<T> {
         result.map_err(|mut error| {
             if error.span.is_some() {
                 return error;
@@ -72,13 +74,25 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn wrong_type<T>(self, expected: impl Into<String>, help: Option<&str>) -> Read<T> {
+    pub(super) fn wrong_type<T>(self, expected: impl Into<String>, help: Option<&str>) -> Read<T> {
         let found = describe(self.node);
         let help = help.map(str::to_owned);
         self.placed(Err(Wrong::new(WrongKind::Type { found, expected: expected.into(), help })))
     }
 
-    fn scalar(self) -> Option<&'a Scalar> {
+    /// A secret itself instead of a reference: its text is shown nowhere (R28).
+    fn plain_secret(self, known: &[&str]) -> Fault {
+        let kind = WrongKind::Type {
+            found: "text".to_owned(),
+            expected: format!("a reference to a secret ({})", one_of(known)),
+            help: Some("a secret never stands in the configuration: write `{ credential: name }`".to_owned()),
+        };
+        let mut wrong = Wrong::new(kind).at(self.node.span, self.via, address(self.node));
+        wrong.hide = self.node.scalars();
+        wrong
+    }
+
+    pub(super) fn scalar(self) -> Option<&'a Scalar> {
         match &self.node.value {
             Value::Scalar(scalar) => Some(scalar),
             Value::List(_) | Value::Map(_) => None,
@@ -108,7 +122,7 @@ impl<'a> Reader<'a> {
 }
 
 impl<'de> Deserializer<'de> for Reader<'de> {
-    type Error = Wrong;
+    type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
         match &self.node.value {
@@ -204,7 +218,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             self.cx.top_known.borrow_mut().extend(fields);
         } else {
             let strange = entries.iter().filter(|e| !fields.contains(&&*e.key.text));
-            self.cx.unknown.borrow_mut().extend(strange.map(|e| Unknown::new(e, name, fields)));
+            self.cx.unknown.borrow_mut().extend(strange.take(MAX_UNKNOWN).map(|e| Unknown::new(e, name, fields)));
         }
         self.placed(visitor.visit_map(Entries::new(self, entries, Some(fields))))
     }
@@ -216,17 +230,26 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         visitor: V,
     ) -> Read<V::Value> {
         let chosen = match &self.node.value {
-            _ if name == BY_KIND => return visitor.visit_enum(self.by_kind(known)?),
-            Value::Scalar(scalar) if scalar.kind() == Kind::Text => Variant { reader: self, entry: None, name },
-            Value::Map(entries) if entries.len() == 1 => Variant { reader: self, entry: entries.first(), name },
+            Value::Scalar(_) | Value::List(_) if name == SECRET && !self.node.is_null() => {
+                return Err(self.plain_secret(known));
+            }
+            _ if name == BY_KIND => return visitor.visit_enum(ByKind::of(self, known)?),
+            Value::Scalar(scalar) if scalar.kind() == Kind::Text => OneOf { reader: self, entry: None, of: name },
+            Value::Map(entries) if entries.len() == 1 => OneOf { reader: self, entry: entries.first(), of: name },
             Value::Map(entries) => {
                 return self.placed(Err(Wrong::new(WrongKind::OneOf { known, count: entries.len() })));
             }
             Value::Scalar(_) if self.node.is_null() => return self.placed(Err(Wrong::new(WrongKind::NoValue))),
             Value::Scalar(_) | Value::List(_) => return self.wrong_type(one_of(known), None),
         };
-        // Without what it holds, a one-of value would be wrong once more: it is left out whole.
-        visitor.visit_enum(chosen).map_err(|e| Wrong { skip: Some(address(self.node)), ..e })
+        visitor.visit_enum(chosen).map_err(|mut error| {
+            // Without what it holds, a one-of value would be wrong once more: it is left out whole.
+            error.skip = Some(address(self.node));
+            if name == SECRET {
+                error.hide = self.node.scalars();
+            }
+            error
+        })
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
@@ -238,71 +261,13 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     }
 }
 
-impl<'a> Reader<'a> {
-    fn by_kind(self, known: &'static [&'static str]) -> Read<ByKind<'a>> {
-        let kind = match &self.node.value {
-            Value::Scalar(_) => "scalar",
-            Value::List(_) => "list",
-            Value::Map(_) => "map",
-        };
-        match known.iter().find(|k| **k == kind) {
-            Some(kind) => Ok(ByKind { reader: self, kind }),
-            None if self.node.is_null() => self.placed(Err(Wrong::new(WrongKind::NoValue))),
-            None => {
-                let words = known.iter().map(|k| match *k {
-                    "scalar" => "text",
-                    "list" => "a list",
-                    _ => "a mapping",
-                });
-                self.wrong_type(words.collect::<Vec<_>>().join(" or "), None)
-            }
-        }
-    }
-}
-
-/// A value that may be written in several ways: serde is told which one it is, and gets the same value again.
-struct ByKind<'a> {
-    reader: Reader<'a>,
-    kind: &'static str,
-}
-
-impl<'a> EnumAccess<'a> for ByKind<'a> {
-    type Error = Wrong;
-    type Variant = Self;
-
-    fn variant_seed<V: DeserializeSeed<'a>>(self, seed: V) -> Read<(V::Value, Self)> {
-        let name: StrDeserializer<'_, Wrong> = self.kind.into_deserializer();
-        Ok((seed.deserialize(name)?, self))
-    }
-}
-
-impl<'a> VariantAccess<'a> for ByKind<'a> {
-    type Error = Wrong;
-
-    fn newtype_variant_seed<T: DeserializeSeed<'a>>(self, seed: T) -> Read<T::Value> {
-        self.reader.placed(seed.deserialize(self.reader))
-    }
-
-    fn unit_variant(self) -> Read<()> {
-        Err(Wrong::custom("a variant chosen by kind holds a value"))
-    }
-
-    fn tuple_variant<V: Visitor<'a>>(self, _len: usize, visitor: V) -> Read<V::Value> {
-        Err(Wrong::invalid_type(Unexpected::TupleVariant, &visitor))
-    }
-
-    fn struct_variant<V: Visitor<'a>>(self, _fields: &'static [&'static str], visitor: V) -> Read<V::Value> {
-        Err(Wrong::invalid_type(Unexpected::StructVariant, &visitor))
-    }
-}
-
 struct Items<'a> {
     reader: Reader<'a>,
     items: slice::Iter<'a, Arc<Node>>,
 }
 
 impl<'a> SeqAccess<'a> for Items<'a> {
-    type Error = Wrong;
+    type Error = Fault;
 
     fn next_element_seed<T: DeserializeSeed<'a>>(&mut self, seed: T) -> Read<Option<T::Value>> {
         let reader = self.reader;
@@ -315,7 +280,7 @@ impl<'a> SeqAccess<'a> for Items<'a> {
 
 struct Entries<'a> {
     reader: Reader<'a>,
-    entries: slice::Iter<'a, Entry>,
+    rest: slice::Iter<'a, Entry>,
     value: Option<&'a Entry>,
     /// The keys of a struct; every other key has been noted already.
     fields: Option<&'static [&'static str]>,
@@ -323,119 +288,25 @@ struct Entries<'a> {
 
 impl<'a> Entries<'a> {
     fn new(reader: Reader<'a>, entries: &'a [Entry], fields: Option<&'static [&'static str]>) -> Self {
-        Self { reader, entries: entries.iter(), value: None, fields }
+        Self { reader, rest: entries.iter(), value: None, fields }
     }
 }
 
 impl<'a> MapAccess<'a> for Entries<'a> {
-    type Error = Wrong;
+    type Error = Fault;
 
     fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Read<Option<K::Value>> {
         let (reader, fields) = (self.reader, self.fields);
         let wanted = |e: &&Entry| fields.is_none_or(|f| f.contains(&&*e.key.text)) && !reader.is_skipped(&e.value);
-        self.value = self.entries.find(wanted);
+        self.value = self.rest.find(wanted);
         let Some(entry) = self.value else { return Ok(None) };
-        let key: StrDeserializer<'_, Wrong> = (*entry.key.text).into_deserializer();
+        let key: StrDeserializer<'_, Fault> = (*entry.key.text).into_deserializer();
         seed.deserialize(key).map(Some).map_err(|e| e.at(entry.key.span, entry.via, address(&entry.value)))
     }
 
     fn next_value_seed<V: DeserializeSeed<'a>>(&mut self, seed: V) -> Read<V::Value> {
-        let Some(entry) = self.value.take() else { return Err(Wrong::custom("a value without a key")) };
+        let Some(entry) = self.value.take() else { return Err(Fault::custom("a value without a key")) };
         let reader = self.reader.child(entry, self.fields.is_some());
         reader.placed(seed.deserialize(reader))
-    }
-}
-
-struct Variant<'a> {
-    reader: Reader<'a>,
-    entry: Option<&'a Entry>,
-    name: &'static str,
-}
-
-impl<'a> EnumAccess<'a> for Variant<'a> {
-    type Error = Wrong;
-    type Variant = Self;
-
-    fn variant_seed<V: DeserializeSeed<'a>>(self, seed: V) -> Read<(V::Value, Self)> {
-        let (text, span) = match (self.entry, &self.reader.node.value) {
-            (Some(entry), _) => (&*entry.key.text, entry.key.span),
-            (None, Value::Scalar(scalar)) => (&*scalar.text, self.reader.node.span),
-            (None, Value::List(_) | Value::Map(_)) => ("", self.reader.node.span),
-        };
-        let name: StrDeserializer<'_, Wrong> = text.into_deserializer();
-        let variant = seed.deserialize(name).map_err(|mut error| {
-            if let WrongKind::Variant { of, .. } = &mut error.kind {
-                *of = self.name;
-            }
-            error.at(span, self.reader.via, address(self.reader.node))
-        })?;
-        Ok((variant, self))
-    }
-}
-
-impl<'a> VariantAccess<'a> for Variant<'a> {
-    type Error = Wrong;
-
-    fn unit_variant(self) -> Read<()> {
-        match self.entry {
-            None => Ok(()),
-            Some(_) => self.reader.wrong_type("only its name, as text", None),
-        }
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'a>>(self, seed: T) -> Read<T::Value> {
-        match self.entry {
-            Some(entry) => {
-                let reader = self.reader.child(entry, true);
-                reader.placed(seed.deserialize(reader))
-            }
-            None => {
-                let name = self.reader.scalar().map_or("", |s| &*s.text);
-                let help = format!("write `{{ {name}: … }}`");
-                self.reader.wrong_type("a mapping with one key", Some(&help))
-            }
-        }
-    }
-
-    fn tuple_variant<V: Visitor<'a>>(self, _len: usize, visitor: V) -> Read<V::Value> {
-        Err(Wrong::invalid_type(Unexpected::TupleVariant, &visitor))
-    }
-
-    fn struct_variant<V: Visitor<'a>>(self, fields: &'static [&'static str], visitor: V) -> Read<V::Value> {
-        match self.entry {
-            Some(entry) => self.reader.child(entry, true).deserialize_struct(self.name, fields, visitor),
-            None => self.reader.wrong_type("a mapping with one key", None),
-        }
-    }
-}
-
-/// What stands there, for people.
-fn describe(node: &Node) -> String {
-    match &node.value {
-        Value::List(_) => "a list".to_owned(),
-        Value::Map(_) => "a mapping".to_owned(),
-        Value::Scalar(scalar) => match scalar.kind() {
-            Kind::Null => "nothing".to_owned(),
-            Kind::Bool(value) => format!("`{value}`"),
-            Kind::Number => format!("the number {}", scalar.text),
-            Kind::Text => format!("the text `{}`", short(&scalar.text)),
-        },
-    }
-}
-
-/// A text cut to what fits into a message, on one line.
-pub(in crate::config) fn short(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let clean: String = text.chars().take(LONGEST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if text.chars().count() > LONGEST { format!("{clean}…") } else { clean }
-}
-
-/// `a`, `b` or `c`, each in backquotes.
-pub(in crate::config) fn one_of(names: &[&str]) -> String {
-    let quoted: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
-    match quoted.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-        None => String::new(),
     }
 }

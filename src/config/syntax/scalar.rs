@@ -40,9 +40,16 @@ impl Scalar {
         }
     }
 
-    /// The number, when it is a whole one in decimal digits.
+    /// The number, when it is a whole one.
     pub(in crate::config) fn whole_number(&self) -> Option<i64> {
-        (self.kind() == Kind::Number).then(|| self.text.parse().ok()).flatten()
+        if self.kind() != Kind::Number {
+            return None;
+        }
+        match (self.text.strip_prefix("0x"), self.text.strip_prefix("0o")) {
+            (Some(hex), _) => i64::from_str_radix(hex, 16).ok(),
+            (None, Some(octal)) => i64::from_str_radix(octal, 8).ok(),
+            (None, None) => self.text.parse().ok(),
+        }
     }
 }
 

@@ -1,6 +1,10 @@
 //! Tests of the whole way from text to `Desired`, in memory.
 
+mod hostile;
 mod loading;
+mod reading;
+mod rules;
+mod shown;
 
 use super::{LoadError, Loaded, Tree, load_tree};
 
