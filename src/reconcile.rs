@@ -3,22 +3,26 @@
 //! `look` is all of it up to the plan and changes nothing (R21); `converge` takes the lock, closes what an earlier run
 //! left open, looks, records the configuration that it accepts, and carries the plan out.
 
+mod error;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{self, LoadError, Loaded};
-use crate::docker::{Docker, DockerError};
+use crate::config::{self, Loaded};
+use crate::docker::Docker;
 use crate::execute::{self, Context, Results, Sink};
 use crate::model::recorded::Pin;
 use crate::model::secret::Fingerprint;
 use crate::model::{Desired, ImageRef, Observed, Recorded, StageKey};
 use crate::plan::{self, Blocked, Input, Options, Plan, Selection};
 use crate::proxy::Proxy;
-use crate::secrets::{Key, SecretError, Secrets, SecretsSeen};
-use crate::store::{AcceptedConfig, DataDir, Lock, Store, StoreError};
+use crate::secrets::{Key, Secrets, SecretsSeen};
+use crate::store::{AcceptedConfig, DataDir, Lock, Store};
 use crate::{observe, pin};
+
+pub use error::Error;
 
 /// Where everything is.
 #[derive(Debug, Clone)]
@@ -37,77 +41,6 @@ pub struct Places {
 
 /// So long a command waits for another one to finish its pass before it says who holds the lock.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
-
-/// Why a pass ended before its plan.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The configuration cannot be used.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// Docker cannot be asked.
-    #[error(transparent)]
-    Docker(#[from] DockerError),
-    /// The store cannot be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The key of the fingerprints cannot be made or read.
-    #[error(transparent)]
-    Key(#[from] SecretError),
-    /// What an earlier run left open could not be closed.
-    #[error("an interrupted deploy could not be cleaned up: {0}")]
-    Recover(String, Option<String>),
-    /// There is no store, and yet containers of one (R16).
-    #[error("there is no store in {}, but stages of this configuration run under store {other}", .data.display())]
-    StoreLost {
-        /// Where it was looked for.
-        data: PathBuf,
-        /// The store that the containers name.
-        other: String,
-        /// Their names.
-        containers: Vec<String>,
-    },
-    /// A name on the command line picks nothing: a typing error, not an empty result.
-    #[error("`{name}` is neither a project nor a stage here")]
-    UnknownSelection {
-        /// As it was given.
-        name: String,
-        /// What there is.
-        known: Vec<String>,
-    },
-    /// Another daemon runs on this store.
-    #[error("another daemon uses {} ({holder})", .data.display())]
-    SecondDaemon {
-        /// The data directory.
-        data: PathBuf,
-        /// Who it is.
-        holder: String,
-    },
-    /// A thread of ours ended early.
-    #[error("a fault of Landfall itself: {0}")]
-    Internal(String),
-}
-
-impl Error {
-    /// What the user can do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Load(error) => error.hint(),
-            Self::Docker(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            Self::Key(error) => error.hint(),
-            Self::Recover(_, hint) => hint.clone(),
-            Self::StoreLost { containers, .. } => Some(format!(
-                "restore landfall.db from a backup or point --data at it; to start anew instead, remove its containers first: docker rm -f {}",
-                containers.join(" ")
-            )),
-            Self::UnknownSelection { known, .. } => {
-                (!known.is_empty()).then(|| format!("known here: {}", known.join(", ")))
-            }
-            Self::SecondDaemon { .. } => Some("stop it first, or give this one another --data".into()),
-            Self::Internal(_) => Some("please report this".into()),
-        }
-    }
-}
 
 /// One look at everything, and the plan that follows from it.
 #[derive(Debug)]

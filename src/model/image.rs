@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::name::InvalidName;
+use super::name::{InvalidName, text_conversions};
 
 /// Longest tag, in characters (OCI distribution).
 const MAX_TAG: usize = 128;
@@ -188,22 +188,6 @@ impl fmt::Display for ImageRef {
     }
 }
 
-/// Implements the conversions through text that serde uses.
-macro_rules! text_conversions {
-    ($($type:ident),*) => {$(
-        impl TryFrom<String> for $type {
-            type Error = InvalidName;
-            fn try_from(text: String) -> Result<Self, InvalidName> {
-                text.parse()
-            }
-        }
-        impl From<$type> for String {
-            fn from(value: $type) -> Self {
-                value.to_string()
-            }
-        }
-    )*};
-}
 text_conversions!(Repository, Tag, Digest);
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ impl FromStr for Domain {
     }
 }
 
-/// Implements the text conversions that the checked names share.
+/// Implements the conversions through text that serde uses, for types that are checked when they are read.
 macro_rules! text_conversions {
     ($($type:ident),*) => {$(
         impl TryFrom<String> for $type {
@@ -139,6 +139,7 @@ macro_rules! text_conversions {
         }
     )*};
 }
+pub(super) use text_conversions;
 text_conversions!(Name, StageKey, Domain);
 
 impl fmt::Display for Name {

@@ -1,0 +1,89 @@
+//! New instances: which steps, in which order, and why.
+
+use super::*;
+
+#[test]
+fn the_first_deploy_pulls_creates_gates_and_switches() {
+    World::new().want("shop/prod", "v1").expect(
+        "
+            shop/prod create: first deploy
+              pull reg.test/app
+              create (new)
+              start (new)
+              gate (new) http /up within 1m
+              name (new)
+              switch shop.test to (new)",
+    );
+}
+
+#[test]
+fn r4_r9_a_replaced_instance_goes_only_after_the_new_one_has_the_traffic() {
+    World::new().want("shop/prod", "v1").runs("shop/prod", 1).want("shop/prod", "v2").expect(
+        "
+            shop/prod replace: version v1 → v2
+              ~ track.tag  v1 → v2
+              pull reg.test/app
+              create (new) next to shop-prod-00000001
+              start (new)
+              gate (new) http /up within 1m
+              name (new)
+              switch shop.test to (new)
+              unname shop-prod-00000001
+              drain shop-prod-00000001 within 10s
+              stop shop-prod-00000001 within 10s
+              remove shop-prod-00000001",
+    );
+}
+
+#[test]
+fn recreate_stops_the_old_one_first_and_removes_it_last() {
+    let recreate = |stage: &mut DesiredStage| stage.strategy = Strategy::Recreate;
+    World::new()
+        .want("db/prod", "v1")
+        .change("db/prod", recreate)
+        .runs("db/prod", 1)
+        .want("db/prod", "v2")
+        .change("db/prod", recreate)
+        .expect(
+            "
+            db/prod replace: version v1 → v2
+              ~ track.tag  v1 → v2
+              pull reg.test/app
+              stop db-prod-00000001 within 10s
+              create (new)
+              name (new)
+              start (new)
+              gate (new) http /up within 1m
+              switch db.test to (new)
+              remove db-prod-00000001",
+        );
+}
+
+#[test]
+fn a_changed_field_is_shown_by_its_path() {
+    let level = |text: &'static str| {
+        move |stage: &mut DesiredStage| drop(stage.container.environment.insert("LEVEL".into(), text.into()))
+    };
+    let world = World::new().want("shop/prod", "v1").change("shop/prod", level("info")).runs("shop/prod", 1);
+    let plan = world.change("shop/prod", level("warn")).plan();
+    assert_eq!(plan.stages[0].causes, [Cause::Spec]);
+    assert_eq!(plan.stages[0].changes[0].to_string(), "environment.LEVEL  info → warn");
+}
+
+#[test]
+fn r28_a_changed_secret_is_named_and_never_shown() {
+    let print =
+        |value: &str| Fingerprint { key_id: "k".into(), values: [("PASSWORD".to_owned(), value.to_owned())].into() };
+    let secret = |stage: &mut DesiredStage| {
+        let reference = crate::model::SecretRef::Credential("db".into());
+        stage.container.secret_environment.insert("PASSWORD".into(), reference);
+    };
+    let mut world = World::new().want("shop/prod", "v1").change("shop/prod", secret);
+    world.fingerprints.insert(key("shop/prod"), print("aaaa"));
+    let mut world = world.runs("shop/prod", 1);
+    world.expect("");
+    world.fingerprints.insert(key("shop/prod"), print("bbbb"));
+    let text = world.plan().to_string();
+    assert!(text.starts_with("shop/prod replace: secret changed: PASSWORD\n"), "{text}");
+    assert!(!text.contains("aaaa") && !text.contains("bbbb"));
+}

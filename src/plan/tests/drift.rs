@@ -1,0 +1,75 @@
+//! What changed on the host is put right (R20).
+
+use super::*;
+
+#[test]
+fn r20_a_stopped_container_is_started_gated_and_routed_again() {
+    World::new()
+        .want("shop/prod", "v1")
+        .runs("shop/prod", 1)
+        .container(1, |c| {
+            c.state = ContainerState::Exited;
+            c.ports.clear();
+        })
+        .routes("shop.test", 1, Some((store(), key("shop/prod"))))
+        .expect(
+            "
+            shop/prod repair: its container is not running; route: shop.test leads to 127.0.0.1:1
+              start shop-prod-00000001
+              gate shop-prod-00000001 http /up within 1m
+              switch shop.test to shop-prod-00000001",
+        );
+}
+
+#[test]
+fn r20_a_paused_renamed_and_disconnected_container_is_put_right() {
+    World::new()
+        .want("shop/prod", "v1")
+        .runs("shop/prod", 1)
+        .container(1, |c| {
+            c.state = ContainerState::Paused;
+            c.name = "by-hand".into();
+            c.networks.clear();
+        })
+        .expect(
+            "
+            shop/prod repair: its container was renamed to by-hand; its container is not in network landfall; its container is not in network landfall-names; its container is paused
+              rename by-hand to shop-prod-00000001
+              connect by-hand to landfall
+              name by-hand
+              unpause by-hand
+              gate by-hand http /up within 1m",
+        );
+}
+
+#[test]
+fn r20_a_removed_container_is_deployed_again() {
+    let mut world = World::new().want("shop/prod", "v1").runs("shop/prod", 1);
+    world.observed.containers.clear();
+    let plan = world.plan();
+    assert_eq!(plan.stages[0].causes, [Cause::Gone]);
+    assert_eq!(plan.stages[0].verdict, Verdict::Create);
+}
+
+#[test]
+fn the_healthy_twin_stays_when_two_match() {
+    let world = World::new().want("shop/prod", "v1").runs("shop/prod", 1).runs("shop/prod", 2);
+    let world = world.container(2, |c| c.health = Some(crate::model::observed::Health::Unhealthy));
+    let text = world.plan().to_string();
+    assert!(text.contains("remove shop-prod-00000002") && !text.contains("remove shop-prod-00000001"), "{text}");
+}
+
+#[test]
+fn a_created_container_that_never_started_is_litter() {
+    let world = World::new().want("shop/prod", "v1").runs("shop/prod", 1).runs("shop/prod", 2);
+    let world = world.container(2, |c| {
+        c.state = ContainerState::Created;
+        c.ports.clear();
+    });
+    let world = world.routes("shop.test", 20_001, Some((store(), key("shop/prod"))));
+    world.expect(
+        "
+            shop/prod repair: shop-prod-00000002 is left over
+              remove shop-prod-00000002",
+    );
+}

@@ -1,0 +1,67 @@
+//! What waits for a word of the user: failures (R12), too much to retire (R3), blocked stages.
+
+use super::*;
+
+#[test]
+fn r12_a_failed_combination_is_held_until_it_changes_or_someone_says_retry() {
+    let world =
+        || World::new().want("shop/prod", "v1").runs("shop/prod", 1).want("shop/prod", "v2").failed_before("shop/prod");
+    world().expect(
+        "
+            shop/prod held: v2 failed (exit 1)",
+    );
+    let mut again = world();
+    again.options.retry = true;
+    assert_eq!(again.plan().stages[0].verdict, Verdict::Replace);
+    assert_eq!(world().want("shop/prod", "v3").plan().stages[0].verdict, Verdict::Replace);
+}
+
+#[test]
+fn what_serves_is_kept_well_while_its_successor_is_held() {
+    let world = World::new().want("shop/prod", "v1").runs("shop/prod", 1).want("shop/prod", "v2");
+    world.failed_before("shop/prod").container(1, |c| c.state = ContainerState::Exited).expect(
+        "
+            shop/prod held: its container is not running: v2 failed (exit 1)
+              start shop-prod-00000001
+              gate shop-prod-00000001 http /up within 1m",
+    );
+}
+
+#[test]
+fn r3_retiring_one_of_five_is_done_and_two_of_five_is_held_whole() {
+    let mut world = World::new();
+    for (n, name) in ["a/prod", "b/prod", "c/prod", "d/prod", "e/prod"].into_iter().enumerate() {
+        world = world.want(name, "v1").runs(name, u16::try_from(n).unwrap() + 1);
+    }
+    let world = world.drop_stage("a/prod");
+    assert_eq!(world.plan().held, None);
+    world.expect(
+        "
+            a/prod remove: not in the configuration
+              unroute a.test
+              unname a-prod-00000001
+              drain a-prod-00000001 within 10s
+              stop a-prod-00000001 within 10s
+              remove a-prod-00000001",
+    );
+    let mut world = world.drop_stage("b/prod");
+    assert!(matches!(world.plan().held, Some(Held::Prune { .. })));
+    world.options.allow_prune = true;
+    assert_eq!(world.plan().held, None);
+}
+
+#[test]
+fn r3_the_last_live_stage_is_never_retired_without_a_second_word() {
+    let world = World::new().want("a/prod", "v1").runs("a/prod", 1).drop_stage("a/prod");
+    assert!(matches!(world.plan().held, Some(Held::Prune { .. })));
+}
+
+#[test]
+fn a_stage_whose_image_is_unknown_is_blocked_and_touches_no_other() {
+    let mut world = World::new().want("a/prod", "v1").want("b/prod", "v1");
+    let blocked = Blocked { refused: false, reason: "the registry does not answer".into(), hint: None };
+    world.refused_images.insert(key("a/prod"), blocked);
+    let plan = world.plan();
+    assert_eq!(plan.stages[0].verdict, Verdict::Blocked);
+    assert_eq!(plan.stages[1].verdict, Verdict::Create);
+}

@@ -1,0 +1,236 @@
+//! A plan's text is the language of these tests: a world, and what must follow from it.
+
+mod deploy;
+mod drift;
+mod held;
+mod ownership;
+mod whole;
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::model::desired::{Check, Policy, Prune, PullPolicy, Ready};
+use crate::model::hash::HashInput;
+use crate::model::observed::{ContainerState, ObservedPort};
+use crate::model::recorded::{LiveDeploy, Quarantine, RecordedInstance, RecordedStage};
+use crate::model::{
+    ContainerSpec, DeployId, Digest, Domain, Labels, Millis, ObservedContainer, ObservedProxy, ObservedRoute,
+    ProxySettings, Settings, StoreId, Strategy, Track,
+};
+
+const NAMES: &str = "landfall-names";
+
+/// A host with a proxy, two networks and nothing else.
+struct World {
+    desired: Desired,
+    recorded: Recorded,
+    observed: Observed,
+    options: Options,
+    fingerprints: BTreeMap<StageKey, Fingerprint>,
+    refused_images: BTreeMap<StageKey, Blocked>,
+}
+
+fn store() -> StoreId {
+    StoreId(uuid::Uuid::from_u128(1))
+}
+
+fn deploy_id(n: u128) -> DeployId {
+    DeployId(uuid::Uuid::from_u128(n))
+}
+
+fn key(text: &str) -> StageKey {
+    text.parse().unwrap()
+}
+
+/// The digest that a version's tag stands for in these tests.
+fn digest(version: &str) -> Digest {
+    format!("sha256:{}", hash::sha256_hex(version.as_bytes())).parse().unwrap()
+}
+
+impl World {
+    fn new() -> Self {
+        let settings = Settings {
+            domain: None,
+            network: "landfall".into(),
+            proxy: ProxySettings::Embedded,
+            resync: Millis::secs(60),
+            prune: Prune::Guarded,
+            ports: (20_000, 29_999),
+            policy: Policy::default(),
+        };
+        Self {
+            desired: Desired { settings, registries: BTreeMap::new(), stages: BTreeMap::new(), revision: "r1".into() },
+            recorded: Recorded { store: Some(store()), ..Recorded::default() },
+            observed: Observed {
+                networks: ["landfall".to_owned(), NAMES.to_owned()].into(),
+                proxy: ObservedProxy::Routes(BTreeMap::new()),
+                ..Observed::default()
+            },
+            options: Options::default(),
+            fingerprints: BTreeMap::new(),
+            refused_images: BTreeMap::new(),
+        }
+    }
+
+    /// Wants a stage at a version, routed at `<project>.test`.
+    fn want(mut self, name: &str, version: &str) -> Self {
+        let key = key(name);
+        let domain: Domain = format!("{}.test", key.project).parse().unwrap();
+        let stage = DesiredStage {
+            repository: "reg.test/app".parse().unwrap(),
+            track: Track::Tag(version.parse().unwrap()),
+            pull_policy: PullPolicy::Missing,
+            container: ContainerSpec { port: Some(8080), ..ContainerSpec::default() },
+            ready: Ready {
+                check: Check::Http { path: "/up".into(), expect: (200, 399), host: None },
+                interval: Millis::secs(1),
+                timeout: Millis::secs(2),
+                deadline: Millis::secs(60),
+            },
+            strategy: Strategy::BlueGreen,
+            drain: Millis::secs(10),
+            stop_grace_period: Millis::secs(10),
+            domains: vec![domain],
+            key: key.clone(),
+        };
+        self.desired.stages.insert(key, stage);
+        self
+    }
+
+    fn change(mut self, name: &str, change: impl FnOnce(&mut DesiredStage)) -> Self {
+        change(self.desired.stages.get_mut(&key(name)).unwrap());
+        self
+    }
+
+    /// Runs what is wanted for a stage now, as deploy `n`, routed, recorded as live.
+    fn runs(mut self, name: &str, n: u16) -> Self {
+        let stage = self.desired.stages[&key(name)].clone();
+        let image = self.image(&stage);
+        let hash = hash::spec_hash(HashInput {
+            container: &stage.container,
+            network: "landfall",
+            published: stage.is_published(self.desired.settings.proxy),
+        });
+        let secrets = self.fingerprints.get(&stage.key).cloned();
+        let port = 20_000 + n;
+        let container_name = format!("{}-{}", stage.key.dns_name(), deploy_id(n.into()).short());
+        let id = format!("id{n}");
+        let labels = Labels {
+            store: store(),
+            key: stage.key.clone(),
+            instance: image.version(),
+            deploy: deploy_id(n.into()),
+            spec: hash.clone(),
+            image: image.to_string(),
+            digest: image.digest.to_string(),
+            secrets: hash::secrets_label(secrets.as_ref()),
+            config: "r0".into(),
+            own_name: container_name.clone(),
+        };
+        self.observed.containers.push(ObservedContainer {
+            id: id.clone(),
+            name: container_name.clone(),
+            labels: Some(labels),
+            state: ContainerState::Running,
+            health: None,
+            status_text: "Up".into(),
+            networks: [("landfall".to_owned(), "10.0.0.2".to_owned()), (NAMES.to_owned(), "10.1.0.2".to_owned())]
+                .into(),
+            ports: vec![ObservedPort {
+                host_ip: "127.0.0.1".into(),
+                host_port: port,
+                container_port: 8080,
+                is_tcp: true,
+            }],
+            created_ms: i64::from(n),
+        });
+        for domain in &stage.domains {
+            self = self.routes(domain.as_str(), port, Some((store(), stage.key.clone())));
+        }
+        let recorded: &mut RecordedStage = self.recorded.stages.entry(stage.key.clone()).or_default();
+        let instance = RecordedInstance { name: container_name, host_port: Some(port), deploy: deploy_id(n.into()) };
+        recorded.instances.insert(id, instance);
+        recorded.live = Some(LiveDeploy {
+            id: deploy_id(n.into()),
+            spec_json: serde_json::to_string(&stage).unwrap(),
+            image,
+            spec_hash: hash,
+            secrets,
+        });
+        self
+    }
+
+    fn routes(mut self, domain: &str, port: u16, owner: Option<(StoreId, StageKey)>) -> Self {
+        if let ObservedProxy::Routes(routes) = &mut self.observed.proxy {
+            let route = ObservedRoute { upstream: format!("127.0.0.1:{port}"), owner };
+            routes.insert(domain.parse().unwrap(), route);
+        }
+        self
+    }
+
+    fn container(mut self, n: u16, change: impl FnOnce(&mut ObservedContainer)) -> Self {
+        change(self.observed.containers.iter_mut().find(|c| c.id == format!("id{n}")).unwrap());
+        self
+    }
+
+    fn drop_stage(mut self, name: &str) -> Self {
+        self.desired.stages.remove(&key(name));
+        self
+    }
+
+    /// Lets what the stage wants now count as failed before (R12).
+    fn failed_before(mut self, name: &str) -> Self {
+        let failed = self.plan().stages[0].deploy.clone().unwrap();
+        self.recorded.stages.entry(key(name)).or_default().quarantine.push(Quarantine {
+            spec_hash: failed.spec_hash,
+            digest: failed.image.digest,
+            secrets: String::new(),
+            deploy: deploy_id(7),
+            failed_at_ms: 0,
+            version: failed.image.tag.unwrap().to_string(),
+            reason: "exit 1".into(),
+        });
+        self
+    }
+
+    fn image(&self, stage: &DesiredStage) -> ImageRef {
+        let Track::Tag(tag) = &stage.track else { panic!("these tests track tags") };
+        ImageRef {
+            repository: stage.repository.clone(),
+            tag: Some(tag.clone()),
+            digest: digest(tag.as_str()),
+            local: false,
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        let images = self.desired.stages.values().map(|stage| {
+            let image = self.refused_images.get(&stage.key).cloned().map_or_else(|| Ok(self.image(stage)), Err);
+            (stage.key.clone(), image)
+        });
+        plan(Input {
+            desired: &self.desired,
+            recorded: &self.recorded,
+            observed: &self.observed,
+            images: &images.collect(),
+            fingerprints: &self.fingerprints,
+            unreadable: &BTreeMap::new(),
+            options: &self.options,
+        })
+    }
+
+    /// The plan as text, digests cut, one step a line.
+    #[track_caller]
+    fn expect(&self, text: &str) {
+        let plan = self.plan().to_string();
+        let cut: Vec<String> = plan.lines().map(|l| l.split("@sha256:").next().unwrap_or(l).to_owned()).collect();
+        let wanted: Vec<String> =
+            text.lines().map(str::trim_end).filter(|l| !l.trim().is_empty()).map(dedent).collect();
+        assert_eq!(cut, wanted, "\n{plan}");
+    }
+}
+
+/// Takes the indentation of the test's source away and keeps that of the plan.
+fn dedent(line: &str) -> String {
+    line.strip_prefix("            ").unwrap_or(line).to_owned()
+}
