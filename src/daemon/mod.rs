@@ -87,7 +87,7 @@ impl Daemon {
         let news = self.source.look().await;
         match &news {
             News::Changing => {
-                self.scheduler.changed(Instant::now());
+                self.scheduler.changing(Instant::now());
                 return;
             }
             News::Bad(error) => self.complain(error),

@@ -58,6 +58,12 @@ impl Scheduler {
         self.changes = Some(Changes { first, last: now });
     }
 
+    /// Files are changing while they are looked at: they are looked at again after the quiet time, not at once.
+    pub(super) fn changing(&mut self, now: Instant) {
+        self.changed(now);
+        self.next_pass = self.next_pass.max(now + QUIET);
+    }
+
     /// When to call `step` at the latest.
     pub(super) fn wake_at(&self) -> Instant {
         self.look_at().map_or(self.next_pass, |at| at.min(self.next_pass))
@@ -130,6 +136,16 @@ mod tests {
             scheduler.step(now).is_some()
         });
         assert_eq!(looks.count(), 3);
+    }
+
+    #[test]
+    fn files_that_change_while_they_are_read_are_not_read_in_a_hot_loop() {
+        let start = Instant::now();
+        let mut scheduler = Scheduler::new(start);
+        assert_eq!(scheduler.step(start), Some(Action::Reconcile));
+        scheduler.changing(start);
+        assert_eq!(scheduler.step(at(start, 299)), None);
+        assert_eq!(scheduler.step(at(start, 300)), Some(Action::Reconcile));
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::config::{self, LoadError, Loaded};
 
-/// A `git checkout` deletes and re-creates files while this exists; a lock left by a crashed git must not block for
-/// ever, so after so many looks it is ignored.
-const LOCKED_LOOKS: u32 = 20;
+/// A `git checkout` deletes and re-creates files while its lock exists; a lock left by a crashed git must not block for
+/// ever, so after so many looks, about a minute, it is ignored.
+const LOCKED_LOOKS: u32 = 200;
 
 /// What a look found.
 #[derive(Debug)]
