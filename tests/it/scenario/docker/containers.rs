@@ -1,6 +1,7 @@
 //! The life of containers, what dockerd refuses, and how a spec arrives there.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::time::Duration;
 
 use landfall::docker::{CreateContainer, Docker, DockerError};
@@ -121,30 +122,16 @@ async fn what_dockerd_refuses_is_told_apart() {
     assert!(missing.is_not_found() && missing.to_string().contains("no-such-network"), "{missing}");
 }
 
-#[tokio::test]
-async fn the_whole_spec_reaches_dockerd() {
-    let docker = docker().await;
-    let mut cleanup = Cleanup::new();
-    let image = pulled(&docker, "v1").await;
-    let (name, volume) = (unique("spec"), unique("vol"));
-    let host = tempfile::tempdir().unwrap();
-    std::fs::write(host.path().join("nginx.conf"), "from the tree").unwrap();
-    cleanup.container(&name);
-    cleanup.volume(&volume);
-    let labels = BTreeMap::from([("landfall.store".to_owned(), "mine".to_owned())]);
-    assert_eq!(docker.volume(&volume).await.unwrap(), None);
-    docker.create_volume(&volume, &labels).await.unwrap();
-    docker.create_volume(&volume, &BTreeMap::new()).await.unwrap();
-    assert_eq!(docker.volume(&volume).await.unwrap().unwrap().labels, labels);
-
+/// A spec with something in most of its fields.
+fn full_spec(volume: &str, host: &Path) -> ContainerSpec {
     let mount = |target: &str, source, read_only| Mount { target: target.into(), source, read_only };
-    let spec = ContainerSpec {
+    ContainerSpec {
         environment: BTreeMap::from([("PLAIN".into(), "a=b c".into())]),
         labels: BTreeMap::from([("team".into(), "shop".into()), ("landfall.store".into(), "forged".into())]),
         mounts: vec![
             mount("/conf", MountSource::ConfigTree { path: "conf".into(), hash: "h1".into() }, false),
-            mount("/data", MountSource::Volume(volume.clone()), false),
-            mount("/host", MountSource::HostPath(host.path().display().to_string()), true),
+            mount("/data", MountSource::Volume(volume.to_owned()), false),
+            mount("/host", MountSource::HostPath(host.display().to_string()), true),
             mount("/tmp", MountSource::Tmpfs { size: Some(Bytes(1 << 20)), mode: Some(0o1777) }, false),
         ],
         user: Some("1000:1000".into()),
@@ -170,7 +157,26 @@ async fn the_whole_spec_reaches_dockerd() {
         milli_cpus: Some(1500),
         pids_limit: Some(50),
         ..ContainerSpec::default()
-    };
+    }
+}
+
+#[tokio::test]
+async fn the_whole_spec_reaches_dockerd() {
+    let docker = docker().await;
+    let mut cleanup = Cleanup::new();
+    let image = pulled(&docker, "v1").await;
+    let (name, volume) = (unique("spec"), unique("vol"));
+    let host = tempfile::tempdir().unwrap();
+    std::fs::write(host.path().join("nginx.conf"), "from the tree").unwrap();
+    cleanup.container(&name);
+    cleanup.volume(&volume);
+    let labels = BTreeMap::from([("landfall.store".to_owned(), "mine".to_owned())]);
+    assert_eq!(docker.volume(&volume).await.unwrap(), None);
+    docker.create_volume(&volume, &labels).await.unwrap();
+    docker.create_volume(&volume, &BTreeMap::new()).await.unwrap();
+    assert_eq!(docker.volume(&volume).await.unwrap().unwrap().labels, labels);
+
+    let spec = full_spec(&volume, host.path());
     let files = BTreeMap::from([("h1".to_owned(), host.path().to_owned())]);
     let create = CreateContainer {
         labels,
