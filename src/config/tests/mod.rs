@@ -1,5 +1,6 @@
 //! Tests of the whole way from text to `Desired`, in memory.
 
+mod boundary;
 mod hostile;
 mod loading;
 mod reading;
