@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, TreeFile, TreeFiles};
+use crate::config::{TreeFile, TreeFiles, hash_files};
 use crate::store::Store;
 
 /// The directory can be passed through by an app of any user, and listed by none.
@@ -21,7 +21,7 @@ pub(super) fn keep(files: &TreeFiles, files_dir: &Path, path: &str, hash: &str) 
         return Ok(target);
     }
     let content = files.content(path).map_err(|error| format!("{path}: {error}"))?;
-    if config::hash_files(&content) != hash {
+    if hash_files(&content) != hash {
         return Err(format!("{path} changed since the configuration was read; the next pass reads it again"));
     }
     let fail = |error: io::Error| format!("{path} could not be copied to {}: {error}", files_dir.display());

@@ -19,3 +19,4 @@ mod router_switch;
 mod router_tunnel;
 mod router_wire;
 mod scenario;
+mod tidy;
