@@ -49,7 +49,7 @@ pub fn main() -> ExitCode {
     // Whatever is made without a mode of its own is nobody else's to read.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     telemetry::init(matches!(cli.command, Command::Daemon | Command::Proxy(_)));
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime(&cli.command).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::text(format!("no runtime: {error}"), None).report(out).into(),
     };
@@ -57,6 +57,20 @@ pub fn main() -> ExitCode {
     // A command that is over does not wait for a thread that still reads a file.
     runtime.shutdown_background();
     exit.into()
+}
+
+/// One thread is enough for a command that asks and prints, and costs less to start than several.
+fn runtime(command: &Command) -> tokio::runtime::Builder {
+    match command {
+        Command::Apply { .. } | Command::Daemon | Command::Proxy(_) => tokio::runtime::Builder::new_multi_thread(),
+        Command::Validate { .. }
+        | Command::Diff { .. }
+        | Command::Status { .. }
+        | Command::History { .. }
+        | Command::Show { .. }
+        | Command::Logs { .. }
+        | Command::Schema => tokio::runtime::Builder::new_current_thread(),
+    }
 }
 
 async fn run(cli: Cli, out: Out) -> Result<Exit, Failure> {
