@@ -21,6 +21,7 @@ impl Context<'_> {
 }
 
 /// Resolves a container. Destructures without `..`: a new key does not compile until it is resolved.
+#[expect(clippy::too_many_lines, reason = "one line for each key, twice")]
 pub(super) fn container(cx: &Context<'_>, layer: Layer, port: Option<u16>, claims: &mut Claims) -> ContainerSpec {
     let Layer {
         environment,

@@ -10,6 +10,7 @@ use crate::config::raw::{Healthcheck, Hosts, Layer, Logging, Pairs, Ready, Route
 
 /// Puts a stage's layer over its project's. Destructures both without `..`: a new key does not compile until it is
 /// decided how it merges.
+#[expect(clippy::too_many_lines, reason = "one line for each key, twice")]
 pub(super) fn over(own: Layer, base: Layer) -> Layer {
     let own_plain = names(own.environment.as_ref());
     let own_secret: BTreeSet<String> = own.secret_environment.iter().flatten().map(|(name, _)| name.clone()).collect();

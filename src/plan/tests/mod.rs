@@ -47,6 +47,17 @@ fn digest(version: &str) -> Digest {
     format!("sha256:{}", hash::sha256_hex(version.as_bytes())).parse().unwrap()
 }
 
+/// The image that a stage's tag stands for.
+fn image_of(stage: &DesiredStage) -> ImageRef {
+    let Track::Tag(tag) = &stage.track else { panic!("these tests track tags") };
+    ImageRef {
+        repository: stage.repository.clone(),
+        tag: Some(tag.clone()),
+        digest: digest(tag.as_str()),
+        local: false,
+    }
+}
+
 impl World {
     fn new() -> Self {
         let settings = Settings {
@@ -105,7 +116,7 @@ impl World {
     /// Runs what is wanted for a stage now, as deploy `n`, routed, recorded as live.
     fn runs(mut self, name: &str, n: u16) -> Self {
         let stage = self.desired.stages[&key(name)].clone();
-        let image = self.image(&stage);
+        let image = image_of(&stage);
         let hash = hash::spec_hash(HashInput {
             container: &stage.container,
             network: "landfall",
@@ -193,19 +204,9 @@ impl World {
         self
     }
 
-    fn image(&self, stage: &DesiredStage) -> ImageRef {
-        let Track::Tag(tag) = &stage.track else { panic!("these tests track tags") };
-        ImageRef {
-            repository: stage.repository.clone(),
-            tag: Some(tag.clone()),
-            digest: digest(tag.as_str()),
-            local: false,
-        }
-    }
-
     fn plan(&self) -> Plan {
         let images = self.desired.stages.values().map(|stage| {
-            let image = self.refused_images.get(&stage.key).cloned().map_or_else(|| Ok(self.image(stage)), Err);
+            let image = self.refused_images.get(&stage.key).cloned().map_or_else(|| Ok(image_of(stage)), Err);
             (stage.key.clone(), image)
         });
         plan(Input {
