@@ -96,6 +96,24 @@ static bool send_file(struct request *q)
     return sent;
 }
 
+/* The body becomes the file, so that a test can tell that a volume was kept. */
+static bool write_file(struct request *q)
+{
+    FILE *file = fopen(q->query, "wb");
+    bool written = file && fwrite(q->body, 1, q->body_len, file) == q->body_len;
+    if (file)
+        written = fclose(file) == 0 && written;
+    return written ? send_text(q, 200, "%zu bytes\n", q->body_len) : send_text(q, 500, "%s: %s\n", q->query, strerror(errno));
+}
+
+/* What another container answers, by name; 502 when it does not. */
+static bool send_fetched(struct request *q)
+{
+    char from[64] = "none", body[1024];
+    long status = fetch(q->query, from, sizeof from, body, sizeof body);
+    return send_text(q, status ? 200 : 502, "%ld from %s: %s\n", status, from, body);
+}
+
 static bool send_stream(struct request *q)
 {
     long lines = query_number(q, "n", 10), pause_ms = query_number(q, "ms", 100);
@@ -155,6 +173,10 @@ static bool respond(struct request *q, struct reader *r)
         fprintf(stdout, "%s\n", q->query);
     if (strcmp(path, "/file") == 0)
         return send_file(q);
+    if (strcmp(path, "/write") == 0)
+        return write_file(q);
+    if (strcmp(path, "/fetch") == 0)
+        return send_fetched(q);
     if (strcmp(path, "/stream") == 0)
         return send_stream(q);
     if (strcmp(path, "/ws") == 0)

@@ -1,4 +1,4 @@
-/* Shared by the server (app.c, answer.c) and the load client (load.c): time, settings, and the HTTP/1.1
+/* Shared by the server (app.c, answer.c, fetch.c) and the load client (load.c): time, settings, and the HTTP/1.1
  * framing both sides need. Nothing here knows about routes or statistics. */
 #ifndef LANDFALL_APP_COMMON_H
 #define LANDFALL_APP_COMMON_H
@@ -34,6 +34,8 @@ bool read_body(struct reader *r, const char *head, bool to_close, char *keep, si
 
 int load_main(int argc, char **argv);                /* load.c */
 void answer_connection(int fd);                      /* answer.c: serves one connection until it ends */
+/* GETs `url` (http://NAME:PORT/PATH) and returns its status, 0 when there was no answer (fetch.c). */
+long fetch(const char *url, char *version, size_t version_cap, char *body, size_t body_cap);
 bool healthy(void);                                  /* answer.c: what /healthz says */
 int requests_in_flight(void);                        /* answer.c */
 

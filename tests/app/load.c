@@ -27,7 +27,7 @@ static struct {
     struct sockaddr_in address;
     char path[512], host[256];
     const char *until_file;
-    long rps, connections, seconds;
+    long rps, connections, seconds, tick_ms;
     bool progress;
 } options;
 
@@ -131,12 +131,12 @@ static void *client_main(void *argument)
 static void wait_until_done(void)
 {
     long long end_ms = begun_ms + options.seconds * 1000;
-    for (long long tick_ms = begun_ms + 1000; now_ms() < end_ms; wait_ms(10)) {
+    for (long long tick_ms = begun_ms + options.tick_ms; now_ms() < end_ms; wait_ms(10)) {
         if (options.until_file && access(options.until_file, F_OK) == 0)
             break;
         if (options.progress && now_ms() >= tick_ms) {
             tally_progress((tick_ms - begun_ms) / 1000);
-            tick_ms += 1000;
+            tick_ms += options.tick_ms;
         }
     }
     done = true;
@@ -159,6 +159,7 @@ static bool parse_options(int argc, char **argv)
     const char *host = NULL;
     options.rps = 400;
     options.connections = 16;
+    options.tick_ms = 1000;
     for (int i = 0; i < argc; i++) {
         const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(name, "--progress") == 0) {
@@ -175,6 +176,8 @@ static bool parse_options(int argc, char **argv)
             options.connections = atol(value);
         else if (strcmp(name, "--seconds") == 0)
             options.seconds = atol(value);
+        else if (strcmp(name, "--tick") == 0)
+            options.tick_ms = atol(value);
         else if (strcmp(name, "--until") == 0)
             options.until_file = value;
         else
@@ -185,7 +188,7 @@ static bool parse_options(int argc, char **argv)
         snprintf(options.host, sizeof options.host, "%s", host);
     if (options.until_file && options.seconds == 0)
         options.seconds = DEFAULT_SECONDS_MAX;
-    return url && options.rps > 0 && options.seconds > 0 && options.connections > 0
+    return url && options.rps > 0 && options.seconds > 0 && options.tick_ms > 0 && options.connections > 0
         && options.connections <= CONNECTIONS_MAX;
 }
 
@@ -195,7 +198,7 @@ int load_main(int argc, char **argv)
     long running = 0;
     if (!parse_options(argc, argv)) {
         fprintf(stderr, "usage: app --load --url http://IP:PORT/PATH [--host NAME] [--rps 400] [--connections 16] "
-            "(--seconds N | --until FILE [--seconds MAX]) [--progress]\n");
+            "(--seconds N | --until FILE [--seconds MAX]) [--progress [--tick MS]]\n");
         return 64;
     }
     begun_ms = now_ms();
