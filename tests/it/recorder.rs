@@ -1,13 +1,22 @@
 //! A Unix socket in front of another one that writes down every HTTP request passing through.
 //!
 //! It frames requests (length, chunks, upgrades), so that a body never counts as a request, and forwards every byte
-//! unchanged. It runs on threads of its own and needs no runtime, so it works beside `assert_cmd`, too.
+//! unchanged. It runs on threads of its own and needs no runtime, so it works beside `assert_cmd`, too. Asked to, it
+//! holds a request or its answer back, so that whoever asked can be killed at that very moment.
+
+// The path is written out for the bench, which takes this file from another directory.
+#[path = "recorder/trap.rs"]
+mod trap;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+
+pub use trap::Hold;
+use trap::Trap;
 
 /// One request as it went by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +47,14 @@ impl Request {
 /// A recording socket; it accepts until the process ends.
 pub struct Recorder {
     dir: tempfile::TempDir,
-    requests: Arc<Mutex<Vec<Request>>>,
+    shared: Arc<Shared>,
+}
+
+/// What all connections share.
+#[derive(Default)]
+struct Shared {
+    requests: Mutex<Vec<Request>>,
+    trap: Trap,
 }
 
 impl Recorder {
@@ -47,51 +63,85 @@ impl Recorder {
         let upstream = PathBuf::from(upstream.trim_start_matches("unix://"));
         let dir = tempfile::tempdir().expect("a directory for the socket");
         let listener = UnixListener::bind(dir.path().join("docker.sock")).expect("a socket to listen on");
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let recorded = Arc::clone(&requests);
+        let shared = Arc::new(Shared::default());
+        let recorded = Arc::clone(&shared);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let (upstream, recorded) = (upstream.clone(), Arc::clone(&recorded));
                 thread::spawn(move || forward(client, &upstream, &recorded));
             }
         });
-        Self { dir, requests }
+        Self { dir, shared }
+    }
+
+    /// The socket's path.
+    pub fn path(&self) -> PathBuf {
+        self.dir.path().join("docker.sock")
     }
 
     /// Where to connect.
     pub fn url(&self) -> String {
-        format!("unix://{}", self.dir.path().join("docker.sock").display())
+        format!("unix://{}", self.path().display())
     }
 
     /// Every request so far, in order.
     pub fn requests(&self) -> Vec<Request> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Forgets the requests so far.
     pub fn clear(&self) {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.shared.requests.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Holds back the next request of a method whose path holds a text, as in `POST /start`, until it is released.
+    pub fn hold(&self, hold: Hold, what: &str) {
+        self.shared.trap.set(hold, what);
+    }
+
+    /// True when the trap holds something.
+    pub fn is_holding(&self) -> bool {
+        self.shared.trap.is_holding()
+    }
+
+    /// Lets go what is held.
+    pub fn release(&self) {
+        self.shared.trap.release();
     }
 }
 
 /// Copies answers on a thread of its own, requests on this one. A broken pipe ends both: the sides see it themselves.
-fn forward(client: UnixStream, upstream: &Path, recorded: &Mutex<Vec<Request>>) {
+fn forward(client: UnixStream, upstream: &Path, shared: &Arc<Shared>) {
     let Ok(mut server) = UnixStream::connect(upstream) else { return };
-    let (Ok(mut answers), Ok(mut back)) = (server.try_clone(), client.try_clone()) else { return };
-    thread::spawn(move || {
-        let _ = std::io::copy(&mut answers, &mut back);
-        let _ = back.shutdown(std::net::Shutdown::Both);
-    });
+    let (Ok(answers), Ok(back)) = (server.try_clone(), client.try_clone()) else { return };
+    let muted = Arc::new(AtomicBool::new(false));
+    let (mute, holder) = (Arc::clone(&muted), Arc::clone(shared));
+    thread::spawn(move || send_back(answers, back, &mute, &holder));
     let mut reader = BufReader::new(client);
-    while let Ok(true) = one(&mut reader, &mut server, recorded) {}
+    while let Ok(true) = one(&mut reader, &mut server, shared, &muted) {}
     let _ = server.shutdown(std::net::Shutdown::Write);
+}
+
+/// Copies answers as they come; a muted one waits, whole, until it is released.
+fn send_back(mut answers: UnixStream, mut back: UnixStream, muted: &AtomicBool, shared: &Shared) {
+    let mut buffer = [0; 8192];
+    while let Ok(count @ 1..) = answers.read(&mut buffer) {
+        if muted.swap(false, Ordering::SeqCst) {
+            shared.trap.hold();
+        }
+        if back.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = back.shutdown(std::net::Shutdown::Both);
 }
 
 /// Forwards one request; false at the end of the connection.
 fn one(
     reader: &mut BufReader<UnixStream>,
     server: &mut UnixStream,
-    recorded: &Mutex<Vec<Request>>,
+    shared: &Shared,
+    muted: &AtomicBool,
 ) -> std::io::Result<bool> {
     let mut head = String::new();
     loop {
@@ -108,7 +158,13 @@ fn one(
     let chunked = request.header("transfer-encoding").is_some_and(|value| value.contains("chunked"));
     let length = request.header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
     // Recorded before it is forwarded: whoever has the answer finds the request here.
-    recorded.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    let caught = shared.trap.caught(&request);
+    shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    match caught {
+        Some(Hold::Request) => shared.trap.hold(),
+        Some(Hold::Answer) => muted.store(true, Ordering::SeqCst),
+        None => {}
+    }
     server.write_all(head.as_bytes())?;
     match (upgrade, chunked) {
         (true, _) => std::io::copy(reader, server).map(|_| false),
