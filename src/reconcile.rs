@@ -76,7 +76,11 @@ pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
     let (loaded, (docker, host), recorded) = tokio::try_join!(load(places), ask_docker(places), read_store(places))?;
     let proxy = Proxy::new(loaded.desired.settings.proxy, &places.proxy_socket);
     let observed = observe::with_proxy(host, &proxy).await;
-    let key = Key::read(&DataDir::new(&places.data).fingerprint_key());
+    let data = DataDir::new(&places.data);
+    if !data.has_store() {
+        refuse_lost_store(places, &loaded.desired, &observed)?;
+    }
+    let key = Key::read(&data.fingerprint_key());
     view(places, &docker, Arc::new(loaded), Seen { recorded, observed, key }, options).await
 }
 
