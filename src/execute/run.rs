@@ -2,7 +2,7 @@
 
 use super::log::Log;
 use super::perform::{self, StepError};
-use super::{Context, Event, StageResult, give_up};
+use super::{Context, Event, StageResult, give_up, host_paths};
 use crate::model::{DeployId, DeployStatus, Phase, hash};
 use crate::plan::{Cause, Effect, PlannedDeploy, StagePlan, Step, Target};
 use crate::proxy::Saved;
@@ -75,6 +75,9 @@ async fn run_plain(context: &Context, plan: &StagePlan) -> StageResult {
 
 /// A deploy: its row first, then every step under its committed phase, then exactly one terminal status.
 async fn run_deploy(context: &Context, plan: &StagePlan, deploy: &PlannedDeploy) -> StageResult {
+    if let Err(reason) = host_paths::check(&deploy.stage.container, &context.desired.settings.policy) {
+        return StageResult::Failed { reason, hint: Some("mount what it leads to, and allow that".into()) };
+    }
     let id = crate::store::new_deploy_id();
     let mut work = work(context, plan, Some((id, deploy)));
     if let Err(error) = context.store.begin_deploy(row(&work, id, deploy)).await {
