@@ -81,7 +81,11 @@ fn headline(stage: &StagePlan, loaded: &Loaded, now_ms: i64) -> String {
         (Some(version), Some(_)) => version.clone(),
         (None, None) => stage.verdict.to_string(),
     };
-    format!("{versions}   ({})", place(stage, loaded).unwrap_or_else(|| causes(stage)))
+    match place(stage, loaded).unwrap_or_else(|| causes(stage)) {
+        // Nothing happens; there are only warnings.
+        why if why.is_empty() => versions,
+        why => format!("{versions}   ({why})"),
+    }
 }
 
 /// Why a stage waits, and the way out.

@@ -111,7 +111,8 @@ impl Wanted<'_> {
             SecretsMatch::Same => true,
             SecretsMatch::Changed => false,
             SecretsMatch::Unknown => {
-                if has_secrets {
+                // One that cannot be read was warned about before.
+                if has_secrets && !self.input.unreadable.contains_key(&self.stage.key) {
                     warnings.push("its secrets could not be compared and count as unchanged".into());
                 }
                 true
