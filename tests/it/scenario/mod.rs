@@ -1,3 +1,19 @@
 //! Tests against real parts: they need the variables that `tests/run.sh` and `tests/ground/enter` set.
 
+mod budget;
+mod commands;
+mod config_faults;
+mod daemon;
+mod deploy;
 mod docker;
+mod drift;
+mod failure;
+mod files;
+mod harness;
+mod interrupted;
+mod names;
+mod ownership;
+mod proxyless;
+mod recreate;
+mod registry_login;
+mod secrets;
