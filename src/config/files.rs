@@ -28,7 +28,7 @@ const MAX_DEPTH: usize = 16;
 #[derive(Debug, Clone)]
 pub(super) enum Root {
     Directory(Arc<OwnedFd>),
-    Memory(Arc<BTreeMap<String, Vec<u8>>>),
+    Memory(Arc<BTreeMap<String, TreeFile>>),
 }
 
 /// One file of those below a path.
@@ -83,7 +83,7 @@ impl TreeFiles {
     pub fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, TreeError> {
         match &self.root {
             Root::Memory(files) => {
-                let bytes = files.get(path).ok_or(TreeError::Missing)?;
+                let bytes = &files.get(path).ok_or(TreeError::Missing)?.bytes;
                 if bytes.len() as u64 > limit { Err(TreeError::TooLarge(limit)) } else { Ok(bytes.clone()) }
             }
             Root::Directory(root) => read_beneath(root, path, limit).map(|(bytes, _)| bytes),
@@ -103,15 +103,17 @@ pub fn hash(files: &[TreeFile]) -> String {
     hex(&hasher.finalize())
 }
 
-fn from_memory(files: &BTreeMap<String, Vec<u8>>, path: &str) -> Result<Vec<TreeFile>, TreeError> {
-    let file =
-        |path: &str, bytes: &Vec<u8>| TreeFile { path: path.to_owned(), executable: false, bytes: bytes.clone() };
-    if let Some(bytes) = files.get(path) {
-        return Ok(vec![file("", bytes)]);
+fn from_memory(files: &BTreeMap<String, TreeFile>, path: &str) -> Result<Vec<TreeFile>, TreeError> {
+    if let Some(file) = files.get(path) {
+        return Ok(vec![TreeFile { path: String::new(), ..file.clone() }]);
     }
-    let prefix = if path == "." { String::new() } else { format!("{path}/") };
-    let below: Vec<_> = files.iter().filter_map(|(p, b)| Some(file(p.strip_prefix(&prefix)?, b))).collect();
-    if below.is_empty() { Err(TreeError::Missing) } else { Ok(below) }
+    let prefix = format!("{path}/");
+    let below = files.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
+    let mut found: Vec<TreeFile> =
+        below.map(|(path, file)| TreeFile { path: path[prefix.len()..].to_owned(), ..file.clone() }).collect();
+    // As a directory is walked: by the names of each level.
+    found.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
+    if found.is_empty() { Err(TreeError::Missing) } else { Ok(found) }
 }
 
 fn collect(root: &OwnedFd, path: &str, below: &str, depth: usize, found: &mut Vec<TreeFile>) -> Result<(), TreeError> {

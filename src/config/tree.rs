@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use super::diagnostic::Diagnostic;
 use super::error::LoadError;
-use super::files::{Root, TreeError, TreeFiles, open_beneath, read_beneath};
+use super::files::{Root, TreeError, TreeFile, TreeFiles, open_beneath, read_beneath};
 
 /// Largest YAML file. A stage takes about 300 bytes, so this is some 3000 stages in one file.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -35,13 +35,19 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// A tree in memory, for tests and for commits of a git repository. Every file is there from the start; those
-    /// that end in `.yaml` or `.yml` are read as configuration.
+    /// A tree in memory. Every file is there from the start; those that end in `.yaml` or `.yml` and are not hidden
+    /// are read as configuration.
     pub fn from_memory(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
-        let all: BTreeMap<String, Vec<u8>> = files.into_iter().collect();
+        let plain = |(path, bytes)| TreeFile { path, executable: false, bytes };
+        Self::of(files.into_iter().map(plain), Vec::new())
+    }
+
+    /// A tree of files that were read elsewhere, and of what could not be read of them.
+    pub(super) fn of(files: impl IntoIterator<Item = TreeFile>, problems: Vec<Diagnostic>) -> Self {
+        let all: BTreeMap<String, TreeFile> = files.into_iter().map(|file| (file.path.clone(), file)).collect();
         let counts = |path: &String| is_yaml(path) && !path.split('/').any(|part| part.starts_with('.'));
-        let yaml = all.iter().filter(|(path, _)| counts(path)).map(|(p, b)| (p.clone(), b.clone())).collect();
-        Self { files: yaml, problems: Vec::new(), root: Root::Memory(Arc::new(all)) }
+        let yaml = all.iter().filter(|(path, _)| counts(path)).map(|(path, file)| (path.clone(), file.bytes.clone()));
+        Self { files: yaml.collect(), problems, root: Root::Memory(Arc::new(all)) }
     }
 
     /// The other files of the tree.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::config::{LoadError, TreeError, content_hash, hash_files, load, read_dir};
+use crate::config::{LoadError, TreeError, content_hash, hash_files, load, load_revision, read_dir};
 use crate::model::Retry;
 use crate::model::spec::MountSource;
 
@@ -189,4 +189,46 @@ fn a_configuration_may_cross_threads() {
     fn check<T: Send + Sync>() {}
     check::<crate::config::Loaded>();
     check::<LoadError>();
+}
+
+fn git(dir: &Path, args: &[&str]) {
+    let quiet = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
+    let status = std::process::Command::new("git").arg("-C").arg(dir).args(quiet).args(args).output().unwrap();
+    assert!(status.status.success(), "{args:?}: {}", String::from_utf8_lossy(&status.stderr));
+}
+
+#[test]
+fn a_revision_loads_as_its_files_do() {
+    let dir = site(&[
+        ("config/a.yaml", GOOD),
+        ("config/conf/sub/x", "1"),
+        ("config/conf/sub.x", "2"),
+        ("other.yaml", "not ours: ["),
+    ]);
+    let config = dir.path().join("config");
+    write(&config, "conf/.hidden", "3");
+    write(&config, ".gitattributes", "conf/sub.x export-ignore\n");
+    fs::set_permissions(config.join("conf/sub/x"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(config.join("real")).unwrap();
+    fs::rename(config.join("a.yaml"), config.join("real/a.txt")).unwrap();
+    symlink("real/a.txt", config.join("a.yaml")).unwrap();
+    git(dir.path(), &["init", "-q", "-b", "main"]);
+    git(dir.path(), &["add", "-A"]);
+    git(dir.path(), &["commit", "-qm", "one"]);
+    let files = load(&config).unwrap_or_else(|error| panic!("{error}"));
+    let revision = load_revision(&config, "HEAD").unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(revision.desired, files.desired);
+    write(&config, "conf/sub/x", "changed");
+    let changed = load(&config).unwrap_or_else(|error| panic!("{error}"));
+    assert_ne!(changed.desired, files.desired);
+    let again = load_revision(&config, "main").unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(again.desired, files.desired);
+    for gone in ["nothing", "--help", "HEAD~7", ""] {
+        assert!(matches!(load_revision(&config, gone), Err(LoadError::Revision { .. })), "{gone}");
+    }
+    symlink("../other.yaml", config.join("out.yaml")).unwrap();
+    git(dir.path(), &["add", "-A"]);
+    git(dir.path(), &["commit", "-qm", "two"]);
+    let Err(LoadError::Invalid(found)) = load_revision(&config, "HEAD") else { panic!("accepted") };
+    assert_eq!(found.list[0].code, "C0002");
 }

@@ -48,3 +48,20 @@ fn a_project_in_two_files_shows_both() {
     let text = "projects:\n  shop: { image: x, stages: { s: { track: { tag: t } } } }\n";
     insta::assert_snapshot!("a_project_in_two_files", refused_files(&[("a.yaml", text), ("sub/b.yml", text)]));
 }
+
+#[test]
+fn a_path_beside_the_yaml_file_is_told_how_to_write_it() {
+    let text = "projects: { a: { image: x, volumes: [ \"./app.conf:/c\" ], stages: { s: { track: { tag: t } } } } }\n";
+    let found = refused_files(&[("shop/site.yaml", text), ("shop/app.conf", "x")]);
+    assert!(found.contains("write `./shop/app.conf`: paths are relative to the config directory"), "{found}");
+}
+
+#[test]
+fn as_json_a_diagnostic_has_file_line_column_code_message_and_help() {
+    let Err(LoadError::Invalid(found)) =
+        load_tree(&tree(&[("site.yaml", "proyects: {}\nprojects: {}\nsetings: {}\n")]))
+    else {
+        panic!("accepted")
+    };
+    insta::assert_snapshot!("as_json", serde_json::to_string_pretty(&found).unwrap());
+}
