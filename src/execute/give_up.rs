@@ -9,6 +9,7 @@ use crate::docker::DockerError;
 use crate::model::retry::Retry;
 use crate::model::{ContainerState, DeployId, DeployStatus, Phase};
 use crate::plan::{Effect, Target};
+use crate::proxy::ProxyError;
 
 /// Lines of the failed container that the deploy log keeps (R8).
 const LAST_LINES: usize = 50;
@@ -20,7 +21,8 @@ pub(super) async fn give_up(work: &mut Work<'_>, id: DeployId, effect: &Effect, 
     work.log.line(format!("failed: {reason}")).await;
     tell_hint(work, hint.as_deref()).await;
     keep_evidence(work).await;
-    let status = put_back(work, id).await;
+    let unsettled = matches!(error, StepError::Proxy(ProxyError::Unsettled { .. }));
+    let status = put_back(work, id, unsettled).await;
     let hold = is_its_own_fault(work.phase, effect, &error);
     work.log.line(status.as_str()).await;
     if let Err(error) = work.context.store.finish(id, status, Some(&reason), hold).await {
@@ -84,19 +86,31 @@ async fn keep_evidence(work: &Work<'_>) {
     work.log.lines(lines).await;
 }
 
-/// Routes, then the old instance, then the failed container. Each is tried whatever became of the others.
-async fn put_back(work: &mut Work<'_>, deploy: DeployId) -> DeployStatus {
-    restore_route(work).await;
-    restart_old(work).await;
-    remove_new(work, deploy).await;
+/// Routes, then the old instance, then the failed container. Where nobody can say which of the two has the traffic,
+/// both stay as they are: the next pass sees more, and retires the one that does not serve.
+async fn put_back(work: &mut Work<'_>, deploy: DeployId, unsettled: bool) -> DeployStatus {
+    let settled = !unsettled && restore_route(work).await;
+    if settled {
+        restart_old(work).await;
+        remove_new(work, deploy).await;
+    } else {
+        work.log.line(format!("{} stays, since traffic may lead to it", work.new_name())).await;
+    }
     if work.proxy_touched { DeployStatus::RolledBack } else { DeployStatus::Failed }
 }
 
-async fn restore_route(work: &mut Work<'_>) {
-    let Some(saved) = work.saved.take() else { return };
+/// True when traffic surely goes where it went before.
+async fn restore_route(work: &mut Work<'_>) -> bool {
+    let Some(saved) = work.saved.take() else { return true };
     match work.context.proxy.restore(saved).await {
-        Ok(()) => work.log.line("traffic goes where it went before").await,
-        Err(error) => work.log.line(format!("the route could not be put back: {error}; the next apply does")).await,
+        Ok(()) => {
+            work.log.line("traffic goes where it went before").await;
+            true
+        }
+        Err(error) => {
+            work.log.line(format!("the route could not be put back: {error}; the next apply does")).await;
+            false
+        }
     }
 }
 

@@ -190,10 +190,10 @@ async fn switch(work: &mut Work<'_>, domains: &[Domain], target: &Target) -> Res
 /// Waits until the old instance is idle. Not being able to ask is no reason to keep it for ever.
 async fn drain(work: &Work<'_>, target: &Target, at_most: Millis) -> Result<(), StepError> {
     let Ok(upstream) = upstream(work, target).await else { return Ok(()) };
-    let drained = work.context.proxy.drain(&upstream, at_most.duration()).await?;
-    let text = match drained.left {
-        0 => format!("{target} is idle"),
-        left => format!("{target} still answers {left} requests after {at_most}; they are cut"),
+    let text = match work.context.proxy.drain(&upstream, at_most.duration()).await.map(|drained| drained.left) {
+        Ok(0) => format!("{target} is idle"),
+        Ok(left) => format!("{target} still answers {left} requests after {at_most}; they are cut"),
+        Err(error) => format!("whether {target} is idle could not be asked: {error}"),
     };
     work.log.line(text).await;
     Ok(())
