@@ -74,6 +74,7 @@ pub struct Converged {
 /// The configuration, Docker or the store cannot be used.
 pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
     let (loaded, (docker, host), recorded) = tokio::try_join!(load(places), ask_docker(places), read_store(places))?;
+    tracing::debug!("configuration, Docker and store read");
     let proxy = Proxy::new(loaded.desired.settings.proxy, &places.proxy_socket);
     let observed = observe::with_proxy(host, &proxy).await;
     let data = DataDir::new(&places.data);
@@ -200,6 +201,7 @@ async fn load(places: &Places) -> Result<Loaded, Error> {
 
 async fn ask_docker(places: &Places) -> Result<(Docker, observe::Host), Error> {
     let docker = Docker::connect(&places.docker).await?;
+    tracing::debug!(api = %docker.api_version(), "Docker answers");
     let host = observe::host(&docker).await?;
     Ok((docker, host))
 }
@@ -255,6 +257,7 @@ async fn view(
         options,
     };
     let plan = plan::plan(input);
+    tracing::debug!(plan = plan.id(), "planned");
     check_selection(&options.selection, plan.stages.iter().map(|s| &s.key).chain(desired.stages.keys()))?;
     Ok(View { loaded, recorded, observed, images, plan })
 }
