@@ -102,7 +102,7 @@ pub enum MountSource {
     ConfigTree {
         /// Path relative to the config directory, normalised, with `/`.
         path: String,
-        /// SHA-256 of its content (for a directory: of paths, modes and contents), 64 hex digits.
+        /// SHA-256 over the paths, execute bits and contents of its files (one file has the path `""`), 64 hex digits.
         hash: String,
     },
     /// Memory, with an optional size and mode.

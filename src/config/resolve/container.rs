@@ -21,50 +21,15 @@ impl Context<'_> {
 }
 
 /// Resolves a container. Destructures without `..`: a new key does not compile until it is resolved.
-#[expect(clippy::too_many_lines, reason = "one line for each key, twice")]
 pub(super) fn container(cx: &Context<'_>, layer: Layer, port: Option<u16>, claims: &mut Claims) -> ContainerSpec {
+    #[rustfmt::skip] // a list of names, not forty lines
     let Layer {
-        environment,
-        env_file,
-        secret_environment,
-        secret_files,
-        volumes,
-        tmpfs,
-        command,
-        entrypoint,
-        user,
-        working_dir,
-        labels,
-        cap_add,
-        cap_drop,
-        privileged,
-        devices,
-        network_mode,
-        pid,
-        ipc,
-        read_only,
-        init,
-        shm_size,
-        ulimits,
-        extra_hosts,
-        dns,
-        logging,
-        restart,
-        stop_signal,
-        security_opt,
-        healthcheck,
-        mem_limit,
-        cpus,
-        pids_limit,
-        ports,
-        networks,
-        // These belong to the stage, and were taken out of the layer before.
-        ready: _,
-        strategy: _,
-        drain: _,
-        stop_grace_period: _,
-        route: _,
-        pull_policy: _,
+        // `ready` and what follows it belong to the stage, and were taken out of the layer before.
+        environment, env_file, secret_environment, secret_files, volumes, tmpfs, command, entrypoint, user,
+        working_dir, labels, cap_add, cap_drop, privileged, devices, network_mode, pid, ipc, read_only,
+        init, shm_size, ulimits, extra_hosts, dns, logging, restart, stop_signal, security_opt, healthcheck,
+        mem_limit, cpus, pids_limit, ports, networks, ready: _, strategy: _, drain: _, stop_grace_period: _,
+        route: _, pull_policy: _,
     } = layer;
     let environment = environment::plain(cx, environment, env_file, secret_environment.as_ref());
     let spec = ContainerSpec {

@@ -46,6 +46,12 @@ impl Claims {
 /// Reports every clash.
 pub(super) fn check(claims: &Claims, report: &Report<'_>) {
     let Claims { stages, domains, ports } = claims;
+    check_names(stages, report);
+    check_domains(domains, report);
+    check_ports(ports, report);
+}
+
+fn check_names(stages: &BTreeMap<StageKey, Place>, report: &Report<'_>) {
     let mut names: BTreeMap<String, (&StageKey, &Place)> = BTreeMap::new();
     for (key, place) in stages {
         let name = key.dns_name();
@@ -58,6 +64,9 @@ pub(super) fn check(claims: &Claims, report: &Report<'_>) {
             None => drop(names.insert(name, (key, place))),
         }
     }
+}
+
+fn check_domains(domains: &BTreeMap<Domain, Vec<(StageKey, Place)>>, report: &Report<'_>) {
     for (domain, claims) in domains {
         if let [(first, first_place), rest @ ..] = &claims[..] {
             for (key, place) in rest {
@@ -73,6 +82,9 @@ pub(super) fn check(claims: &Claims, report: &Report<'_>) {
             }
         }
     }
+}
+
+fn check_ports(ports: &BTreeMap<(u16, Protocol), Vec<PortClaim>>, report: &Report<'_>) {
     for ((number, protocol), claims) in ports {
         for (i, (key, ip, place)) in claims.iter().enumerate() {
             let same = |(_, other, _): &&PortClaim| ip.is_none() || other.is_none() || ip == other;

@@ -10,50 +10,15 @@ use crate::config::raw::{Healthcheck, Hosts, Layer, Logging, Pairs, Ready, Route
 
 /// Puts a stage's layer over its project's. Destructures both without `..`: a new key does not compile until it is
 /// decided how it merges.
-#[expect(clippy::too_many_lines, reason = "one line for each key, twice")]
 pub(super) fn over(own: Layer, base: Layer) -> Layer {
     let own_plain = names(own.environment.as_ref());
     let own_secret: BTreeSet<String> = own.secret_environment.iter().flatten().map(|(name, _)| name.clone()).collect();
+    #[rustfmt::skip] // a list of names, not forty lines
     let Layer {
-        environment,
-        env_file,
-        secret_environment,
-        secret_files,
-        volumes,
-        tmpfs,
-        command,
-        entrypoint,
-        user,
-        working_dir,
-        labels,
-        cap_add,
-        cap_drop,
-        privileged,
-        devices,
-        network_mode,
-        pid,
-        ipc,
-        read_only,
-        init,
-        shm_size,
-        ulimits,
-        extra_hosts,
-        dns,
-        logging,
-        restart,
-        stop_signal,
-        security_opt,
-        healthcheck,
-        mem_limit,
-        cpus,
-        pids_limit,
-        ports,
-        networks,
-        ready,
-        strategy,
-        drain,
-        stop_grace_period,
-        route,
+        environment, env_file, secret_environment, secret_files, volumes, tmpfs, command, entrypoint, user,
+        working_dir, labels, cap_add, cap_drop, privileged, devices, network_mode, pid, ipc, read_only,
+        init, shm_size, ulimits, extra_hosts, dns, logging, restart, stop_signal, security_opt, healthcheck,
+        mem_limit, cpus, pids_limit, ports, networks, ready, strategy, drain, stop_grace_period, route,
         pull_policy,
     } = own;
     Layer {

@@ -19,10 +19,25 @@ pub(super) fn ready(cx: &Context<'_>, gate: Option<raw::Ready>, container: &Cont
         }
         value
     };
-    let chosen: Vec<&str> = [("http", http.is_some()), ("tcp", tcp.is_some()), ("docker", docker.is_some())]
-        .into_iter()
-        .filter_map(|(name, is_set)| is_set.then_some(name))
-        .collect();
+    let chosen = [("http", http.is_some()), ("tcp", tcp.is_some()), ("docker", docker.is_some())];
+    check_choice(cx, &chosen.map(|(name, is_set)| is_set.then_some(name)), container);
+    let check = match (http, tcp, docker) {
+        (Some(http), _, _) => http_check(cx, http),
+        (None, Some(_), _) => Check::Tcp,
+        (None, None, Some(_)) => Check::Docker,
+        (None, None, None) => Check::Running,
+    };
+    Ready {
+        check,
+        interval: time("ready.interval", interval, Millis::secs(1)),
+        timeout: time("ready.timeout", timeout, Millis::secs(2)),
+        deadline: time("ready.deadline", deadline, Millis::secs(60)),
+    }
+}
+
+/// At most one is chosen, and what it looks at is there.
+fn check_choice(cx: &Context<'_>, chosen: &[Option<&'static str>], container: &ContainerSpec) {
+    let chosen: Vec<&str> = chosen.iter().flatten().copied().collect();
     if let [first, second, ..] = chosen[..] {
         let title = format!("`ready` has both `{first}` and `{second}`");
         let error = cx.site.error_at_key(code::CONTRADICTION, &format!("ready.{second}"), title);
@@ -39,7 +54,7 @@ pub(super) fn ready(cx: &Context<'_>, gate: Option<raw::Ready>, container: &Cont
         cx.site.report.add(error.help("add `port: 8080` to the project: the port that the app listens on"));
     }
     let is_off = container.healthcheck.as_ref().is_some_and(|h| h.test.first().is_some_and(|t| t == "NONE"));
-    if docker.is_some() && is_off {
+    if chosen.contains(&"docker") && is_off {
         let error = cx.site.error_at_key(
             code::CONTRADICTION,
             "ready.docker",
@@ -47,18 +62,6 @@ pub(super) fn ready(cx: &Context<'_>, gate: Option<raw::Ready>, container: &Cont
         );
         let place = cx.site.at(Part::Key, "healthcheck");
         cx.site.report.add(error.other(Some(place), "switched off here").help("use `http` or `tcp`"));
-    }
-    let check = match (http, tcp, docker) {
-        (Some(http), _, _) => http_check(cx, http),
-        (None, Some(_), _) => Check::Tcp,
-        (None, None, Some(_)) => Check::Docker,
-        (None, None, None) => Check::Running,
-    };
-    Ready {
-        check,
-        interval: time("ready.interval", interval, Millis::secs(1)),
-        timeout: time("ready.timeout", timeout, Millis::secs(2)),
-        deadline: time("ready.deadline", deadline, Millis::secs(60)),
     }
 }
 

@@ -10,9 +10,13 @@ use crate::config::report::{Item, Report, Site};
 use crate::config::shape;
 use crate::config::syntax;
 use crate::model::schedule;
-use crate::model::{Name, Registry};
+use crate::model::{Name, Registry, Repository};
 
 use super::secrets;
+
+/// The names of Docker Hub besides `docker.io`, which images are known by.
+const DOCKER_HUB: &[&str] = &["index.docker.io", "registry-1.docker.io", "hub.docker.com"];
+const NOT_AN_ADDRESS: &str = "this is not the address of a registry";
 
 /// Resolves all registries.
 pub(super) fn registries(items: &BTreeMap<String, Item>, report: &Report<'_>) -> BTreeMap<Name, Registry> {
@@ -83,53 +87,41 @@ fn check_poll(site: &Site<'_>, text: &str) {
 
 /// What images of the registry begin with: its host, port and path, without the scheme.
 fn prefix(site: &Site<'_>, url: &str, insecure: bool) -> Option<String> {
-    let bad = |title: &str, help: &str| {
-        site.refuse(code::BAD_VALUE, "url", title, help);
-        None
-    };
-    let (is_plain, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
-        (Some(rest), _) => (false, rest),
-        (None, Some(rest)) => (true, rest),
-        (None, None) => return bad("the address has no scheme", "begin it with `https://`"),
-    };
-    let rest = rest.trim_end_matches('/');
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
     if rest.contains('@') {
         let error = site.error(code::BAD_VALUE, "url", "the address holds credentials").hidden();
         site.report.add(error.help("write `username` and `password: { credential: name }` instead"));
         return None;
     }
-    let (authority, path) = rest.split_once('/').map_or((rest, None), |(a, p)| (a, Some(p)));
-    // The checks of an image's repository are the same: this is the beginning of one.
-    let host = match format!("{authority}/x").parse::<crate::model::Repository>() {
-        Ok(repository) if repository.host() == authority || authority == "docker.io" => authority,
-        Ok(_) | Err(_) if authority.starts_with('[') => {
-            return bad("an IPv6 address cannot begin the name of an image", "use a host name");
-        }
-        Ok(_) | Err(_) => {
-            return bad(
-                "this is not the address of a registry",
-                "write it like `https://ghcr.io` or `https://host:5000`",
-            );
-        }
+    prefix_of(url, insecure).map_err(|(title, help)| site.refuse(code::BAD_VALUE, "url", title, help)).ok()
+}
+
+fn prefix_of(url: &str, insecure: bool) -> Result<String, (&'static str, &'static str)> {
+    let (is_plain, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
+        (Some(rest), _) => (false, rest),
+        (None, Some(rest)) => (true, rest),
+        (None, None) => return Err(("the address has no scheme", "begin it with `https://`")),
     };
-    if is_plain && !insecure && !is_loopback(host) {
-        return bad(
-            "http to another host sends passwords and images in the clear",
-            "write `https://`, or `insecure: true` if you accept that",
-        );
+    let rest = rest.trim_end_matches('/');
+    let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
+    if host.starts_with('[') {
+        return Err(("an IPv6 address cannot begin the name of an image", "use a host name"));
     }
-    let host =
-        if matches!(host, "index.docker.io" | "registry-1.docker.io" | "hub.docker.com") { "docker.io" } else { host };
+    // This is how an image's name begins, so it must pass the same checks.
+    let is_beginning = |path: &str| format!("{host}/{path}").parse::<Repository>().is_ok_and(|r| r.host() == host);
+    if !is_beginning("x") {
+        return Err((NOT_AN_ADDRESS, "write it like `https://ghcr.io` or `https://host:5000`"));
+    }
+    if is_plain && !insecure && !is_loopback(host) {
+        let title = "http to another host sends passwords and images in the clear";
+        return Err((title, "write `https://`, or `insecure: true` if you accept that"));
+    }
+    let name = if DOCKER_HUB.contains(&host) { "docker.io" } else { host };
     match path {
         // `https://index.docker.io/v1/` is how Docker itself writes its hub.
-        None | Some("v1" | "v2") => Some(host.to_owned()),
-        Some(path) if format!("{authority}/{path}").parse::<crate::model::Repository>().is_ok() => {
-            Some(format!("{host}/{path}"))
-        }
-        Some(_) => bad(
-            "this is not the address of a registry",
-            "write host and port, and at most the beginning of image names",
-        ),
+        None | Some("v1" | "v2") => Ok(name.to_owned()),
+        Some(path) if is_beginning(path) => Ok(format!("{name}/{path}")),
+        Some(_) => Err((NOT_AN_ADDRESS, "write host and port, and at most the beginning of image names")),
     }
 }
 
