@@ -1,6 +1,7 @@
 //! The app of a container: a tiny HTTP server that answers its version, or misbehaves.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -19,6 +20,8 @@ pub enum Behaviour {
     Unhealthy,
     /// Never listens.
     Silent,
+    /// Listens at once and answers this status; with one of a redirect, it leads to `/`, which answers 200.
+    Answers(u16),
     /// Listens, and turns healthy for Docker, only after this time.
     HealthyAfter(Duration),
     /// Is healthy, and ends after this time with some words on stderr. With a restart policy Docker then shows it
@@ -39,7 +42,12 @@ pub struct App {
     pub behaviour: Behaviour,
     pub version: String,
     pub instance: String,
+    /// Every request head, with the name of the container that was asked.
+    pub heads: Heads,
 }
+
+/// Request heads that apps were sent: name of the container, and head.
+pub type Heads = Arc<Mutex<Vec<(String, String)>>>;
 
 impl App {
     /// Listens at an address of the container.
@@ -47,7 +55,7 @@ impl App {
         match self.behaviour {
             Behaviour::Silent => return,
             Behaviour::HealthyAfter(after) => tokio::time::sleep(after).await,
-            Behaviour::Healthy | Behaviour::Unhealthy | Behaviour::Crash { .. } => {}
+            Behaviour::Healthy | Behaviour::Unhealthy | Behaviour::Answers(_) | Behaviour::Crash { .. } => {}
         }
         let listener = TcpListener::bind(address).await.expect("an address of 127.0.0.0/8 that is ours");
         self.accept(listener).await;
@@ -58,7 +66,7 @@ impl App {
         match self.behaviour {
             Behaviour::Silent => std::future::pending().await,
             Behaviour::HealthyAfter(after) => tokio::time::sleep(after).await,
-            Behaviour::Healthy | Behaviour::Unhealthy | Behaviour::Crash { .. } => {}
+            Behaviour::Healthy | Behaviour::Unhealthy | Behaviour::Answers(_) | Behaviour::Crash { .. } => {}
         }
         self.accept(listener).await;
     }
@@ -83,16 +91,24 @@ impl App {
                 Ok(_) | Err(_) => return,
             }
             while let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") {
-                head.drain(..end + 4);
-                if stream.write_all(self.response().as_bytes()).await.is_err() {
+                let asked: Vec<u8> = head.drain(..end + 4).collect();
+                let asked = String::from_utf8_lossy(&asked).into_owned();
+                let response = self.response(asked.starts_with("GET / "));
+                self.heads.lock().unwrap_or_else(PoisonError::into_inner).push((self.instance.clone(), asked));
+                if stream.write_all(response.as_bytes()).await.is_err() {
                     return;
                 }
             }
         }
     }
 
-    fn response(&self) -> String {
-        let status = if self.behaviour == Behaviour::Unhealthy { "503 Service Unavailable" } else { "200 OK" };
+    fn response(&self, of_root: bool) -> String {
+        let status = match self.behaviour {
+            Behaviour::Unhealthy => "503 Service Unavailable".to_owned(),
+            Behaviour::Answers(status @ 300..400) if !of_root => format!("{status} Elsewhere\r\nLocation: /"),
+            Behaviour::Answers(status @ (100..300 | 400..)) => format!("{status} As told"),
+            _ => "200 OK".to_owned(),
+        };
         let body = format!("hello from {}\n", self.version);
         format!(
             "HTTP/1.1 {status}\r\nX-Version: {}\r\nX-Instance: {}\r\nContent-Length: {}\r\n\r\n{body}",

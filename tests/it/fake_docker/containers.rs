@@ -20,7 +20,7 @@ pub fn create(world: &Shared, asked: &Asked) -> Response {
     }
     let container = made(&mut world, name, body);
     let id = container.id.clone();
-    world.containers.push(container);
+    world.add_container(container);
     answer::value(201, &json!({ "Id": id, "Warnings": [] }))
 }
 

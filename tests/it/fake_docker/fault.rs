@@ -9,6 +9,8 @@ pub enum Fault {
     LoseAnswer,
     /// No answer, ever; nothing is done.
     Hang,
+    /// What was asked is done, and there is no answer, ever.
+    Swallow,
     /// Status 200 with this body; nothing is done.
     Body(String),
     /// The head of an answer, and then silence; nothing is done.

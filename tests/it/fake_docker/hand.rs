@@ -33,7 +33,7 @@ impl FakeDocker {
             created: 0,
             starts: 1,
         };
-        world.containers.push(container);
+        world.add_container(container);
     }
 
     /// `docker stop`

@@ -124,6 +124,23 @@ impl FakeDocker {
         self.world.lock().calls.clone()
     }
 
+    /// The name that a container was made with, also when it is gone; what is no such id stays as it is.
+    pub fn name_of(&self, id: &str) -> String {
+        self.world.lock().made.get(id).cloned().unwrap_or_else(|| id.to_owned())
+    }
+
+    /// The request heads that a container was sent, in order.
+    pub fn heads(&self, name: &str) -> Vec<String> {
+        let heads = self.world.lock().heads.clone();
+        let heads = heads.lock().unwrap_or_else(PoisonError::into_inner);
+        heads.iter().filter(|(to, _)| to == name).map(|(_, head)| head.clone()).collect()
+    }
+
+    /// How many answers [`Fault::Swallow`] has kept back so far, their work being done.
+    pub fn swallowed(&self) -> usize {
+        self.world.lock().swallowed
+    }
+
     /// How many calls of one kind there were.
     pub fn count(&self, op: Op) -> usize {
         self.world.lock().calls.iter().filter(|call| call.op == op).count()

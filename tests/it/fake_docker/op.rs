@@ -134,4 +134,6 @@ pub struct Call {
     pub query: String,
     /// The `X-Registry-Auth` header as it came.
     pub registry_auth: Option<String>,
+    /// The body, where it is JSON; else null.
+    pub body: serde_json::Value,
 }

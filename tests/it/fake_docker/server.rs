@@ -63,7 +63,9 @@ async fn handle(State(world): State<Shared>, request: Request) -> Response {
     let (version, rest) = split_version(&path);
     let (op, object) = Op::parse(&parts.method, rest);
     let registry_auth = parts.headers.get("x-registry-auth").and_then(|v| v.to_str().ok()).map(str::to_owned);
-    let call = Call { op, object: object.clone(), path: path.clone(), query: query.clone(), registry_auth };
+    let body = to_bytes(body, MAX_BODY).await.unwrap_or_default();
+    let json = serde_json::from_slice(&body).unwrap_or_default();
+    let call = Call { op, object: object.clone(), path: path.clone(), query: query.clone(), registry_auth, body: json };
     let (fault, mut hanging) = {
         let mut world = world.lock();
         world.calls.push(call);
@@ -75,7 +77,6 @@ async fn handle(State(world): State<Shared>, request: Request) -> Response {
     if let Some(refusal) = refuse_version(&world, op, version) {
         return refusal;
     }
-    let body = to_bytes(body, MAX_BODY).await.unwrap_or_default();
     let query = serde_urlencoded_pairs(&query);
     answered(&world, Asked { op, object, query, body, fault }).await
 }
@@ -86,6 +87,11 @@ async fn answered(world: &Shared, asked: Asked) -> Response {
         Some(Fault::Stall) => answer::stalled(),
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Body(text)) => ([("content-type", "application/json")], text).into_response(),
+        Some(Fault::Swallow) => {
+            dispatch(world, asked).await;
+            world.lock().swallowed += 1;
+            std::future::pending().await
+        }
         Some(Fault::LoseAnswer) => {
             dispatch(world, asked).await;
             answer::error(500, "the answer was lost")

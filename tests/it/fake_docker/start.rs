@@ -74,7 +74,7 @@ fn failed(world: &mut World, id: &str, status: u16, text: String) -> (u16, Strin
 
 fn health_of(behaviour: &Behaviour) -> &'static str {
     match behaviour {
-        Behaviour::Healthy | Behaviour::Crash { .. } => "healthy",
+        Behaviour::Healthy | Behaviour::Answers(_) | Behaviour::Crash { .. } => "healthy",
         Behaviour::Unhealthy => "unhealthy",
         Behaviour::Silent | Behaviour::HealthyAfter(_) => "starting",
     }
@@ -110,7 +110,8 @@ fn bind(world: &World, port: u16) -> Result<std::net::TcpListener, String> {
 
 fn run(world: &Shared, start: Start) {
     let Start { id, image, name, published, addresses } = start;
-    let app = App { behaviour: image.behaviour.clone(), version: image.version.clone(), instance: name };
+    let heads = world.lock().heads.clone();
+    let app = App { behaviour: image.behaviour.clone(), version: image.version.clone(), instance: name, heads };
     let mut running = Running::default();
     for listener in published {
         let listener = TcpListener::from_std(listener).expect("a listener in a runtime");
@@ -128,7 +129,7 @@ fn run(world: &Shared, start: Start) {
         Behaviour::HealthyAfter(after) => {
             tokio::spawn(turn_healthy(world.clone(), id, after));
         }
-        Behaviour::Healthy | Behaviour::Unhealthy | Behaviour::Silent => {}
+        Behaviour::Healthy | Behaviour::Unhealthy | Behaviour::Answers(_) | Behaviour::Silent => {}
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::app::Heads;
 use super::fault::Fault;
 use super::images::FakeImage;
 use super::op::{Call, Op};
@@ -116,6 +117,11 @@ pub struct World {
     pub faults: HashMap<Op, VecDeque<Fault>>,
     pub hanging: watch::Sender<HashSet<Op>>,
     pub running: HashMap<String, Running>,
+    pub heads: Heads,
+    /// Answers that were kept back after their work was done.
+    pub swallowed: usize,
+    /// Id → name of every container that was ever made.
+    pub made: BTreeMap<String, String>,
     block: u8,
     next_address: u16,
     next_id: u64,
@@ -137,6 +143,9 @@ impl World {
             faults: HashMap::new(),
             hanging: watch::Sender::new(HashSet::new()),
             running: HashMap::new(),
+            heads: Heads::default(),
+            swallowed: 0,
+            made: BTreeMap::new(),
             block,
             next_address: 0,
             next_id: 0,
@@ -159,6 +168,12 @@ impl World {
         self.next_address = self.next_address % 0xfffd + 1;
         let [high, low] = (self.next_address + 1).to_be_bytes();
         Ipv4Addr::new(127, self.block, high, low)
+    }
+
+    /// Adds a container that was made.
+    pub fn add_container(&mut self, container: FakeContainer) {
+        self.made.insert(container.id.clone(), container.name.clone());
+        self.containers.push(container);
     }
 
     /// Makes a network and returns its id.
