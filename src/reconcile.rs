@@ -120,6 +120,7 @@ pub async fn converge_to(
         observed = observe::with_proxy(observe::host(&docker).await?, &proxy).await;
     }
     let recorded = store.recorded().await?;
+    execute::forget_gone(&store, &recorded, &observed).await?;
     let key = Some(Key::read_or_make(&data.fingerprint_key())?);
     let view = view(places, &docker, loaded, Seen { recorded, observed, key }, options).await?;
     let refused = view.plan.stages.iter().any(|s| s.blocked.as_ref().is_some_and(|b| b.refused));

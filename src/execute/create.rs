@@ -83,7 +83,7 @@ async fn create(work: &mut Work<'_>) -> Result<(), StepError> {
     let made = context.docker.create(&request).await;
     let container = match made {
         Ok(container) => container,
-        Err(error) => return Err(name_clash(work, error).await),
+        Err(error) => return Err(not_made(work, deploy_id, error).await),
     };
     work.container = Some(container.clone());
     let instance = NewInstance {
@@ -97,10 +97,17 @@ async fn create(work: &mut Work<'_>) -> Result<(), StepError> {
     Ok(context.store.add_instance(instance).await?)
 }
 
-/// A taken name is told with its owner; the name ends in this deploy's own id, so it can only be foreign.
-async fn name_clash(work: &Work<'_>, error: DockerError) -> StepError {
+/// An answer may be lost after the work was done: a container under the new name that carries this deploy's id is its
+/// own, and goes with it. Any other is foreign, and named.
+async fn not_made(work: &mut Work<'_>, id: DeployId, error: DockerError) -> StepError {
     let name = work.new_name();
-    if let (DockerError::NameTaken { .. }, Ok(Some(holder))) = (&error, work.context.docker.inspect(&name).await) {
+    let Ok(Some(holder)) = work.context.docker.inspect(&name).await else {
+        return StepError::Docker(error);
+    };
+    let labels = Labels::parse(&holder.labels);
+    if labels.is_some_and(|l| l.store == work.context.store.id() && l.deploy == id && l.own_name == name) {
+        work.container = Some(holder.id);
+    } else if let DockerError::NameTaken { .. } = error {
         let text = format!("name {name} is taken by container {} that is not Landfall's", &holder.id[..12]);
         return StepError::Other(text);
     }

@@ -7,7 +7,7 @@ use super::perform::StepError;
 use super::run::Work;
 use crate::docker::DockerError;
 use crate::model::retry::Retry;
-use crate::model::{ContainerState, DeployId, DeployStatus, Phase};
+use crate::model::{ContainerState, DeployId, DeployStatus, InstanceStatus, Phase};
 use crate::plan::{Effect, Target};
 use crate::proxy::ProxyError;
 
@@ -132,6 +132,10 @@ async fn restart_old(work: &Work<'_>) {
 async fn remove_new(work: &Work<'_>, deploy: DeployId) {
     if let Some(id) = &work.container {
         let name = work.new_name();
+        // Whoever finds it alive later, should it not go, must not give it traffic.
+        if let Err(error) = work.context.store.set_instance_status(id, InstanceStatus::Failed).await {
+            tracing::debug!(%error, "the failed instance is not marked");
+        }
         if let Err(error) = work.context.docker.remove(id, true).await {
             work.log.line(format!("{name} could not be removed: {error}; the next apply does")).await;
             return;

@@ -77,8 +77,9 @@ pub(super) async fn step(work: &mut Work<'_>, effect: &Effect) -> Result<(), Ste
         Effect::LeaveNames { target } => names(work, target, false).await,
         Effect::Switch { domains, target } => switch(work, domains, target).await,
         Effect::Unroute { .. } => {
-            work.proxy_touched = true;
-            Ok(work.context.proxy.unroute(work.context.store.id(), &work.plan.key).await?)
+            let unrouted = work.context.proxy.unroute(work.context.store.id(), &work.plan.key).await;
+            touched(work, &unrouted);
+            Ok(unrouted?)
         }
         Effect::Drain { target, at_most } => drain(work, target, *at_most).await,
         Effect::Stop { target, grace } => stop(work, target, *grace).await,
@@ -179,12 +180,17 @@ pub(super) async fn upstream(work: &Work<'_>, target: &Target) -> Result<String,
 
 async fn switch(work: &mut Work<'_>, domains: &[Domain], target: &Target) -> Result<(), StepError> {
     let upstream = upstream(work, target).await?;
-    work.proxy_touched = true;
     let key: &StageKey = &work.plan.key;
-    let saved = work.context.proxy.switch(work.context.store.id(), key, domains, &upstream).await?;
-    work.saved.get_or_insert(saved);
+    let switched = work.context.proxy.switch(work.context.store.id(), key, domains, &upstream).await;
+    touched(work, &switched);
+    work.saved.get_or_insert(switched?);
     work.log.line(format!("traffic goes to {upstream}")).await;
     Ok(())
+}
+
+/// Traffic moved, or may have (R11): a proxy that was not reached, or that refused, changed nothing.
+fn touched<T>(work: &mut Work<'_>, written: &Result<T, ProxyError>) {
+    work.proxy_touched |= written.as_ref().err().is_none_or(ProxyError::may_have_changed);
 }
 
 /// Waits until the old instance is idle. Not being able to ask is no reason to keep it for ever.

@@ -1,8 +1,10 @@
 //! What an earlier run left open. Until step C resumes deploys, each is closed `failed` (interrupted), is not held,
 //! and its container goes unless it serves.
 
+use std::collections::BTreeSet;
+
 use crate::docker::Docker;
-use crate::model::{DeployStatus, Observed, ObservedProxy, Phase};
+use crate::model::{DeployStatus, Observed, ObservedProxy, Phase, Recorded};
 use crate::store::{DeployRow, LogLine, Store, StoreError, now_ms};
 
 use super::perform::StepError;
@@ -29,6 +31,19 @@ pub async fn recover(store: &Store, docker: &Docker, observed: &Observed) -> Res
         close(store, deploy, text).await?;
     }
     Ok(open.len())
+}
+
+/// Forgets instances whose containers are gone, whoever removed them: their ports are free again.
+///
+/// # Errors
+/// The store cannot be written.
+pub async fn forget_gone(store: &Store, recorded: &Recorded, observed: &Observed) -> Result<(), StoreError> {
+    let seen: BTreeSet<&str> = observed.containers.iter().map(|c| c.id.as_str()).collect();
+    let known = recorded.stages.values().flat_map(|stage| stage.instances.keys());
+    for gone in known.filter(|id| !seen.contains(id.as_str())) {
+        store.remove_instance(gone).await?;
+    }
+    Ok(())
 }
 
 async fn close(store: &Store, deploy: &DeployRow, text: String) -> Result<(), StoreError> {

@@ -23,7 +23,7 @@ pub(super) struct Work<'a> {
     pub(super) stopped: Vec<Target>,
     /// What the proxy had before the first write.
     pub(super) saved: Option<Saved>,
-    /// True once a write to the proxy was sent, whatever it answered.
+    /// True once a write to the proxy may have been made, whatever it answered.
     pub(super) proxy_touched: bool,
     /// The phase in force.
     pub(super) phase: Phase,

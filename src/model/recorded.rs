@@ -9,6 +9,7 @@ use super::id::{DeployId, StoreId};
 use super::image::{Digest, ImageRef, Repository, Tag};
 use super::name::StageKey;
 use super::secret::Fingerprint;
+use super::status::InstanceStatus;
 
 /// The store, as far as a plan needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -100,4 +101,6 @@ pub struct RecordedInstance {
     pub host_port: Option<u16>,
     /// The deploy that made it.
     pub deploy: DeployId,
+    /// `failed` for one that never became ready and could not be removed: it must not get traffic.
+    pub status: InstanceStatus,
 }

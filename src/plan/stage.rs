@@ -3,7 +3,7 @@
 use super::deploy::deploy_steps;
 use super::ownership::Own;
 use super::repair::repair;
-use super::retire::{foreign_route, retire_steps};
+use super::retire::{foreign_route, has_failed, retire_steps};
 use super::{Blocked, Cause, Held, Input, Owned, PlannedDeploy, StagePlan, Verdict, changes};
 use crate::model::hash::{self, HashInput, SecretsMatch};
 use crate::model::recorded::{LiveDeploy, Quarantine};
@@ -100,6 +100,7 @@ impl Wanted<'_> {
             ContainerState::Created | ContainerState::Removing | ContainerState::Dead => false,
         };
         let same = usable
+            && !has_failed(self.input, own)
             && own.labels.digest == self.image.digest.as_str()
             && hash::matches(&own.labels.spec, self.hash_input());
         if !same {
@@ -200,11 +201,16 @@ fn hold(
         deploy: failed.deploy.short(),
     });
     let live = input.recorded.stages.get(&stage.key).and_then(|s| s.live.as_ref());
-    let Some((live, spec)) = live.and_then(|l| Some((l, l.spec()?))) else {
-        return plan;
-    };
-    if let Some(current) = best(own.iter().filter(|o| o.labels.deploy == live.id), input) {
-        repair(input, &spec, current, own, &mut plan);
+    let live = live.and_then(|live| Some((live.id, live.spec()?)));
+    let current = live.as_ref().and_then(|(id, _)| best(own.iter().filter(|o| o.labels.deploy == *id), input));
+    match (live.as_ref(), current) {
+        (Some((_, spec)), Some(current)) => repair(input, spec, current, own, &mut plan),
+        _ => {
+            for failed in own.iter().filter(|own| has_failed(input, own)) {
+                plan.causes.push(Cause::Leftover { name: failed.container.name.clone() });
+                plan.steps.extend(retire_steps(input, failed, stage.drain, stage.stop_grace_period));
+            }
+        }
     }
     plan
 }

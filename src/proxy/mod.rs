@@ -107,8 +107,8 @@ impl ProxyError {
         }
     }
 
-    /// Whether the change may have been made all the same.
-    fn may_have_changed(&self) -> bool {
+    /// Whether the change may have been made all the same, if only for a moment.
+    pub fn may_have_changed(&self) -> bool {
         match self {
             Self::NoAnswer { .. } | Self::Unproven | Self::Unsettled { .. } => true,
             Self::Unreachable { .. }

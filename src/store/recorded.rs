@@ -6,10 +6,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::model::name::StageKey;
 use crate::model::recorded::{LiveDeploy, Quarantine, RecordedInstance};
-use crate::model::{DeployId, Recorded, RecordedStage, StoreId};
+use crate::model::{DeployId, InstanceStatus, Recorded, RecordedStage, StoreId};
 
 use super::error::Result;
-use super::rows::{image, json, parsed};
+use super::rows::{image, json, known, parsed};
 
 /// Row id of a stage → the stage.
 type ByStage = BTreeMap<String, (StageKey, RecordedStage)>;
@@ -59,11 +59,16 @@ fn live(row: &Row<'_>) -> rusqlite::Result<Option<LiveDeploy>> {
 }
 
 fn add_instances(conn: &Connection, stages: &mut ByStage) -> Result<()> {
-    let mut statement = conn.prepare("SELECT stage_id, container_id, name, host_port, deploy_id FROM instances")?;
+    let mut statement =
+        conn.prepare("SELECT stage_id, container_id, name, host_port, deploy_id, status FROM instances")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let instance =
-            RecordedInstance { name: row.get(2)?, host_port: row.get(3)?, deploy: DeployId(parsed(row, 4)?) };
+        let instance = RecordedInstance {
+            name: row.get(2)?,
+            host_port: row.get(3)?,
+            deploy: DeployId(parsed(row, 4)?),
+            status: known(row, 5, InstanceStatus::parse)?,
+        };
         if let Some((_, stage)) = stages.get_mut(&row.get::<_, String>(0)?) {
             stage.instances.insert(row.get(1)?, instance);
         }

@@ -2,6 +2,7 @@
 
 mod config_schema;
 mod docker_client;
+mod execute;
 mod fake_docker;
 mod fake_registry;
 mod readme;

@@ -65,3 +65,20 @@ fn a_stage_whose_image_is_unknown_is_blocked_and_touches_no_other() {
     assert_eq!(plan.stages[0].verdict, Verdict::Blocked);
     assert_eq!(plan.stages[1].verdict, Verdict::Create);
 }
+
+#[test]
+fn r11_a_container_that_failed_and_could_not_be_removed_gets_no_traffic_and_goes() {
+    let mut world = World::new().want("shop/prod", "v1").runs("shop/prod", 1);
+    let recorded = world.recorded.stages.get_mut(&key("shop/prod")).unwrap();
+    recorded.live = None;
+    recorded.instances.get_mut("id1").unwrap().status = InstanceStatus::Failed;
+    assert_eq!(world.plan().stages[0].verdict, Verdict::Replace);
+    world.failed_before("shop/prod").expect(
+        "
+            shop/prod held: shop-prod-00000001 is left over: v1 failed (exit 1)
+              unname shop-prod-00000001
+              drain shop-prod-00000001 within 10s
+              stop shop-prod-00000001 within 10s
+              remove shop-prod-00000001",
+    );
+}

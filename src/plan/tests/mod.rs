@@ -14,8 +14,8 @@ use crate::model::hash::HashInput;
 use crate::model::observed::{ContainerState, ObservedPort};
 use crate::model::recorded::{LiveDeploy, Quarantine, RecordedInstance, RecordedStage};
 use crate::model::{
-    ContainerSpec, DeployId, Digest, Domain, Labels, Millis, ObservedContainer, ObservedProxy, ObservedRoute,
-    ProxySettings, Settings, StoreId, Strategy, Track,
+    ContainerSpec, DeployId, Digest, Domain, InstanceStatus, Labels, Millis, ObservedContainer, ObservedProxy,
+    ObservedRoute, ProxySettings, Settings, StoreId, Strategy, Track,
 };
 
 const NAMES: &str = "landfall-names";
@@ -159,7 +159,12 @@ impl World {
             self = self.routes(domain.as_str(), port, Some((store(), stage.key.clone())));
         }
         let recorded: &mut RecordedStage = self.recorded.stages.entry(stage.key.clone()).or_default();
-        let instance = RecordedInstance { name: container_name, host_port: Some(port), deploy: deploy_id(n.into()) };
+        let instance = RecordedInstance {
+            name: container_name,
+            host_port: Some(port),
+            deploy: deploy_id(n.into()),
+            status: InstanceStatus::Running,
+        };
         recorded.instances.insert(id, instance);
         recorded.live = Some(LiveDeploy {
             id: deploy_id(n.into()),

@@ -1,0 +1,219 @@
+//! One host for one test: the fake Docker daemon, the proxy, a directory for configuration and store, and words for
+//! what happened.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use landfall::execute::{Event, Sink, StageResult};
+use landfall::model::Recorded;
+use landfall::plan::Options;
+use landfall::reconcile::{self, Converged, Error, Places, View};
+use landfall::store::{DataDir, DeployRow, Filter, InstanceRow, Reader, Store};
+
+use crate::fake_docker::{FakeDocker, FakeImage, Op};
+use crate::router_support::{Router, soon, until};
+
+/// The repository of all images here.
+pub const REPOSITORY: &str = "127.0.0.1:5000/demo/web";
+/// Ports of one host.
+const PORTS: u16 = 20;
+
+/// An image of the app.
+pub fn image(version: &str) -> FakeImage {
+    FakeImage::new(REPOSITORY, version)
+}
+
+/// Ports of the machine that no other test takes: whoever holds the first one of them on 127.0.0.2 has them all.
+struct Ports(TcpListener);
+
+impl Ports {
+    fn claim() -> Self {
+        let start = std::process::id() % 400;
+        let bases = (0..400).map(|step| 11_000 + PORTS * u16::try_from((start + step) % 400).expect("below 400"));
+        let claimed = bases.into_iter().find_map(|base| TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), base)).ok());
+        Self(claimed.expect("fewer than 400 hosts on one machine"))
+    }
+
+    fn range(&self) -> (u16, u16) {
+        let base = self.0.local_addr().expect("a bound socket").port();
+        (base, base + PORTS - 1)
+    }
+}
+
+/// A host.
+pub struct Host {
+    pub fake: FakeDocker,
+    pub router: Router,
+    dir: tempfile::TempDir,
+    ports: Ports,
+    /// What was told while it happened.
+    events: Arc<Mutex<Vec<Event>>>,
+}
+
+impl Host {
+    /// A host with these images in the registry and nothing running.
+    pub async fn with(images: &[&FakeImage]) -> Self {
+        let fake = images.iter().fold(FakeDocker::builder(), |fake, image| fake.publish(image)).start();
+        let dir = tempfile::tempdir().expect("a directory");
+        for name in ["config", "credentials"] {
+            std::fs::create_dir(dir.path().join(name)).expect("a directory");
+        }
+        let router = Router::start().await;
+        let host = Self { fake, router, dir, ports: Ports::claim(), events: Arc::default() };
+        host.settings("");
+        host
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn ports(&self) -> (u16, u16) {
+        self.ports.range()
+    }
+
+    pub fn places(&self) -> Places {
+        Places {
+            config: self.path("config"),
+            data: self.path("data"),
+            docker: self.fake.url(),
+            credentials: self.path("credentials"),
+            proxy_socket: self.router.control(),
+        }
+    }
+
+    /// Writes `settings`: the network, the ports, and what else is given, indented by two.
+    pub fn settings(&self, more: &str) {
+        let (first, last) = self.ports();
+        let text = format!("settings:\n  network: landfall\n  ports: {first}-{last}\n{more}");
+        std::fs::write(self.path("config/settings.yaml"), text).expect("a file");
+    }
+
+    /// Writes the projects.
+    pub fn write(&self, yaml: &str) {
+        std::fs::write(self.path("config/projects.yaml"), yaml).expect("a file");
+    }
+
+    /// `landfall apply` to these projects, all of it as it must be.
+    pub async fn apply(&self, yaml: &str) {
+        self.write(yaml);
+        let converged = self.converge().await;
+        let bad: Vec<_> = converged.results.iter().filter(|(_, result)| !result.is_ok()).collect();
+        assert!(
+            bad.is_empty() && !converged.refused && !converged.view.plan.is_held(),
+            "{bad:?}\n{}",
+            converged.view.plan
+        );
+    }
+
+    /// `landfall apply` to what is written.
+    pub async fn converge(&self) -> Converged {
+        self.converge_with(Options::default()).await.expect("a pass to its end")
+    }
+
+    /// The same, by another way to Docker or to the proxy.
+    pub async fn converge_at(&self, places: Places) -> Converged {
+        self.pass(places, Options::default()).await.expect("a pass to its end")
+    }
+
+    pub async fn converge_with(&self, options: Options) -> Result<Converged, Error> {
+        self.pass(self.places(), options).await
+    }
+
+    async fn pass(&self, places: Places, options: Options) -> Result<Converged, Error> {
+        let options = Options { secrets_needed: true, ..options };
+        let events = Arc::clone(&self.events);
+        let sink = Sink::new(move |event| events.lock().unwrap_or_else(PoisonError::into_inner).push(event));
+        soon("a pass", Box::pin(reconcile::converge(&places, &options, sink, "apply"))).await
+    }
+
+    /// `landfall diff`.
+    pub async fn look(&self) -> Result<View, Error> {
+        let (places, options) = (self.places(), Options::default());
+        soon("a look", Box::pin(reconcile::look(&places, &options))).await
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The store, to be read and dropped.
+    pub fn reader(&self) -> Reader {
+        Store::open_read(&DataDir::new(self.path("data"))).expect("a readable store").expect("a store")
+    }
+
+    pub fn recorded(&self) -> Recorded {
+        self.reader().recorded().expect("what is recorded")
+    }
+
+    /// Every deploy, oldest first.
+    pub fn deploys(&self) -> Vec<DeployRow> {
+        let mut rows = self.reader().deploys(&Filter::default(), 1000).expect("deploys");
+        rows.reverse();
+        rows
+    }
+
+    /// The newest deploy.
+    pub fn last(&self) -> DeployRow {
+        self.deploys().pop().expect("a deploy")
+    }
+
+    /// The log of the newest deploy.
+    pub fn log(&self) -> String {
+        let lines = self.reader().log(self.last().id).expect("a log");
+        lines.into_iter().map(|line| line.text + "\n").collect()
+    }
+
+    pub fn instances(&self) -> Vec<InstanceRow> {
+        self.reader().instances().expect("instances")
+    }
+
+    /// Waits until a call of this kind has come; with [`FakeDocker::hang`], it then waits for its answer.
+    pub async fn called(&self, op: Op) {
+        until(&format!("{op:?} is called"), async || self.fake.count(op) > 0).await;
+    }
+}
+
+/// Bytes of every file below a directory, by path.
+pub fn bytes_below(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(bytes_below(&path));
+        } else {
+            found.insert(path.clone(), std::fs::read(&path).expect("a file"));
+        }
+    }
+    found
+}
+
+/// How the only stage of a pass ended: status, and reason.
+pub fn ended(converged: &Converged) -> (String, String) {
+    match converged.results.values().next() {
+        Some(StageResult::Deployed { status, reason, .. }) => (status.to_string(), reason.clone().unwrap_or_default()),
+        Some(StageResult::Failed { reason, .. }) => ("no deploy".to_owned(), reason.clone()),
+        Some(StageResult::Skipped { reason }) => ("skipped".to_owned(), reason.clone()),
+        Some(StageResult::Done) => ("done".to_owned(), String::new()),
+        None => ("nothing".to_owned(), converged.view.plan.to_string()),
+    }
+}
+
+/// `web/prod` at a version, routed at web.test; with more lines for the stage, indented by eight.
+pub fn web(version: &str, more: &str) -> String {
+    format!(
+        "projects:
+  web:
+    image: {REPOSITORY}
+    port: 8080
+    ready: {{ http: {{ path: /healthz }}, interval: 20ms, timeout: 1s, deadline: 5s }}
+    stages:
+      prod:
+        track: {{ digest: \"{}\" }}
+        route: {{ domains: [ web.test ] }}
+{more}",
+        image(version).digest
+    )
+}
