@@ -96,7 +96,7 @@ pub(super) fn held_text(held: &Held, key: &StageKey, now_ms: i64) -> String {
             ago(*failed_at_ms, now_ms)
         ),
         Held::Clash { what } => format!("{what}; Landfall does not touch what it did not make"),
-        Held::Prune { what } => what.clone(),
+        Held::Waits { what } | Held::Prune { what } => what.clone(),
     }
 }
 

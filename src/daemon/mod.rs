@@ -84,7 +84,7 @@ impl Daemon {
     /// One look at the files, and one at the host where there is a reason.
     async fn pass(&mut self, action: Action) {
         self.watch.rearm();
-        let news = self.source.look().await;
+        let news = self.source.look(action == Action::Reconcile).await;
         match &news {
             News::Changing => {
                 self.scheduler.changing(Instant::now());

@@ -29,11 +29,12 @@ pub(super) struct Source {
     seen: Option<String>,
     good: Option<Arc<Loaded>>,
     locked: u32,
+    complaint: Option<String>,
 }
 
 impl Source {
     pub(super) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), seen: None, good: None, locked: 0 }
+        Self { dir: dir.to_owned(), seen: None, good: None, locked: 0, complaint: None }
     }
 
     /// What is in force.
@@ -50,27 +51,42 @@ impl Source {
         self.good.as_ref().map(|l| l.desired.revision.chars().take(12).collect()).unwrap_or_default()
     }
 
-    /// Reads the directory; only a whole and good configuration replaces the last one.
-    pub(super) async fn look(&mut self) -> News {
+    /// Reads the directory; only a whole and good configuration replaces the last one. With `whole` it is read even if
+    /// the files look the same: hidden files count only where the configuration mounts or reads them.
+    pub(super) async fn look(&mut self, whole: bool) -> News {
         if self.is_locked() {
             return News::Changing;
         }
-        let (dir, seen) = (self.dir.clone(), self.seen.clone());
+        let (dir, seen) = (self.dir.clone(), self.seen.clone().filter(|_| !whole));
         match tokio::task::spawn_blocking(move || read(&dir, seen.as_deref())).await {
             Ok(Read::Same) => News::Same,
             Ok(Read::Changing) => News::Changing,
             Ok(Read::Loaded(hash, loaded)) => {
                 self.seen = hash;
                 match *loaded {
+                    Ok(loaded) if self.good.as_ref().is_some_and(|good| good.hash == loaded.hash) => {
+                        self.complaint = None;
+                        News::Same
+                    }
                     Ok(loaded) => {
                         self.good = Some(Arc::new(loaded));
+                        self.complaint = None;
                         News::Changed
                     }
-                    Err(error) => News::Bad(error.render(false)),
+                    Err(error) => self.bad(error.render(false)),
                 }
             }
             Err(error) => News::Bad(error.to_string()),
         }
+    }
+
+    /// The same complaint again is no news.
+    fn bad(&mut self, error: String) -> News {
+        if self.complaint.as_ref() == Some(&error) {
+            return News::Same;
+        }
+        self.complaint = Some(error.clone());
+        News::Bad(error)
     }
 
     /// True while git is at work in the tree.

@@ -1,6 +1,7 @@
 //! Making the new container: its volumes, its port, its files and secrets, and the start that finds a port taken.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use secrecy::ExposeSecret;
 
@@ -20,20 +21,35 @@ const PORT_TRIES: usize = 5;
 pub(super) async fn volume(work: &Work<'_>, name: &str) -> Result<(), StepError> {
     let docker = &work.context.docker;
     let store = work.context.store.id().to_string();
+    let labels: BTreeMap<String, String> = [
+        (crate::model::labels::STORE.to_owned(), store),
+        ("landfall.project".to_owned(), work.plan.key.project.to_string()),
+        ("landfall.stage".to_owned(), work.plan.key.stage.to_string()),
+    ]
+    .into();
     match docker.volume(name).await? {
-        None => {
-            let labels = [
-                (crate::model::labels::STORE.to_owned(), store),
-                ("landfall.project".to_owned(), work.plan.key.project.to_string()),
-                ("landfall.stage".to_owned(), work.plan.key.stage.to_string()),
-            ];
-            Ok(docker.create_volume(name, &labels.into()).await?)
-        }
-        Some(info) if info.labels.get(crate::model::labels::STORE) == Some(&store) => Ok(()),
+        None => Ok(docker.create_volume(name, &labels).await?),
+        // The stage counts as well: `a/b-c` with `d` and `a/b` with `c-d` have one name for two volumes.
+        Some(info) if labels.iter().all(|(name, value)| info.labels.get(name) == Some(value)) => Ok(()),
         Some(_) => Err(StepError::Other(format!(
-            "volume {name} exists and was not made by this Landfall; to use it as it is, mount it with `external: true`"
+            "volume {name} exists and was not made for this stage by this Landfall; to use it as it is, mount it with `external: true`"
         ))),
     }
+}
+
+/// Copies what the new container mounts of the config tree to the host, and says where each is, by hash. Done with the
+/// pull, before anything that runs is touched, and found there when the container is made.
+pub(super) fn mounted_files(work: &Work<'_>) -> Result<BTreeMap<String, PathBuf>, StepError> {
+    let (_, deploy) = of(work)?;
+    let mut copies = BTreeMap::new();
+    for mount in &deploy.stage.container.mounts {
+        if let MountSource::ConfigTree { path, hash } = &mount.source {
+            let copy =
+                files::keep(&work.context.files, &work.context.files_dir, path, hash).map_err(StepError::Other)?;
+            copies.insert(hash.clone(), copy);
+        }
+    }
+    Ok(copies)
 }
 
 /// Reserves a port where one is needed, then creates the container with everything that belongs to it (R7).
@@ -56,13 +72,7 @@ async fn create(work: &mut Work<'_>) -> Result<(), StepError> {
     let context = work.context;
     let spec = &deploy.stage.container;
     let name = work.new_name();
-    let mut config_files = BTreeMap::new();
-    for mount in &spec.mounts {
-        if let MountSource::ConfigTree { path, hash } = &mount.source {
-            let copy = files::keep(&context.files, &context.files_dir, path, hash).map_err(StepError::Other)?;
-            config_files.insert(hash.clone(), copy);
-        }
-    }
+    let config_files = mounted_files(work)?;
     let mut secret_environment = Vec::new();
     for (name, reference) in &spec.secret_environment {
         secret_environment.push((name.clone(), context.secrets.read(reference)?));

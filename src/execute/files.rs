@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -60,7 +60,10 @@ fn write(content: &[TreeFile], to: &Path) -> io::Result<()> {
                 mode(dir, 0o755)?;
             }
         }
-        fs::write(&file, bytes)?;
+        // On disk before the rename that makes it count: the name alone says what is in it.
+        let mut handle = fs::File::create(&file)?;
+        handle.write_all(bytes)?;
+        handle.sync_all()?;
         mode(&file, if *executable { 0o555 } else { 0o444 })?;
     }
     Ok(())

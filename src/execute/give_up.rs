@@ -1,6 +1,8 @@
 //! What happens when a deploy does not work (R11): its log and exit code are kept, what served before serves as
 //! before, and the failed container goes.
 
+use secrecy::ExposeSecret as _;
+
 use super::StageResult;
 use super::gate::{GateError, end_of};
 use super::perform::StepError;
@@ -13,6 +15,8 @@ use crate::proxy::ProxyError;
 
 /// Lines of the failed container that the deploy log keeps (R8).
 const LAST_LINES: usize = 50;
+/// A shorter line of a secret is found in too many places by chance.
+const SHORTEST_SECRET: usize = 4;
 
 /// Puts back what was touched and closes the deploy.
 pub(super) async fn give_up(work: &mut Work<'_>, id: DeployId, effect: &Effect, error: StepError) -> StageResult {
@@ -23,7 +27,8 @@ pub(super) async fn give_up(work: &mut Work<'_>, id: DeployId, effect: &Effect, 
     keep_evidence(work).await;
     let unsettled = matches!(error, StepError::Proxy(ProxyError::Unsettled { .. }));
     let status = put_back(work, id, unsettled).await;
-    let hold = is_its_own_fault(work.phase, effect, &error);
+    // Where the old one was stopped first, trying again on its own would cost an outage each time.
+    let hold = is_its_own_fault(work.phase, effect, &error) || !work.stopped.is_empty();
     work.log.line(status.as_str()).await;
     if let Err(error) = work.context.store.finish(id, status, Some(&reason), hold).await {
         return StageResult::Failed { reason: format!("{reason}; and then: {error}"), hint: error.hint() };
@@ -79,11 +84,30 @@ async fn keep_evidence(work: &Work<'_>) {
         Ok(tail) if tail.is_empty() => lines.push("it wrote nothing".into()),
         Ok(tail) => {
             lines.push(format!("its last {} lines:", tail.len()));
-            lines.extend(tail.into_iter().map(|line| format!("| {line}")));
+            let secrets = secret_values(work);
+            lines.extend(tail.into_iter().map(|line| format!("| {}", redacted(line, &secrets))));
         }
         Err(error) => lines.push(format!("its output could not be read: {error}")),
     }
     work.log.lines(lines).await;
+}
+
+/// The lines of all secrets of the new container, longest first. An app that fails may print what it was given (R28).
+fn secret_values(work: &Work<'_>) -> Vec<String> {
+    let Some((_, deploy)) = work.deploy else { return Vec::new() };
+    let spec = &deploy.stage.container;
+    let references = spec.secret_environment.values().chain(spec.secret_files.values());
+    let values = references.filter_map(|reference| work.context.secrets.read(reference).ok());
+    let mut lines: Vec<String> = values
+        .flat_map(|value| value.expose_secret().lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>())
+        .filter(|line| line.len() >= SHORTEST_SECRET)
+        .collect();
+    lines.sort_by_key(|line| std::cmp::Reverse(line.len()));
+    lines
+}
+
+fn redacted(line: String, secrets: &[String]) -> String {
+    secrets.iter().fold(line, |line, secret| line.replace(secret.as_str(), "‹secret›"))
 }
 
 /// Routes, then the old instance, then the failed container. Where nobody can say which of the two has the traffic,

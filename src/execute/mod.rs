@@ -31,7 +31,7 @@ use tokio::task::JoinSet;
 use crate::config::TreeFiles;
 use crate::docker::Docker;
 use crate::model::{Desired, Registry, Repository, StageKey};
-use crate::plan::{Plan, StagePlan, Verdict};
+use crate::plan::{Plan, StagePlan};
 use crate::proxy::Proxy;
 use crate::secrets::Secrets;
 use crate::store::Store;
@@ -87,10 +87,15 @@ pub async fn execute(context: Arc<Context>, plan: &Plan) -> Results {
         }
     }
     let mut results = Results::new();
-    let (first, later): (Vec<_>, Vec<_>) = plan.stages.iter().filter(|s| has_work(s)).partition(|s| s.after.is_empty());
-    results.extend(wave(&context, first).await);
-    let (ready, waiting): (Vec<_>, Vec<_>) = later.into_iter().partition(|s| unmet(s, &results).is_none());
-    results.extend(wave(&context, ready).await);
+    let mut waiting: Vec<&StagePlan> = plan.stages.iter().filter(|stage| !stage.steps.is_empty()).collect();
+    loop {
+        let (ready, later): (Vec<_>, Vec<_>) = waiting.iter().partition(|stage| unmet(stage, &results).is_none());
+        if ready.is_empty() {
+            break;
+        }
+        results.extend(wave(&context, ready).await);
+        waiting = later;
+    }
     for stage in waiting {
         let missing = unmet(stage, &results).map(ToString::to_string).unwrap_or_default();
         let result =
@@ -104,13 +109,10 @@ pub async fn execute(context: Arc<Context>, plan: &Plan) -> Results {
     results
 }
 
-fn has_work(stage: &StagePlan) -> bool {
-    stage.verdict != Verdict::Blocked && !stage.steps.is_empty()
-}
-
-/// The first stage that this one waits for and that did not succeed.
+/// The first stage that this one waits for and that has not succeeded. The plan lets it wait only for stages that have
+/// work in it.
 fn unmet<'a>(stage: &'a StagePlan, results: &Results) -> Option<&'a StageKey> {
-    stage.after.iter().find(|key| results.get(*key).is_some_and(|result| !result.is_ok()))
+    stage.after.iter().find(|key| !results.get(*key).is_some_and(StageResult::is_ok))
 }
 
 /// Runs stages side by side; a panic in one becomes its failure and touches no other.

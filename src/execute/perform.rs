@@ -5,6 +5,7 @@ use super::run::Work;
 use super::{Context, Event, create};
 use crate::docker::{Credentials, DockerError};
 use crate::model::desired::{PullPolicy, Ready};
+use crate::model::observed::ObservedPort;
 use crate::model::{Domain, ImageRef, Millis, StageKey};
 use crate::plan::{Effect, Target};
 use crate::proxy::ProxyError;
@@ -119,7 +120,8 @@ async fn pull(work: &mut Work<'_>, image: &ImageRef) -> Result<(), StepError> {
         }
     }
     let tag = format!("landfall/{}", work.plan.key.dns_name());
-    Ok(docker.tag_image(&reference, &tag, image.digest.short()).await?)
+    docker.tag_image(&reference, &tag, image.digest.short()).await?;
+    create::mounted_files(work).map(drop)
 }
 
 /// The user and password of the registry that an image belongs to.
@@ -172,8 +174,12 @@ pub(super) async fn upstream(work: &Work<'_>, target: &Target) -> Result<String,
         return Ok(format!("127.0.0.1:{port}"));
     }
     let id = id(work, target)?;
-    let info = work.context.docker.inspect(&id).await?;
-    let port = info.and_then(|info| info.ports.into_iter().find(|p| p.is_tcp && p.host_ip == "127.0.0.1"));
+    let ports = work.context.docker.inspect(&id).await?.map(|info| info.ports).unwrap_or_default();
+    let (low, high) = work.context.desired.settings.ports;
+    let app = work.context.desired.stages.get(&work.plan.key).and_then(|stage| stage.container.port);
+    // Of several, the one that was reserved for the proxy; then, should the range have changed, the app's.
+    let rank = |p: &&ObservedPort| ((low..=high).contains(&p.host_port), Some(p.container_port) == app);
+    let port = ports.iter().filter(|p| p.is_tcp && p.host_ip == "127.0.0.1").max_by_key(rank);
     let port = port.ok_or_else(|| StepError::Other(format!("{target} publishes no port on loopback")))?;
     Ok(format!("{}:{}", port.host_ip, port.host_port))
 }

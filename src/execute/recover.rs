@@ -16,19 +16,23 @@ use super::perform::StepError;
 pub async fn recover(store: &Store, docker: &Docker, observed: &Observed) -> Result<usize, StepError> {
     let open = store.in_flight().await?;
     for deploy in &open {
-        let text = match leftover(store, deploy, observed) {
-            Some((_, name, true)) => format!("interrupted; {name} serves and stays"),
+        let (text, serves) = match leftover(store, deploy, observed) {
+            Some((_, name, true)) => (format!("interrupted; {name} serves and stays"), true),
             Some((id, name, false)) => {
                 docker.remove(&id, true).await?;
                 store.remove_instance(&id).await?;
-                format!("interrupted; removed {name}")
+                (format!("interrupted; removed {name}"), false)
             }
             None => {
                 store.release_port(deploy.id).await?;
-                "interrupted; it left no container".to_owned()
+                ("interrupted; it left no container".to_owned(), false)
             }
         };
         close(store, deploy, text).await?;
+        // It passed its gate: what follows compares with it, and keeps it well while a successor is held.
+        if serves && deploy.phase >= Phase::Switching {
+            store.set_live(deploy.id).await?;
+        }
     }
     Ok(open.len())
 }

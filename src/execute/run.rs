@@ -3,6 +3,7 @@
 use super::log::Log;
 use super::perform::{self, StepError};
 use super::{Context, Event, StageResult, give_up, host_paths};
+use crate::docker::DockerError;
 use crate::model::{DeployId, DeployStatus, Phase, hash};
 use crate::plan::{Cause, Effect, PlannedDeploy, StagePlan, Step, Target};
 use crate::proxy::Saved;
@@ -67,10 +68,21 @@ async fn run_plain(context: &Context, plan: &StagePlan) -> StageResult {
     let mut work = work(context, plan, None);
     for step in &plan.steps {
         if let Err(error) = perform::step(&mut work, &step.effect).await {
-            return StageResult::Failed { reason: format!("{}: {error}", step.effect), hint: error.hint() };
+            let reason = format!("{}: {error}", step.effect);
+            let hint = give_way(&mut work, &step.effect, &error).await.or_else(|| error.hint());
+            return StageResult::Failed { reason, hint };
         }
     }
     StageResult::Done
+}
+
+/// A stopped container whose port or network someone else has by now can never start again: it makes way, and the
+/// next pass deploys anew. Volumes stay.
+async fn give_way(work: &mut Work<'_>, effect: &Effect, error: &StepError) -> Option<String> {
+    let Effect::Start { target: target @ Target::Existing { name, .. } } = effect else { return None };
+    let StepError::Docker(DockerError::PortTaken { .. } | DockerError::NotFound { .. }) = error else { return None };
+    let gone = perform::step(work, &Effect::Remove { target: target.clone() }).await;
+    gone.is_ok().then(|| format!("{name} was removed, since it cannot start again; the next apply deploys anew"))
 }
 
 /// A deploy: its row first, then every step under its committed phase, then exactly one terminal status.

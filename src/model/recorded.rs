@@ -82,6 +82,8 @@ pub struct Quarantine {
     pub digest: Digest,
     /// Fingerprint label of the secrets it ran with.
     pub secrets: String,
+    /// Its resolved spec as JSON: what its gate was.
+    pub spec_json: String,
     /// The deploy that failed.
     pub deploy: DeployId,
     /// When, in milliseconds since 1970 UTC.

@@ -33,7 +33,9 @@ fn blue_green(input: Input<'_>, stage: &DesiredStage, image: &ImageRef, own: &[O
 /// The old one stops first, because both need the same volume or port; it is removed only after the new one serves.
 fn recreate(input: Input<'_>, stage: &DesiredStage, image: &ImageRef, own: &[Own<'_>]) -> Vec<Step> {
     let mut steps = prepare(stage, image);
-    for old in own.iter().filter(|o| is_running(o)) {
+    // One that an interrupted deploy stopped counts too: should this deploy fail, it is what must run again (R11).
+    let live = input.recorded.stages.get(&stage.key).and_then(|s| s.live.as_ref()).map(|live| live.id);
+    for old in own.iter().filter(|o| is_running(o) || Some(o.labels.deploy) == live) {
         let target = old.target();
         steps.push(Step::new(Phase::Creating, Effect::Stop { target, grace: stage.stop_grace_period }));
     }

@@ -12,6 +12,7 @@ mod breaker;
 mod cause;
 mod changes;
 mod deploy;
+mod order;
 mod ownership;
 mod repair;
 mod retire;
@@ -111,6 +112,11 @@ pub enum Held {
     /// Someone else owns what the stage needs (R1).
     Clash {
         /// What, and whose it is.
+        what: String,
+    },
+    /// A domain of it moves to a stage that cannot take it yet (R4).
+    Waits {
+        /// Which domain, and to whom.
         what: String,
     },
     /// Retiring is switched off, or too much of it is asked for at once (R3).
@@ -259,27 +265,9 @@ pub fn plan(input: Input<'_>) -> Plan {
     for key in gone.iter().filter(|key| !input.desired.stages.contains_key(key)).filter(wanted) {
         stages.push(retire::plan(input, &owned, key));
     }
-    order(input, &mut stages);
+    order::order(input, &mut stages);
     let held = breaker::check(input, &owned, &stages);
     Plan { shared: shared_steps(input, &stages), stages, held }
-}
-
-/// Lets a stage that gives up a domain wait for the one that takes it, so that the domain is served throughout.
-fn order(input: Input<'_>, stages: &mut [StagePlan]) {
-    for stage in stages.iter_mut() {
-        let writes_routes = |step: &Step| matches!(step.effect, Effect::Switch { .. } | Effect::Unroute { .. });
-        if stage.verdict != Verdict::Remove && !stage.steps.iter().any(writes_routes) {
-            continue;
-        }
-        let takers = retire::routed_domains(input, &stage.key).into_iter().filter_map(|d| retire::taker(input, &d));
-        stage.after = takers.filter(|taker| *taker != stage.key).collect();
-    }
-    // Two stages that exchange domains would wait for each other for ever; waiting only for those that wait for
-    // nobody cannot form a circle.
-    let waiting: BTreeSet<StageKey> = stages.iter().filter(|s| !s.after.is_empty()).map(|s| s.key.clone()).collect();
-    for stage in stages {
-        stage.after.retain(|key| !waiting.contains(key));
-    }
 }
 
 /// The networks that instances join, when they are missing.

@@ -106,9 +106,10 @@ fn upstream(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>) -> Option
     match input.desired.settings.proxy {
         ProxySettings::None => None,
         ProxySettings::Embedded => {
-            let observed = stage.container.port.and_then(|port| current.container.loopback_port(port));
+            // The one reserved for it first: an app may publish the same port once more on a number of its own.
             let recorded = input.recorded.stages.get(&stage.key).and_then(|s| s.instances.get(&current.container.id));
-            let port = observed.or_else(|| recorded.and_then(|i| i.host_port))?;
+            let observed = || stage.container.port.and_then(|port| current.container.loopback_port(port));
+            let port = recorded.and_then(|i| i.host_port).or_else(observed)?;
             Some(format!("127.0.0.1:{port}"))
         }
     }

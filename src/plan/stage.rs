@@ -16,23 +16,24 @@ pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, stage: &DesiredStage) ->
     plan.from = serving_version(input, stage, own);
     let image = match input.images.get(&stage.key) {
         Some(Ok(image)) => image,
-        Some(Err(blocked)) => return plan.block(blocked.clone()),
+        Some(Err(blocked)) => return block(input, stage, own, blocked.clone(), plan),
         None => return plan.block(unpinned()),
     };
     plan.to = Some(image.version());
     if let Some(why) = input.unreadable.get(&stage.key) {
         if input.options.secrets_needed {
             let hint = Some("put it there, or correct the reference".to_owned());
-            return plan.block(Blocked { refused: true, reason: why.clone(), hint });
+            return block(input, stage, own, Blocked { refused: true, reason: why.clone(), hint }, plan);
         }
         plan.warnings.push(format!("{why}; it counts as unchanged, and `apply` will need it"));
     }
     if let Some(blocked) = refusal(input, stage) {
-        return plan.block(blocked);
+        return block(input, stage, own, blocked, plan);
     }
     if let Some(what) = foreign_route(input, stage) {
         plan.verdict = Verdict::Held;
         plan.held = Some(Held::Clash { what });
+        keep_well(input, stage, own, &mut plan);
         return plan;
     }
     let target = Wanted { input, stage, image };
@@ -126,8 +127,18 @@ impl Wanted<'_> {
         let secrets = hash::secrets_label(self.input.fingerprints.get(&self.stage.key));
         let recorded = self.input.recorded.stages.get(&self.stage.key)?;
         recorded.quarantine.iter().find(|q| {
-            q.digest == self.image.digest && q.secrets == secrets && hash::matches(&q.spec_hash, self.hash_input())
+            q.digest == self.image.digest
+                && q.secrets == secrets
+                && hash::matches(&q.spec_hash, self.hash_input())
+                && self.is_judged_alike(q)
         })
+    }
+
+    /// True when the failed one was judged and replaced by the same rules: a gate that was too strict is no reason to
+    /// hold what passes a mended one. A spec that cannot be read counts as alike.
+    fn is_judged_alike(&self, failed: &Quarantine) -> bool {
+        let then = serde_json::from_str::<DesiredStage>(&failed.spec_json);
+        then.map_or(true, |then| then.ready == self.stage.ready && then.strategy == self.stage.strategy)
     }
 
     /// A new instance: what changed, and the steps.
@@ -185,6 +196,13 @@ impl Wanted<'_> {
     }
 }
 
+/// A stage that cannot be brought to what is wanted: what serves is kept well meanwhile.
+fn block(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>], blocked: Blocked, plan: StagePlan) -> StagePlan {
+    let mut plan = plan.block(blocked);
+    keep_well(input, stage, own, &mut plan);
+    plan
+}
+
 /// A stage whose wanted version failed before: it waits, and what serves is kept well meanwhile.
 fn hold(
     input: Input<'_>,
@@ -200,11 +218,21 @@ fn hold(
         failed_at_ms: failed.failed_at_ms,
         deploy: failed.deploy.short(),
     });
+    keep_well(input, stage, own, &mut plan);
+    plan
+}
+
+/// Keeps what serves well while a stage is held or blocked: the instance of the newest success, by the spec it has.
+fn keep_well(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>], plan: &mut StagePlan) {
     let live = input.recorded.stages.get(&stage.key).and_then(|s| s.live.as_ref());
     let live = live.and_then(|live| Some((live.id, live.spec()?)));
     let current = live.as_ref().and_then(|(id, _)| best(own.iter().filter(|o| o.labels.deploy == *id), input));
-    match (live.as_ref(), current) {
-        (Some((_, spec)), Some(current)) => repair(input, spec, current, own, &mut plan),
+    match (live, current) {
+        (Some((_, mut spec)), Some(current)) => {
+            // A domain that another stage has by now is not taken back.
+            spec.domains.retain(|domain| super::retire::taker(input, domain).is_none_or(|key| key == stage.key));
+            repair(input, &spec, current, own, plan);
+        }
         _ => {
             for failed in own.iter().filter(|own| has_failed(input, own)) {
                 plan.causes.push(Cause::Leftover { name: failed.container.name.clone() });
@@ -212,7 +240,6 @@ fn hold(
             }
         }
     }
-    plan
 }
 
 /// The best of several that all are what the stage should run: running, not unhealthy, serving, oldest.

@@ -69,7 +69,7 @@ impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed { version, reason, .. } => write!(f, "{version} failed ({reason})"),
-            Self::Clash { what } | Self::Prune { what } => f.write_str(what),
+            Self::Clash { what } | Self::Waits { what } | Self::Prune { what } => f.write_str(what),
         }
     }
 }

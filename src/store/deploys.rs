@@ -127,7 +127,7 @@ const fn earliest(status: DeployStatus) -> Phase {
 }
 
 /// What works is not held any more, however it came to be tried again.
-fn make_live(tx: &Transaction<'_>, deploy: DeployId) -> Result<()> {
+pub(super) fn make_live(tx: &Transaction<'_>, deploy: DeployId) -> Result<()> {
     let id = deploy.to_string();
     let sql = "UPDATE stages SET live_deploy = ?1 WHERE id = (SELECT stage_id FROM deploys WHERE id = ?1)";
     tx.execute(sql, [&id])?;

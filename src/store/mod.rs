@@ -84,6 +84,11 @@ impl Store {
         self.write(Durable::Disk, move |tx| deploys::finish(tx, id, status, reason.as_deref(), quarantine)).await
     }
 
+    /// Lets an interrupted deploy count as the live one of its stage: its container passed the gate and serves.
+    pub async fn set_live(&self, id: DeployId) -> Result<()> {
+        self.write(Durable::Disk, move |tx| deploys::make_live(tx, id)).await
+    }
+
     /// Adds lines to the log of a deploy, up to its cap (R17).
     pub async fn append_log(&self, id: DeployId, lines: Vec<LogLine>) -> Result<()> {
         self.write(Durable::Os, move |tx| logs::append(tx, id, &lines)).await

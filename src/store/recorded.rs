@@ -77,8 +77,8 @@ fn add_instances(conn: &Connection, stages: &mut ByStage) -> Result<()> {
 }
 
 fn add_quarantine(conn: &Connection, stages: &mut ByStage) -> Result<()> {
-    let sql = "SELECT stage_id, spec_hash, digest, secrets_label, deploy_id, held_at, version, reason FROM holds
-               ORDER BY held_at, deploy_id";
+    let sql = "SELECT h.stage_id, h.spec_hash, h.digest, h.secrets_label, h.deploy_id, h.held_at, h.version, h.reason,
+               d.spec FROM holds h JOIN deploys d ON d.id = h.deploy_id ORDER BY h.held_at, h.deploy_id";
     let mut statement = conn.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -90,6 +90,7 @@ fn add_quarantine(conn: &Connection, stages: &mut ByStage) -> Result<()> {
             failed_at_ms: row.get(5)?,
             version: row.get(6)?,
             reason: row.get(7)?,
+            spec_json: row.get(8)?,
         };
         if let Some((_, stage)) = stages.get_mut(&row.get::<_, String>(0)?) {
             stage.quarantine.push(held);

@@ -82,3 +82,29 @@ fn r11_a_container_that_failed_and_could_not_be_removed_gets_no_traffic_and_goes
               remove shop-prod-00000001",
     );
 }
+
+#[test]
+fn a_mended_gate_lifts_the_hold() {
+    let world = World::new().want("shop/prod", "v1").runs("shop/prod", 1).want("shop/prod", "v2");
+    let world = world.failed_before("shop/prod").change("shop/prod", |s| s.ready.deadline = Millis::secs(300));
+    assert_eq!(world.plan().stages[0].verdict, Verdict::Replace);
+}
+
+#[test]
+fn r20_what_serves_is_repaired_while_its_successor_has_no_image() {
+    let mut world = World::new().want("shop/prod", "v1").runs("shop/prod", 1).want("shop/prod", "v2");
+    let blocked = Blocked { refused: false, reason: "no such tag".into(), hint: None };
+    world.refused_images.insert(key("shop/prod"), blocked);
+    let plan = world.container(1, |c| c.state = ContainerState::Exited).plan();
+    assert_eq!(plan.stages[0].verdict, Verdict::Blocked);
+    assert!(plan.to_string().contains("start shop-prod-00000001"), "{plan}");
+}
+
+#[test]
+fn r11_recreate_knows_what_to_start_again_when_an_interrupted_deploy_stopped_it() {
+    let recreate = |stage: &mut DesiredStage| stage.strategy = Strategy::Recreate;
+    let world = World::new().want("db/prod", "v1").change("db/prod", recreate).runs("db/prod", 1);
+    let world =
+        world.container(1, |c| c.state = ContainerState::Exited).want("db/prod", "v2").change("db/prod", recreate);
+    assert!(world.plan().to_string().contains("stop db-prod-00000001"));
+}

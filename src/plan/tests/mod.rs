@@ -201,6 +201,7 @@ impl World {
             spec_hash: failed.spec_hash,
             digest: failed.image.digest,
             secrets: String::new(),
+            spec_json: serde_json::to_string(&failed.stage).unwrap(),
             deploy: deploy_id(7),
             failed_at_ms: 0,
             version: failed.image.tag.unwrap().to_string(),

@@ -68,3 +68,44 @@ fn a_stage_with_a_domain_is_refused_when_the_proxy_does_not_answer() {
     assert!(plan.stages[0].blocked.as_ref().is_some_and(|b| b.refused));
     assert!(plan.stages[0].steps.is_empty() && plan.shared.is_empty());
 }
+
+#[test]
+fn r4_a_stage_keeps_its_domain_while_the_one_that_takes_it_is_blocked() {
+    let domain = || vec!["a.test".parse::<Domain>().unwrap()];
+    let mut world = World::new().want("a/prod", "v1").runs("a/prod", 1).want("c/prod", "v1").runs("c/prod", 2);
+    world = world.drop_stage("a/prod").want("b/prod", "v1").change("b/prod", |s| s.domains = domain());
+    assert_eq!(world.plan().stages.iter().find(|s| s.key == key("a/prod")).unwrap().verdict, Verdict::Remove);
+    let blocked = Blocked { refused: false, reason: "no such tag".into(), hint: None };
+    world.refused_images.insert(key("b/prod"), blocked);
+    let plan = world.plan();
+    let giver = plan.stages.iter().find(|s| s.key == key("a/prod")).unwrap();
+    assert!(matches!(giver.held, Some(Held::Waits { .. })) && giver.steps.is_empty(), "{plan}");
+}
+
+#[test]
+fn r4_a_chain_of_moving_domains_keeps_its_order() {
+    let domains = |names: &[&str]| names.iter().map(|name| name.parse::<Domain>().unwrap()).collect::<Vec<_>>();
+    let world = World::new().want("old/prod", "v1").runs("old/prod", 1).want("mid/prod", "v1").runs("mid/prod", 2);
+    let world = world
+        .drop_stage("old/prod")
+        .want("mid/prod", "v2")
+        .change("mid/prod", |s| s.domains = domains(&["old.test"]))
+        .want("new/prod", "v1")
+        .change("new/prod", |s| s.domains = domains(&["mid.test"]));
+    let plan = world.plan();
+    let after = |name: &str| plan.stages.iter().find(|s| s.key == key(name)).unwrap().after.clone();
+    assert_eq!(after("old/prod"), [key("mid/prod")].into());
+    assert_eq!(after("mid/prod"), [key("new/prod")].into());
+}
+
+#[test]
+fn a_held_stage_does_not_take_back_a_domain_that_moved_on() {
+    let world = World::new().want("a/prod", "v1").runs("a/prod", 1).want("a/prod", "v2").failed_before("a/prod");
+    let world = world
+        .change("a/prod", |s| s.domains.clear())
+        .want("b/prod", "v1")
+        .change("b/prod", |s| s.domains = vec!["a.test".parse().unwrap()])
+        .runs("b/prod", 2);
+    let plan = world.plan();
+    assert!(!plan.to_string().contains("switch a.test"), "{plan}");
+}
