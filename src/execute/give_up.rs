@@ -27,8 +27,8 @@ pub(super) async fn give_up(work: &mut Work<'_>, id: DeployId, effect: &Effect, 
     keep_evidence(work).await;
     let unsettled = matches!(error, StepError::Proxy(ProxyError::Unsettled { .. }));
     let status = put_back(work, id, unsettled).await;
-    // Where the old one was stopped first, trying again on its own would cost an outage each time.
-    let hold = is_its_own_fault(work.phase, effect, &error) || !work.stopped.is_empty();
+    let costs_an_outage = !work.stopped.is_empty() && is_seen_too_late(&error);
+    let hold = is_its_own_fault(work.phase, effect, &error) || costs_an_outage;
     work.log.line(status.as_str()).await;
     if let Err(error) = work.context.store.finish(id, status, Some(&reason), hold).await {
         return StageResult::Failed { reason: format!("{reason}; and then: {error}"), hint: error.hint() };
@@ -68,6 +68,21 @@ fn is_its_own_fault(phase: Phase, effect: &Effect, error: &StepError) -> bool {
         }
         StepError::Other(_) => after_pull,
         StepError::Proxy(_) | StepError::Store(_) | StepError::Secret(_) => false,
+    }
+}
+
+/// True for an outside fault that no plan can see coming. Where the old instance was stopped first, trying again on its
+/// own would stop it again and again; who does not answer at all blocks the next plan before anything is touched.
+fn is_seen_too_late(error: &StepError) -> bool {
+    match error {
+        StepError::Proxy(ProxyError::Unreachable { .. } | ProxyError::NoAnswer { .. }) => false,
+        StepError::Docker(DockerError::Unreachable { .. } | DockerError::Timeout { .. }) => false,
+        StepError::Gate(GateError::Docker(_)) | StepError::Store(_) => false,
+        StepError::Proxy(_)
+        | StepError::Docker(_)
+        | StepError::Secret(_)
+        | StepError::Gate(_)
+        | StepError::Other(_) => true,
     }
 }
 

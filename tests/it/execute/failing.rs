@@ -136,7 +136,7 @@ async fn r34_a_volume_of_somebody_else_fails_the_deploy_before_anything_is_stopp
     host.write(&web("v2", VOLUME));
     let (status, reason) = ended(&host.converge().await);
     assert_eq!(status, "failed");
-    assert!(reason.contains("was not made by this Landfall"), "{reason}");
+    assert!(reason.contains("was not made for this stage"), "{reason}");
     unharmed(&host, "the volume").await;
     assert_eq!(host.fake.count(Op::Stop) + host.fake.count(Op::Create), 0);
 }
