@@ -1,12 +1,11 @@
 //! What happens when a deploy does not work (R11): its log and exit code are kept, what served before serves as
 //! before, and the failed container goes.
 
-use secrecy::ExposeSecret as _;
-
 use super::StageResult;
 use super::gate::{GateError, end_of};
 use super::perform::StepError;
 use super::run::Work;
+use super::veil::Veil;
 use crate::docker::DockerError;
 use crate::model::retry::Retry;
 use crate::model::{ContainerState, DeployId, DeployStatus, InstanceStatus, Phase};
@@ -15,16 +14,15 @@ use crate::proxy::ProxyError;
 
 /// Lines of the failed container that the deploy log keeps (R8).
 const LAST_LINES: usize = 50;
-/// A shorter line of a secret is found in too many places by chance.
-const SHORTEST_SECRET: usize = 4;
 
 /// Puts back what was touched and closes the deploy.
 pub(super) async fn give_up(work: &mut Work<'_>, id: DeployId, effect: &Effect, error: StepError) -> StageResult {
-    let reason = reason(work, effect, &error);
+    let veil = Veil::of(work);
+    let reason = veil.over(reason(work, effect, &error));
     let hint = error.hint();
     work.log.line(format!("failed: {reason}")).await;
     tell_hint(work, hint.as_deref()).await;
-    keep_evidence(work).await;
+    keep_evidence(work, &veil).await;
     let unsettled = matches!(error, StepError::Proxy(ProxyError::Unsettled { .. }));
     let status = put_back(work, id, unsettled).await;
     let costs_an_outage = !work.stopped.is_empty() && is_seen_too_late(&error);
@@ -87,7 +85,7 @@ fn is_seen_too_late(error: &StepError) -> bool {
 }
 
 /// The exit code and the last lines of the failed container, before it is removed.
-async fn keep_evidence(work: &Work<'_>) {
+async fn keep_evidence(work: &Work<'_>, veil: &Veil) {
     let Some(id) = &work.container else { return };
     let docker = &work.context.docker;
     let mut lines = Vec::new();
@@ -99,30 +97,11 @@ async fn keep_evidence(work: &Work<'_>) {
         Ok(tail) if tail.is_empty() => lines.push("it wrote nothing".into()),
         Ok(tail) => {
             lines.push(format!("its last {} lines:", tail.len()));
-            let secrets = secret_values(work);
-            lines.extend(tail.into_iter().map(|line| format!("| {}", redacted(line, &secrets))));
+            lines.extend(tail.into_iter().map(|line| veil.over(format!("| {line}"))));
         }
         Err(error) => lines.push(format!("its output could not be read: {error}")),
     }
     work.log.lines(lines).await;
-}
-
-/// The lines of all secrets of the new container, longest first. An app that fails may print what it was given (R28).
-fn secret_values(work: &Work<'_>) -> Vec<String> {
-    let Some((_, deploy)) = work.deploy else { return Vec::new() };
-    let spec = &deploy.stage.container;
-    let references = spec.secret_environment.values().chain(spec.secret_files.values());
-    let values = references.filter_map(|reference| work.context.secrets.read(reference).ok());
-    let mut lines: Vec<String> = values
-        .flat_map(|value| value.expose_secret().lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>())
-        .filter(|line| line.len() >= SHORTEST_SECRET)
-        .collect();
-    lines.sort_by_key(|line| std::cmp::Reverse(line.len()));
-    lines
-}
-
-fn redacted(line: String, secrets: &[String]) -> String {
-    secrets.iter().fold(line, |line, secret| line.replace(secret.as_str(), "‹secret›"))
 }
 
 /// Routes, then the old instance, then the failed container. Where nobody can say which of the two has the traffic,

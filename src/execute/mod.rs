@@ -20,6 +20,7 @@ mod perform;
 mod probe;
 mod recover;
 mod run;
+mod veil;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,14 +1,17 @@
 //! The engine over the fake Docker daemon: real YAML, a real store, a real proxy in this process, and every call on
 //! the wire counted. Each test names the rule of engine.md that it guards.
 
+mod apart;
 mod failing;
+mod foreign;
 mod gate;
-mod ground;
+pub mod ground;
 mod interrupted;
 mod looking;
 mod order;
 mod phases;
 mod ports;
 mod quarantine;
+mod secrets;
 mod trouble;
 mod words;

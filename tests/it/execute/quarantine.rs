@@ -67,6 +67,7 @@ async fn r12_a_change_of_spec_or_version_is_tried_and_the_way_back_is_still_held
     host.write(&web("v2", &format!("{SHORT}        environment: {{ NEW: yes }}\n")));
     assert_eq!(ended(&host.converge().await).0, "failed");
     assert_eq!(host.deploys().len(), 5);
+    host.apply(&web("v2", "        ready: { http: { path: /, expect: 503 } }\n")).await;
 }
 
 #[tokio::test]
