@@ -37,9 +37,11 @@ pub(super) async fn run(places: &Places, selection: &str, follow: bool, tail: u3
 async fn print(docker: &Docker, id: &str, follow: bool, tail: u32, out: Out) -> Result<Exit, Failure> {
     let tail = usize::try_from(tail).unwrap_or(usize::MAX);
     if !follow {
-        for line in docker.logs_tail(id, tail).await? {
-            out.raw(&line);
+        let lines = docker.logs_tail(id, tail).await?;
+        for line in &lines {
+            out.line(line);
         }
+        out.data(serde_json::json!({ "lines": lines }));
         return Ok(Exit::Ok);
     }
     let mut lines = docker.logs_follow(id, tail)?;
@@ -49,7 +51,11 @@ async fn print(docker: &Docker, id: &str, follow: bool, tail: u32, out: Out) -> 
             _ = tokio::signal::ctrl_c() => None,
         };
         match line {
-            Some(line) => out.raw(&line?.text),
+            Some(line) => {
+                let text = line?.text;
+                out.line(&text);
+                out.data_line(serde_json::json!({ "text": text }));
+            }
             None => return Ok(Exit::Ok),
         }
     }

@@ -47,6 +47,14 @@ impl Out {
         }
     }
 
+    /// One of many objects for programs, on a line of its own; nothing in text form.
+    pub fn data_line(self, data: impl Serialize) {
+        if self.json {
+            let text = serde_json::to_string(&Versioned { format_version: FORMAT_VERSION, data });
+            put(&mut anstream::stdout(), &text.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")));
+        }
+    }
+
     /// A message beside the data.
     #[expect(clippy::unused_self, reason = "whoever prints holds an Out")]
     pub fn note(self, text: &str) {

@@ -96,7 +96,11 @@ async fn keep_evidence(work: &Work<'_>, veil: &Veil) {
     match docker.logs_tail(id, LAST_LINES).await {
         Ok(tail) if tail.is_empty() => lines.push("it wrote nothing".into()),
         Ok(tail) => {
-            lines.push(format!("its last {} lines:", tail.len()));
+            lines.push(if tail.len() == 1 {
+                "its last line:".into()
+            } else {
+                format!("its last {} lines:", tail.len())
+            });
             lines.extend(tail.into_iter().map(|line| veil.over(format!("| {line}"))));
         }
         Err(error) => lines.push(format!("its output could not be read: {error}")),

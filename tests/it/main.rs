@@ -1,5 +1,6 @@
 //! One integration binary: every module here is a group of tests.
 
+mod cli;
 mod config_schema;
 mod docker_client;
 mod execute;
