@@ -186,3 +186,23 @@ async fn r15_a_clean_up_that_fails_or_is_cut_off_itself_is_done_by_the_one_after
     host.converge().await;
     settled(&host, "v2", "in the end").await;
 }
+
+#[tokio::test]
+async fn r15_without_a_proxy_what_passed_its_gate_stays_since_the_old_one_may_be_gone() {
+    for op in [Op::Connect, Op::Disconnect, Op::Stop, Op::Remove] {
+        for done in [false, true] {
+            let what = format!("{op:?}, done: {done}");
+            let host = Host::with(&[&image("v1"), &image("v2")]).await;
+            host.settings("  proxy: { none: {} }\n");
+            let unrouted = |version| web(version, "").replace("        route: { domains: [ web.test ] }\n", "");
+            host.apply(&unrouted("v1")).await;
+            host.write(&unrouted("v2"));
+            cut_off(&host, op, done).await;
+            let new = host.fake.container(&host.last().container_name).id;
+            host.converge().await;
+            assert_eq!(host.containers(), ["web-prod@v2 running"], "{what}");
+            assert_eq!(host.fake.containers()[0].id, new, "{what}");
+            assert_eq!(host.reader().in_flight().unwrap(), [], "{what}");
+        }
+    }
+}

@@ -77,9 +77,21 @@ async fn r22_a_look_asks_docker_three_times_however_many_instances_there_are() {
     host.fake.reset_calls();
     let before = (host.deploys(), host.instances(), host.recorded());
     host.converge().await;
-    assert_eq!(host.fake.calls().iter().map(|call| call.op).collect::<Vec<_>>().len(), 3);
+    assert_eq!(host.fake.calls().len(), 3);
     assert_eq!(host.fake.mutations(), 0);
     assert!(before == (host.deploys(), host.instances(), host.recorded()));
+}
+
+#[tokio::test]
+async fn r22_a_look_and_a_pass_over_what_is_right_ask_the_proxy_once() {
+    let host = Host::with(&[&image("v1")]).await;
+    host.apply(&web("v1", "")).await;
+    let recorder = Recorder::start(&host.router.control().display().to_string());
+    let places = Places { proxy_socket: recorder.path(), ..host.places() };
+    reconcile::look(&places, &landfall::plan::Options::default()).await.unwrap();
+    host.converge_at(places).await;
+    let asked: Vec<_> = recorder.requests().into_iter().map(|request| (request.method, request.path)).collect();
+    assert_eq!(asked, [("GET".to_owned(), "/table".to_owned()), ("GET".to_owned(), "/table".to_owned())]);
 }
 
 #[tokio::test]

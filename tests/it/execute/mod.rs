@@ -2,6 +2,7 @@
 //! the wire counted. Each test names the rule of engine.md that it guards.
 
 mod apart;
+mod drift;
 mod failing;
 mod foreign;
 mod gate;
@@ -13,5 +14,6 @@ mod phases;
 mod ports;
 mod quarantine;
 mod secrets;
+mod switching;
 mod trouble;
 mod words;
