@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::ground::{Host, ended, image, web};
 use crate::fake_docker::{Behaviour, FakeImage, Op};
+use crate::router_support::until;
 
 /// A stage whose gate is this.
 fn gated(ready: &str) -> String {
@@ -78,18 +79,24 @@ async fn r8_a_container_that_ends_fails_at_once_with_its_exit_code_and_last_word
 }
 
 #[tokio::test]
-async fn r8_a_restart_in_between_fails_even_though_it_runs_again() {
-    let host = Host::with(&[&image("v1").behaving(Behaviour::Unhealthy)]).await;
-    host.write(&gated("http: { path: / }, deadline: 1h"));
+async fn r8_a_restart_in_between_fails_even_though_it_runs_again_and_says_it_is_well() {
+    let host = Host::with(&[&image("v1").behaving(Behaviour::Silent).with_healthcheck()]).await;
+    host.write(&gated("docker: {}, deadline: 1h"));
     let watch = async {
         host.called(Op::Inspect).await;
         let name = host.last().container_name;
-        host.fake.change(&name, |container| container.restart_count = 1);
+        host.fake.change(&name, |container| {
+            container.restart_count = 1;
+            container.health = Some("healthy");
+        });
+        host.fake.reset_calls();
+        // Seen to run again; how it ends is waited for.
+        until("it is looked at once more", async || host.fake.count(Op::Inspect) > 1).await;
         host.fake.crash(&name, 7, true).await;
     };
     let (converged, ()) = tokio::join!(host.converge(), watch);
-    let reason = ended(&converged).1;
-    assert_eq!(reason, "exit 7, out of memory, and Docker started it again");
+    let (status, reason) = ended(&converged);
+    assert_eq!((status.as_str(), reason.as_str()), ("failed", "exit 7, out of memory, and Docker started it again"));
 }
 
 #[tokio::test]

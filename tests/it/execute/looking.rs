@@ -40,6 +40,10 @@ async fn r21_a_look_at_a_fresh_host_only_asks_and_makes_no_store() {
     let asked = asked(&host).await;
     assert_eq!(asked, ["GET /v1.41/containers/json", "GET /v1.41/networks", "HEAD /_ping"]);
     assert!(!host.path("data").exists());
+    // Nor a key, a lock or anything else where there could be one.
+    std::fs::create_dir(host.path("data")).unwrap();
+    host.look().await.unwrap();
+    assert_eq!(bytes_below(&host.path("data")), [].into());
     assert_eq!(host.changes(), [""; 0]);
 }
 
