@@ -12,6 +12,7 @@ mod looking;
 mod order;
 mod phases;
 mod ports;
+mod pulling;
 mod quarantine;
 mod secrets;
 mod switching;
