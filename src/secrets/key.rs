@@ -4,9 +4,8 @@
 //! file; fingerprints carry its id, so that those of another key are not compared (R18).
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -17,8 +16,8 @@ use sha2::Sha256;
 use crate::model::hash;
 
 use super::error::SecretError;
+use super::keyfile::{self, KEY_BYTES};
 
-const KEY_BYTES: usize = 32;
 /// Hex digits of the key's hash that name it, and of a fingerprint: enough to tell apart, not enough to try against.
 const ID_DIGITS: usize = 8;
 const FINGERPRINT_DIGITS: usize = 16;
@@ -36,7 +35,7 @@ impl Key {
     /// Reads the key, or makes it on first use; the caller holds the lock of the data directory.
     pub fn read_or_make(path: &Path) -> Result<Self, SecretError> {
         let key = match load(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => make(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => keyfile::make_key(path).map(Self),
             result => result,
         };
         key.map_err(|source| SecretError::Key { path: path.to_owned(), source })
@@ -66,28 +65,5 @@ impl fmt::Debug for Key {
 }
 
 fn load(path: &Path) -> io::Result<Key> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_BYTES + 1));
-    File::open(path)?.take(KEY_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    let bytes: [u8; KEY_BYTES] =
-        bytes.as_slice().try_into().map_err(|_| io::Error::other("it does not hold 32 bytes"))?;
-    Ok(Key(Zeroizing::new(bytes)))
-}
-
-/// Written whole under another name and then renamed: a kill leaves no key, or a whole one.
-fn make(path: &Path) -> io::Result<Key> {
-    let mut bytes = Zeroizing::new([0; KEY_BYTES]);
-    getrandom::fill(&mut *bytes).map_err(io::Error::other)?;
-    let fresh = path.with_extension("key.new");
-    match fs::remove_file(&fresh) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-    file.write_all(&*bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    if let Some(dir) = path.parent() {
-        File::open(dir)?.sync_all()?;
-    }
-    Ok(Key(bytes))
+    keyfile::read_key(File::open(path)?).map(Key)
 }

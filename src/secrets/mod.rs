@@ -1,11 +1,15 @@
-//! Secrets: references → values in memory, read at the last moment, and keyed fingerprints of them.
+//! Secrets: references → values in memory, read at the last moment, keyed fingerprints of them, and sealing of what
+//! has to be kept of one.
 //!
 //! *Guarantees*: a value never appears in an error, a log or a `Debug` text (R28); it is read anew each time, so that
-//! a changed secret counts at once. *Must not*: keep a value, or make a key unless asked to write (R21).
+//! a changed secret counts at once. *Must not*: keep a value that is not sealed, or make a key unless asked to write (R21).
 
 mod error;
 mod key;
+mod keyfile;
 mod read;
+mod seal;
+pub mod sealed;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,6 +21,8 @@ use crate::model::secret::{Fingerprint, SecretRef};
 
 pub use error::SecretError;
 pub use key::Key;
+pub use keyfile::Distrust;
+pub use seal::{CREDENTIAL, KeyPlace, SealingKey};
 
 /// Where secrets are read.
 #[derive(Debug, Clone)]

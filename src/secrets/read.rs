@@ -63,7 +63,7 @@ fn from_file(reference: &SecretRef, path: &Path) -> Result<SecretString, SecretE
 }
 
 /// Without blocking: opening a named pipe would wait for its writer.
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NONBLOCK.bits();
     OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)
 }

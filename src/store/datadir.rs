@@ -46,6 +46,16 @@ impl DataDir {
         self.root.join("fingerprint.key")
     }
 
+    /// The key that seals what must be kept of secrets, unless it is a credential (R28).
+    pub fn sealing_key(&self) -> PathBuf {
+        self.root.join("sealing.key")
+    }
+
+    /// The sealed token of the Nginx Proxy Manager.
+    pub fn npm_token(&self) -> PathBuf {
+        self.root.join("npm.token")
+    }
+
     /// True when there is a store, in whatever state it is. A missing one beside containers that carry a store's id
     /// was lost, and is not a first run (R16): who sees the containers decides that.
     pub fn has_store(&self) -> bool {
