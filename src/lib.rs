@@ -16,6 +16,7 @@ pub mod plan;
 pub mod config;
 pub mod secrets;
 
+pub mod client;
 pub mod docker;
 pub mod proxy;
 pub mod registry;

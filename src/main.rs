@@ -3,6 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    landfall::registry::install_tls_provider();
+    landfall::client::install_tls_provider();
     landfall::cli::main()
 }

@@ -5,13 +5,13 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
-use reqwest::{Client, ClientBuilder, Method, Response, StatusCode, Url};
+use reqwest::{Client, Method, Response, StatusCode, Url};
+
+use crate::client::{self, BodyError};
 
 use super::auth::{Key, Login};
 use super::{Access, RegistryError};
 
-/// Time for a connection with its TLS handshake.
-const CONNECT: Duration = Duration::from_secs(10);
 /// Time for one request with its answer, unless told otherwise; a manifest has a few kB.
 const REQUEST: Duration = Duration::from_secs(30);
 /// Most redirects of one request; registries use one, to a content network.
@@ -25,12 +25,6 @@ pub struct Registry {
     client: OnceLock<Result<Client, String>>,
     plain: OnceLock<Result<Client, String>>,
     logins: Mutex<HashMap<Key, Login>>,
-}
-
-/// Installs ring as the TLS provider of the process; safe to call again. Without one, making a client panics.
-pub fn install_tls_provider() {
-    // An error means that one is installed already, which is the wish.
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 impl Registry {
@@ -85,25 +79,23 @@ impl Registry {
     pub(super) async fn body(
         &self,
         access: &Access,
-        mut response: Response,
+        response: Response,
         limit: usize,
     ) -> Result<Vec<u8>, RegistryError> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(access, &error))? {
-            if body.len() + chunk.len() > limit {
+        client::body(response, limit).await.map_err(|error| match error {
+            BodyError::TooLong => {
                 let reason = format!("an answer of more than {limit} bytes");
-                return Err(RegistryError::Unreachable { registry: access.host(), reason });
+                RegistryError::Unreachable { registry: access.host(), reason }
             }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+            BodyError::Broken(error) => self.failure(access, &error),
+        })
     }
 
     fn failure(&self, access: &Access, error: &reqwest::Error) -> RegistryError {
         if error.is_timeout() {
             return RegistryError::Timeout { registry: access.host(), limit: self.timeout };
         }
-        RegistryError::Unreachable { registry: access.host(), reason: causes(error) }
+        RegistryError::Unreachable { registry: access.host(), reason: client::causes(error) }
     }
 
     pub(super) fn login(&self, key: &Key) -> Option<Login> {
@@ -124,16 +116,11 @@ impl Registry {
     /// of the environment.
     fn client(&self, access: &Access, url: &Url) -> Result<&Client, RegistryError> {
         let made = match url.scheme() {
-            "http" => self.plain.get_or_init(|| build(self.timeout, plain)),
-            _ => self.client.get_or_init(|| build(self.timeout, |builder| builder)),
+            "http" => self.plain.get_or_init(|| client::build(self.timeout, client::plain)),
+            _ => self.client.get_or_init(|| client::build(self.timeout, |builder| builder)),
         };
         made.as_ref().map_err(|reason| RegistryError::Unreachable { registry: access.host(), reason: reason.clone() })
     }
-}
-
-/// Needs no certificates either: a host without any can still ask a registry of its own.
-fn plain(builder: ClientBuilder) -> ClientBuilder {
-    builder.no_proxy().tls_certs_only([])
 }
 
 impl Default for Registry {
@@ -147,18 +134,6 @@ impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Registry")
     }
-}
-
-fn build(timeout: Duration, adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client, String> {
-    install_tls_provider();
-    let builder = Client::builder()
-        .user_agent(concat!("landfall/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT)
-        .timeout(timeout)
-        // Followed by hand: who gets the credentials is ours to decide.
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false);
-    adjust(builder).build().map_err(|error| causes(&error))
 }
 
 /// Where a redirect leads; none for another answer.
@@ -180,15 +155,4 @@ fn redirect(access: &Access, response: &Response) -> Result<Option<Url>, Registr
         Some(next) => Err(RegistryError::PlainText { url: next.origin().ascii_serialization() }),
         None => Err(RegistryError::Unreachable { registry: access.host(), reason: "a redirect to nowhere".to_owned() }),
     }
-}
-
-/// The innermost causes: the outer ones repeat the address.
-fn causes(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        text = cause.to_string();
-        next = cause.source();
-    }
-    if text.is_empty() { "the request could not be sent".to_owned() } else { text }
 }

@@ -14,6 +14,6 @@ mod find;
 mod head;
 
 pub use access::{Access, Credentials};
-pub use client::{Registry, install_tls_provider};
+pub use client::Registry;
 pub use error::RegistryError;
 pub use find::find;

@@ -11,7 +11,7 @@ use crate::fake_docker::{Behaviour, FakeDocker, FakeImage, Op};
 
 /// Status and version of an answer; none when nobody listens.
 async fn get(address: &str) -> Option<(u16, String)> {
-    landfall::registry::install_tls_provider();
+    landfall::client::install_tls_provider();
     let response = reqwest::get(format!("http://{address}/")).await.ok()?;
     let version = response.headers()["x-version"].to_str().unwrap().to_owned();
     Some((response.status().as_u16(), version))

@@ -128,7 +128,7 @@ async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T
 
 /// The answer of an app to one request, once it listens.
 async fn get(address: &str, path: &str) -> String {
-    landfall::registry::install_tls_provider();
+    landfall::client::install_tls_provider();
     let url = format!("http://{address}{path}");
     eventually(&url, async || reqwest::get(&url).await.ok()).await.text().await.unwrap()
 }
