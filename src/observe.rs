@@ -4,7 +4,7 @@
 //! Never one inspect per instance, and never `/info` or `/version`, which cost more than the list.
 
 use crate::docker::{Docker, DockerError};
-use crate::model::{Observed, ObservedContainer, ObservedProxy};
+use crate::model::{Desired, Observed, ObservedContainer, Recorded};
 use crate::proxy::Proxy;
 
 /// What Docker reports; asked for while the configuration is still being read.
@@ -12,6 +12,13 @@ use crate::proxy::Proxy;
 pub struct Host {
     containers: Vec<ObservedContainer>,
     networks: std::collections::BTreeSet<String>,
+}
+
+impl Host {
+    /// Every container with a label of ours.
+    pub fn containers(&self) -> &[ObservedContainer] {
+        &self.containers
+    }
 }
 
 /// Asks Docker, both questions at once.
@@ -24,8 +31,13 @@ pub async fn host(docker: &Docker) -> Result<Host, DockerError> {
 }
 
 /// Adds what the proxy reports; a proxy that does not answer is part of what was observed.
-pub async fn with_proxy(host: Host, proxy: &Proxy) -> Observed {
+pub async fn with_proxy(host: Host, proxy: &Proxy, desired: &Desired, recorded: &Recorded) -> Observed {
+    let (proxy, certificates) = proxy.observe(desired, recorded).await;
+    Observed { proxy, certificates, ..without_proxy(host) }
+}
+
+/// Docker's half alone.
+pub fn without_proxy(host: Host) -> Observed {
     let Host { containers, networks } = host;
-    let proxy: ObservedProxy = proxy.observe().await;
-    Observed { containers, networks, proxy }
+    Observed { containers, networks, ..Observed::default() }
 }

@@ -6,7 +6,7 @@
 mod error;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::docker::Docker;
 use crate::execute::{self, Context, Results, Sink};
 use crate::model::recorded::Pin;
 use crate::model::secret::Fingerprint;
-use crate::model::{Desired, ImageRef, Observed, Recorded, StageKey};
+use crate::model::{Desired, ImageRef, Observed, ObservedContainer, ProxySettings, Recorded, StageKey};
 use crate::plan::{self, Blocked, Input, Options, Plan, Selection};
-use crate::proxy::Proxy;
-use crate::secrets::{Key, Secrets, SecretsSeen};
+use crate::proxy::{Access, Proxy, Vault};
+use crate::secrets::{Key, KeyPlace, SealingKey, SecretError, Secrets, SecretsSeen};
 use crate::store::{AcceptedConfig, DataDir, Lock, Store};
 use crate::{observe, pin};
 
@@ -75,12 +75,12 @@ pub struct Converged {
 pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
     let (loaded, (docker, host), recorded) = tokio::try_join!(load(places), ask_docker(places), read_store(places))?;
     tracing::debug!("configuration, Docker and store read");
-    let proxy = Proxy::new(loaded.desired.settings.proxy, &places.proxy_socket);
-    let observed = observe::with_proxy(host, &proxy).await;
     let data = DataDir::new(&places.data);
     if !data.has_store() {
-        refuse_lost_store(places, &loaded.desired, &observed)?;
+        refuse_lost_store(places, &loaded.desired, host.containers())?;
     }
+    let proxy = proxy(places, &loaded.desired, SealingKey::read(key_place(places, &data.sealing_key()))?);
+    let observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
     let key = Key::read(&data.fingerprint_key());
     view(places, &docker, Arc::new(loaded), Seen { recorded, observed, key }, options).await
 }
@@ -109,17 +109,18 @@ pub async fn converge_to(
     // Observed only under the lock: whoever held it before has just changed what there is to see.
     let lock = Lock::acquire(&data, command, LOCK_WAIT).await?;
     let (docker, host) = ask_docker(places).await?;
-    let proxy = Proxy::new(loaded.desired.settings.proxy, &places.proxy_socket);
-    let mut observed = observe::with_proxy(host, &proxy).await;
     if !data.has_store() {
-        refuse_lost_store(places, &loaded.desired, &observed)?;
+        refuse_lost_store(places, &loaded.desired, host.containers())?;
     }
     let store = Store::open(&data, lock).await?;
+    let proxy = proxy(places, &loaded.desired, sealing_key(places, &loaded.desired)?);
+    let mut recorded = store.recorded().await?;
+    let mut observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
     let broken = |error: execute::StepError| Error::Recover(error.to_string(), error.hint());
     if execute::recover(&store, &docker, &observed).await.map_err(broken)? > 0 {
-        observed = observe::with_proxy(observe::host(&docker).await?, &proxy).await;
+        recorded = store.recorded().await?;
+        observed = observe::with_proxy(observe::host(&docker).await?, &proxy, &loaded.desired, &recorded).await;
     }
-    let recorded = store.recorded().await?;
     execute::forget_gone(&store, &recorded, &observed).await?;
     let key = Some(Key::read_or_make(&data.fingerprint_key())?);
     let view = view(places, &docker, loaded, Seen { recorded, observed, key }, options).await?;
@@ -129,6 +130,37 @@ pub async fn converge_to(
     }
     let (view, results) = carry_out(places, view, Parts { docker, proxy, store, sink }).await?;
     Ok(Converged { view, results, refused })
+}
+
+/// The proxy of the configuration.
+fn proxy(places: &Places, desired: &Desired, key: Option<SealingKey>) -> Proxy {
+    let data = DataDir::new(&places.data);
+    let access = Access {
+        socket: &places.proxy_socket,
+        secrets: Secrets::new(&places.credentials),
+        vault: Vault { path: data.npm_token(), key_place: (places.credentials.clone(), data.sealing_key()), key },
+    };
+    Proxy::new(&desired.settings.proxy, access)
+}
+
+/// The key that the proxy's token is sealed with, made at its first use. One that was lost is told by the proxy's own
+/// look, so that stages without a route go on.
+fn sealing_key(places: &Places, desired: &Desired) -> Result<Option<SealingKey>, Error> {
+    match desired.settings.proxy {
+        ProxySettings::NginxProxyManager(_) => {}
+        ProxySettings::Embedded | ProxySettings::None => return Ok(None),
+    }
+    let data = DataDir::new(&places.data);
+    let file = data.sealing_key();
+    match SealingKey::read_or_make(key_place(places, &file), &[&data.npm_token()]) {
+        Ok(key) => Ok(Some(key)),
+        Err(SecretError::LostKey { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn key_place<'a>(places: &'a Places, file: &'a Path) -> KeyPlace<'a> {
+    KeyPlace { credentials: &places.credentials, file }
 }
 
 /// What carrying out needs besides the plan.
@@ -269,13 +301,13 @@ async fn view(
 /// Docker does not answer.
 pub async fn observe_host(places: &Places) -> Result<(Docker, Observed), Error> {
     let (docker, host) = ask_docker(places).await?;
-    Ok((docker, observe::with_proxy(host, &Proxy::None).await))
+    Ok((docker, observe::without_proxy(host)))
 }
 
 /// A store that is missing while containers of our stages name one was lost, not never made (R16): starting anew would
 /// run everything twice.
-fn refuse_lost_store(places: &Places, desired: &Desired, observed: &Observed) -> Result<(), Error> {
-    let lost = observed.containers.iter().filter_map(|container| {
+fn refuse_lost_store(places: &Places, desired: &Desired, containers: &[ObservedContainer]) -> Result<(), Error> {
+    let lost = containers.iter().filter_map(|container| {
         let labels = container.labels.as_ref()?;
         let is_named = labels.own_name == container.name && desired.stages.contains_key(&labels.key);
         is_named.then(|| (labels.store, container.name.clone()))

@@ -56,7 +56,7 @@ pub(super) fn mounted_files(work: &Work<'_>) -> Result<BTreeMap<String, PathBuf>
 pub(super) async fn container(work: &mut Work<'_>) -> Result<(), StepError> {
     let (deploy_id, deploy) = of(work)?;
     let settings = &work.context.desired.settings;
-    if deploy.stage.is_published(settings.proxy) {
+    if deploy.stage.is_published(&settings.proxy) {
         let port = work.context.store.reserve_port(settings.ports, deploy_id, &BTreeSet::new()).await?;
         work.host_port = Some(port);
     }

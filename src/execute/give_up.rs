@@ -1,11 +1,11 @@
 //! What happens when a deploy does not work (R11): its log and exit code are kept, what served before serves as
 //! before, and the failed container goes.
 
-use super::StageResult;
 use super::gate::{GateError, end_of};
 use super::perform::StepError;
 use super::run::Work;
 use super::veil::Veil;
+use super::{StageResult, route};
 use crate::docker::DockerError;
 use crate::model::retry::Retry;
 use crate::model::{ContainerState, DeployId, DeployStatus, InstanceStatus, Phase};
@@ -124,7 +124,7 @@ async fn put_back(work: &mut Work<'_>, deploy: DeployId, unsettled: bool) -> Dep
 /// True when traffic surely goes where it went before.
 async fn restore_route(work: &mut Work<'_>) -> bool {
     let Some(saved) = work.saved.take() else { return true };
-    match work.context.proxy.restore(saved).await {
+    match route::restore(work, &saved).await {
         Ok(()) => {
             work.log.line("traffic goes where it went before").await;
             true

@@ -19,6 +19,7 @@ mod log;
 mod perform;
 mod probe;
 mod recover;
+mod route;
 mod run;
 mod veil;
 

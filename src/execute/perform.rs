@@ -2,11 +2,10 @@
 
 use super::gate::{self, Gate, GateError, Passed};
 use super::run::Work;
-use super::{Context, Event, create};
+use super::{Context, Event, create, route};
 use crate::docker::{Credentials, DockerError};
 use crate::model::desired::{PullPolicy, Ready};
-use crate::model::observed::ObservedPort;
-use crate::model::{Domain, ImageRef, Millis, StageKey};
+use crate::model::{ImageRef, Millis};
 use crate::plan::{Effect, Target};
 use crate::proxy::ProxyError;
 use crate::secrets::SecretError;
@@ -76,13 +75,9 @@ pub(super) async fn step(work: &mut Work<'_>, effect: &Effect) -> Result<(), Ste
         Effect::Gate { target, ready } => wait(work, target, ready, network).await,
         Effect::JoinNames { target } => names(work, target, true).await,
         Effect::LeaveNames { target } => names(work, target, false).await,
-        Effect::Switch { domains, target } => switch(work, domains, target).await,
-        Effect::Unroute { .. } => {
-            let unrouted = work.context.proxy.unroute(work.context.store.id(), &work.plan.key).await;
-            touched(work, &unrouted);
-            Ok(unrouted?)
-        }
-        Effect::Drain { target, at_most } => drain(work, target, *at_most).await,
+        Effect::Switch { domains, options, target } => route::switch(work, domains, *options, target).await,
+        Effect::Unroute { .. } => route::unroute(work).await,
+        Effect::Drain { target, at_most } => route::drain(work, target, *at_most).await,
         Effect::Stop { target, grace } => stop(work, target, *grace).await,
         Effect::Remove { target } => remove(work, target).await,
     }
@@ -165,49 +160,6 @@ async fn names(work: &Work<'_>, target: &Target, join: bool) -> Result<(), StepE
     } else {
         docker.disconnect_network(&network, &id).await?;
     }
-    Ok(())
-}
-
-/// Where the proxy reaches a container: its loopback port.
-pub(super) async fn upstream(work: &Work<'_>, target: &Target) -> Result<String, StepError> {
-    if let (Target::New, Some(port)) = (target, work.host_port) {
-        return Ok(format!("127.0.0.1:{port}"));
-    }
-    let id = id(work, target)?;
-    let ports = work.context.docker.inspect(&id).await?.map(|info| info.ports).unwrap_or_default();
-    let (low, high) = work.context.desired.settings.ports;
-    let app = work.context.desired.stages.get(&work.plan.key).and_then(|stage| stage.container.port);
-    // Of several, the one that was reserved for the proxy; then, should the range have changed, the app's.
-    let rank = |p: &&ObservedPort| ((low..=high).contains(&p.host_port), Some(p.container_port) == app);
-    let port = ports.iter().filter(|p| p.is_tcp && p.host_ip == "127.0.0.1").max_by_key(rank);
-    let port = port.ok_or_else(|| StepError::Other(format!("{target} publishes no port on loopback")))?;
-    Ok(format!("{}:{}", port.host_ip, port.host_port))
-}
-
-async fn switch(work: &mut Work<'_>, domains: &[Domain], target: &Target) -> Result<(), StepError> {
-    let upstream = upstream(work, target).await?;
-    let key: &StageKey = &work.plan.key;
-    let switched = work.context.proxy.switch(work.context.store.id(), key, domains, &upstream).await;
-    touched(work, &switched);
-    work.saved.get_or_insert(switched?);
-    work.log.line(format!("traffic goes to {upstream}")).await;
-    Ok(())
-}
-
-/// Traffic moved, or may have (R11): a proxy that was not reached, or that refused, changed nothing.
-fn touched<T>(work: &mut Work<'_>, written: &Result<T, ProxyError>) {
-    work.proxy_touched |= written.as_ref().err().is_none_or(ProxyError::may_have_changed);
-}
-
-/// Waits until the old instance is idle. Not being able to ask is no reason to keep it for ever.
-async fn drain(work: &Work<'_>, target: &Target, at_most: Millis) -> Result<(), StepError> {
-    let Ok(upstream) = upstream(work, target).await else { return Ok(()) };
-    let text = match work.context.proxy.drain(&upstream, at_most.duration()).await.map(|drained| drained.left) {
-        Ok(0) => format!("{target} is idle"),
-        Ok(left) => format!("{target} still answers {left} requests after {at_most}; they are cut"),
-        Err(error) => format!("whether {target} is idle could not be asked: {error}"),
-    };
-    work.log.line(text).await;
     Ok(())
 }
 

@@ -62,9 +62,7 @@ fn leftover(store: &Store, deploy: &DeployRow, observed: &Observed) -> Option<(S
         labels.is_some_and(|l| l.store == store.id() && l.deploy == deploy.id && l.own_name == c.name)
     })?;
     let routed = match &observed.proxy {
-        ObservedProxy::Routes(routes) => routes.values().any(|route| {
-            container.ports.iter().any(|p| p.is_tcp && route.upstream == format!("{}:{}", p.host_ip, p.host_port))
-        }),
+        ObservedProxy::Routes(routes) => routes.values().any(|route| container.is_at(&route.upstream)),
         ObservedProxy::None | ObservedProxy::Unreachable(_) => false,
     };
     // Past its gate and with nothing in front to tell otherwise, the old one may be gone already: keep it.

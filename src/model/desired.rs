@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::image::{Digest, Repository, Tag};
 use super::name::{Domain, Name, StageKey};
+use super::route::{NpmSettings, Reach, RouteOptions};
 use super::secret::SecretRef;
 use super::spec::ContainerSpec;
 use super::units::Millis;
@@ -50,13 +51,35 @@ impl Settings {
 }
 
 /// Which reverse proxy routes to the instances.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProxySettings {
     /// `landfall proxy`, driven over its Unix socket.
     Embedded,
+    /// The user's own Nginx Proxy Manager, driven over its API.
+    NginxProxyManager(NpmSettings),
     /// Nothing is routed; a stage with a domain is an error.
     None,
+}
+
+impl ProxySettings {
+    /// How it reaches instances; none without a proxy.
+    pub const fn reach(&self) -> Option<Reach> {
+        match self {
+            Self::Embedded => Some(Reach::Host),
+            Self::NginxProxyManager(npm) => Some(npm.upstream),
+            Self::None => None,
+        }
+    }
+
+    /// Shortest time that an old instance is kept after a switch. Behind a proxy that reloads, requests go to it for a
+    /// moment longer, and nobody can tell when it is idle (R9).
+    pub const fn least_drain(&self) -> Millis {
+        match self {
+            Self::NginxProxyManager(_) => Millis::secs(5),
+            Self::Embedded | Self::None => Millis(0),
+        }
+    }
 }
 
 /// What happens to a change that retires many stages (R3).
@@ -123,15 +146,15 @@ pub struct DesiredStage {
     pub stop_grace_period: Millis,
     /// Domains routed to it, sorted; empty: not routed.
     pub domains: Vec<Domain>,
+    /// How they are routed. Specs written before there was a choice had none.
+    #[serde(default)]
+    pub route: RouteOptions,
 }
 
 impl DesiredStage {
     /// True when the stage needs a port of the host to be reached by the proxy.
-    pub fn is_published(&self, proxy: ProxySettings) -> bool {
-        match proxy {
-            ProxySettings::Embedded => !self.domains.is_empty(),
-            ProxySettings::None => false,
-        }
+    pub fn is_published(&self, proxy: &ProxySettings) -> bool {
+        proxy.reach() == Some(Reach::Host) && !self.domains.is_empty()
     }
 }
 

@@ -13,6 +13,7 @@ pub mod observed;
 pub mod policy;
 pub mod recorded;
 pub mod retry;
+pub mod route;
 pub mod schedule;
 pub mod secret;
 pub mod spec;
@@ -24,9 +25,12 @@ pub use id::{DeployId, StoreId};
 pub use image::{Digest, ImageRef, Repository, Tag};
 pub use labels::Labels;
 pub use name::{Domain, Name, StageKey};
-pub use observed::{ContainerState, Observed, ObservedContainer, ObservedProxy, ObservedRoute};
-pub use recorded::{Recorded, RecordedStage};
+pub use observed::{
+    ContainerState, Observed, ObservedCertificate, ObservedContainer, ObservedHost, ObservedProxy, ObservedRoute,
+};
+pub use recorded::{Recorded, RecordedHost, RecordedStage};
 pub use retry::Retry;
+pub use route::{HostOptions, NpmSettings, RouteOptions};
 pub use secret::SecretRef;
 pub use spec::ContainerSpec;
 pub use status::{DeployStatus, InstanceStatus, Phase, Trigger};

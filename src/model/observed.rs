@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::id::StoreId;
 use super::labels::Labels;
 use super::name::{Domain, StageKey};
+use super::route::HostOptions;
 
 /// One look at the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Observed {
     pub networks: BTreeSet<String>,
     /// The proxy.
     pub proxy: ObservedProxy,
+    /// Certificates that the proxy has; empty unless a stage asks for one.
+    pub certificates: Vec<ObservedCertificate>,
 }
 
 /// A container that claims to be Landfall's.
@@ -45,6 +48,12 @@ impl ObservedContainer {
     pub fn loopback_port(&self, container_port: u16) -> Option<u16> {
         let matches = |p: &&ObservedPort| p.container_port == container_port && p.is_tcp && p.host_ip == "127.0.0.1";
         self.ports.iter().find(matches).map(|p| p.host_port)
+    }
+
+    /// True when this upstream of the proxy, `host:port`, is this container: by its name, or by a port it publishes.
+    pub fn is_at(&self, upstream: &str) -> bool {
+        let by_name = upstream.rsplit_once(':').is_some_and(|(host, _)| host == self.name);
+        by_name || self.ports.iter().any(|p| p.is_tcp && upstream == format!("{}:{}", p.host_ip, p.host_port))
     }
 }
 
@@ -110,4 +119,30 @@ pub struct ObservedRoute {
     pub upstream: String,
     /// Whose it is; none when a person made it.
     pub owner: Option<(StoreId, StageKey)>,
+    /// The proxy host that has it, where the proxy is one that people use as well.
+    pub host: Option<ObservedHost>,
+}
+
+/// A host of a proxy that people use as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedHost {
+    /// What people call it, as in `proxy host 12` or `redirection host 3`.
+    pub what: String,
+    /// All its domains, sorted.
+    pub domains: Vec<Domain>,
+    /// What is set; none for one that leads to no container.
+    pub options: Option<HostOptions>,
+    /// Why it does not serve as it is set, or may not: switched off, refused by nginx, held twice.
+    pub trouble: Option<String>,
+}
+
+/// A certificate of the proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedCertificate {
+    /// Its number there.
+    pub id: u64,
+    /// Names it is for, wildcards as they stand.
+    pub domains: Vec<String>,
+    /// When it ends, in milliseconds since 1970 UTC, if the proxy says so.
+    pub expires_ms: Option<i64>,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::desired::DesiredStage;
 use super::id::{DeployId, StoreId};
 use super::image::{Digest, ImageRef, Repository, Tag};
-use super::name::StageKey;
+use super::name::{Domain, StageKey};
 use super::secret::Fingerprint;
 use super::status::InstanceStatus;
 
@@ -20,7 +20,7 @@ pub struct Recorded {
     pub generation: i64,
     /// The revision in force; empty before the first.
     pub revision: String,
-    /// Stages that are in force, and removed ones that still have instances.
+    /// Stages that are in force, and removed ones that still have instances or a host in the proxy.
     pub stages: BTreeMap<StageKey, RecordedStage>,
 }
 
@@ -35,6 +35,21 @@ pub struct RecordedStage {
     pub quarantine: Vec<Quarantine>,
     /// Instances by container id.
     pub instances: BTreeMap<String, RecordedInstance>,
+    /// Its host in a proxy that people use as well.
+    pub host: Option<RecordedHost>,
+}
+
+/// A host that was made, or taken over, in a proxy that people use as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedHost {
+    /// Which proxy: numbers mean nothing in another one.
+    pub proxy: String,
+    /// Its number there; none while the answer to its making is not known.
+    pub id: Option<u64>,
+    /// The domains it was given last, sorted.
+    pub domains: Vec<Domain>,
+    /// A write to it was begun and not proven (R9): what is in force may differ from what the proxy lists.
+    pub dirty: bool,
 }
 
 /// A tag and the digest it stood for when it was first asked.

@@ -1,5 +1,6 @@
 //! The steps that bring a new instance live and retire the old ones (engine.md "Deploying").
 
+use super::host::options;
 use super::ownership::Own;
 use super::retire::{drop_steps, is_running, retire_steps, routed_domains};
 use super::{Effect, Input, Step, Target};
@@ -88,11 +89,16 @@ fn start(stage: &DesiredStage) -> [Step; 2] {
 /// Moves the traffic, or takes the routes out when the stage has no domain any more.
 fn switch(input: Input<'_>, stage: &DesiredStage) -> Option<Step> {
     if !stage.domains.is_empty() {
-        let effect = Effect::Switch { domains: stage.domains.clone(), target: Target::New };
+        let effect = switch_to(input, stage, Target::New);
         return Some(Step::new(Phase::Switching, effect));
     }
     let domains = routed_domains(input, &stage.key);
     (!domains.is_empty()).then(|| Step::new(Phase::Switching, Effect::Unroute { domains }))
+}
+
+/// The switch of all domains of a stage to one of its containers.
+pub(super) fn switch_to(input: Input<'_>, stage: &DesiredStage, target: Target) -> Effect {
+    Effect::Switch { domains: stage.domains.clone(), options: options(input, stage), target }
 }
 
 /// A container in the host's network has no address and no name of its own.

@@ -12,6 +12,7 @@ mod breaker;
 mod cause;
 mod changes;
 mod deploy;
+mod host;
 mod order;
 mod ownership;
 mod repair;

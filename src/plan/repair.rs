@@ -1,11 +1,12 @@
 //! Drift: the instance is the right one, but stopped, renamed, disconnected or not routed to (R20).
 
-use super::deploy::shares_host_network;
+use super::deploy::{shares_host_network, switch_to};
+use super::host;
 use super::ownership::Own;
 use super::retire::{routed_domains, taker};
 use super::stage::retire_others;
 use super::{Cause, Effect, Input, StagePlan, Step, Target};
-use crate::model::desired::ProxySettings;
+use crate::model::route::Reach;
 use crate::model::{ContainerState, DesiredStage, Domain, ObservedProxy};
 
 /// Adds what puts an instance right, and what retires others of its stage once it serves.
@@ -73,7 +74,7 @@ fn route(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, wakes: bool,
     plan.steps.push(if stage.domains.is_empty() {
         Step::shared(Effect::Unroute { domains: routed_domains(input, &stage.key) })
     } else {
-        Step::shared(Effect::Switch { domains: stage.domains.clone(), target: current.target() })
+        Step::shared(switch_to(input, stage, current.target()))
     });
 }
 
@@ -84,6 +85,7 @@ fn route_difference(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, w
     };
     let owner = input.recorded.store.map(|store| (store, stage.key.clone()));
     let expected = upstream(input, stage, current);
+    let options = host::options(input, stage);
     for domain in &stage.domains {
         match routes.get(domain) {
             None => return Some(format!("{domain} is not routed")),
@@ -92,7 +94,11 @@ fn route_difference(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, w
             Some(route) if Some(&route.upstream) != expected.as_ref() => {
                 return Some(format!("{domain} leads to {}", route.upstream));
             }
-            Some(_) => {}
+            Some(route) => {
+                if let Some(what) = host::difference(domain, route, options) {
+                    return Some(what);
+                }
+            }
         }
     }
     // A domain that another stage takes over stays until it does: that stage's own switch moves it.
@@ -101,11 +107,12 @@ fn route_difference(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, w
     Some(format!("{extra} is routed"))
 }
 
-/// Where the proxy should lead: the loopback port published by a running container, or the one reserved for it.
+/// Where the proxy should lead: the container's own name, or the loopback port that it publishes when it runs or that is
+/// reserved for it.
 fn upstream(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>) -> Option<String> {
-    match input.desired.settings.proxy {
-        ProxySettings::None => None,
-        ProxySettings::Embedded => {
+    match input.desired.settings.proxy.reach()? {
+        Reach::Network => Some(format!("{}:{}", current.labels.own_name, stage.container.port?)),
+        Reach::Host => {
             // The one reserved for it first: an app may publish the same port once more on a number of its own.
             let recorded = input.recorded.stages.get(&stage.key).and_then(|s| s.instances.get(&current.container.id));
             let observed = || stage.container.port.and_then(|port| current.container.loopback_port(port));
@@ -120,8 +127,7 @@ pub(super) fn serves(input: Input<'_>, own: &Own<'_>) -> bool {
     let ObservedProxy::Routes(routes) = &input.observed.proxy else {
         return false;
     };
-    let ports = &own.container.ports;
-    routes.values().any(|r| ports.iter().any(|p| p.is_tcp && r.upstream == format!("{}:{}", p.host_ip, p.host_port)))
+    routes.values().any(|route| own.container.is_at(&route.upstream))
 }
 
 impl Own<'_> {

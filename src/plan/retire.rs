@@ -4,7 +4,10 @@ use super::ownership::Own;
 use super::{Cause, Effect, Held, Input, Owned, StagePlan, Step, Verdict};
 use crate::model::desired::Prune;
 use crate::model::recorded::LiveDeploy;
-use crate::model::{ContainerState, DesiredStage, Domain, InstanceStatus, Millis, ObservedProxy, Phase, StageKey};
+use crate::model::route::Reach;
+use crate::model::{
+    ContainerState, DesiredStage, Domain, InstanceStatus, Millis, ObservedProxy, ObservedRoute, Phase, StageKey,
+};
 
 /// Grace for a stage whose own values are not known any more.
 const DEFAULT_GRACE: Millis = Millis::secs(10);
@@ -44,13 +47,23 @@ pub(super) fn retire_steps(input: Input<'_>, own: &Own<'_>, drain: Millis, grace
         if own.container.networks.contains_key(&input.desired.settings.names_network()) {
             steps.push(Step::new(Phase::Draining, Effect::LeaveNames { target: target.clone() }));
         }
-        if own.container.ports.iter().any(|p| p.is_tcp) && input.observed.proxy != ObservedProxy::None {
-            steps.push(Step::new(Phase::Draining, Effect::Drain { target: target.clone(), at_most: drain }));
+        if may_have_requests(input, own) {
+            let at_most = drain.max(input.desired.settings.proxy.least_drain());
+            steps.push(Step::new(Phase::Draining, Effect::Drain { target: target.clone(), at_most }));
         }
         steps.push(Step::new(Phase::Retiring, Effect::Stop { target, grace }));
     }
     steps.extend(drop_steps(own));
     steps
+}
+
+/// True when the proxy may still have requests at a container.
+fn may_have_requests(input: Input<'_>, own: &Own<'_>) -> bool {
+    match input.desired.settings.proxy.reach() {
+        None => false,
+        Some(Reach::Host) => own.container.ports.iter().any(|p| p.is_tcp),
+        Some(Reach::Network) => !routed_domains(input, &own.labels.key).is_empty(),
+    }
 }
 
 /// Removes a container, unless Docker is at it already.
@@ -101,6 +114,18 @@ pub(super) fn foreign_route(input: Input<'_>, stage: &DesiredStage) -> Option<St
     stage.domains.iter().find_map(|domain| match &routes.get(domain)?.owner {
         Some((store, _)) if Some(*store) == input.recorded.store => None,
         Some((store, key)) => Some(format!("domain {domain} belongs to {key} of store {store}")),
-        None => Some(format!("domain {domain} belongs to a proxy host made by hand")),
+        None => Some(made_by_hand(stage, domain, routes.get(domain)?)),
     })
+}
+
+/// A host that a person made; one that could be taken over says so.
+fn made_by_hand(stage: &DesiredStage, domain: &Domain, route: &ObservedRoute) -> String {
+    match &route.host {
+        None => format!("domain {domain} belongs to a proxy host made by hand"),
+        Some(host) if host.options.is_some() && host.domains == stage.domains => format!(
+            "domain {domain} belongs to {}, made by hand; `landfall adopt --proxy-host {}` takes it over",
+            host.what, stage.key
+        ),
+        Some(host) => format!("domain {domain} belongs to {}, made by hand", host.what),
+    }
 }

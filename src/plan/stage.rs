@@ -1,13 +1,14 @@
 //! The plan of one stage that the configuration names.
 
 use super::deploy::deploy_steps;
+use super::host;
 use super::ownership::Own;
 use super::repair::repair;
 use super::retire::{foreign_route, has_failed, retire_steps};
 use super::{Blocked, Cause, Held, Input, Owned, PlannedDeploy, StagePlan, Verdict, changes};
 use crate::model::hash::{self, HashInput, SecretsMatch};
 use crate::model::recorded::{LiveDeploy, Quarantine};
-use crate::model::{ContainerState, DesiredStage, ImageRef, ObservedProxy};
+use crate::model::{ContainerState, DesiredStage, ImageRef, ObservedProxy, ProxySettings};
 
 /// Plans a stage: unchanged, put right, replaced, held or blocked.
 pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, stage: &DesiredStage) -> StagePlan {
@@ -36,6 +37,7 @@ pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, stage: &DesiredStage) ->
         keep_well(input, stage, own, &mut plan);
         return plan;
     }
+    plan.warnings.extend(host::warning(input, stage));
     let target = Wanted { input, stage, image };
     if let Some(current) = best(own.iter().filter(|own| target.is(own, &mut plan.warnings)), input) {
         repair(input, stage, current, own, &mut plan);
@@ -66,9 +68,17 @@ fn refusal(input: Input<'_>, stage: &DesiredStage) -> Option<Blocked> {
     if let (false, ObservedProxy::Unreachable(why)) = (stage.domains.is_empty(), &input.observed.proxy) {
         return Some(Blocked {
             refused: true,
-            reason: format!("it has a domain, and the proxy does not answer: {why}"),
-            hint: Some("start it with `landfall proxy` (or `systemctl start landfall-proxy`)".into()),
+            reason: format!("it has a domain, and the proxy cannot be used: {why}"),
+            hint: match input.desired.settings.proxy {
+                ProxySettings::Embedded => {
+                    Some("start it with `landfall proxy` (or `systemctl start landfall-proxy`)".into())
+                }
+                ProxySettings::NginxProxyManager(_) | ProxySettings::None => None,
+            },
         });
+    }
+    if let Err(blocked) = host::certificate(input, stage) {
+        return Some(blocked);
     }
     let missing = stage.container.networks.iter().find(|n| !input.observed.networks.contains(*n))?;
     Some(Blocked {
@@ -88,7 +98,7 @@ struct Wanted<'a> {
 impl Wanted<'_> {
     fn hash_input(&self) -> HashInput<'_> {
         let settings = &self.input.desired.settings;
-        let published = self.stage.is_published(settings.proxy);
+        let published = self.stage.is_published(&settings.proxy);
         HashInput { container: &self.stage.container, network: &settings.network, published }
     }
 

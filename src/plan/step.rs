@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::model::desired::Ready;
-use crate::model::{DeployId, Domain, ImageRef, Millis, Phase};
+use crate::model::{DeployId, Domain, HostOptions, ImageRef, Millis, Phase};
 
 /// A container that a step is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -88,6 +88,8 @@ pub enum Effect {
     Switch {
         /// The domains.
         domains: Vec<Domain>,
+        /// What is set beside them, where the proxy has a choice.
+        options: HostOptions,
         /// Where to.
         target: Target,
     },

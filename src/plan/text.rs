@@ -121,7 +121,7 @@ impl fmt::Display for Effect {
             Self::Rename { target, to } => write!(f, "rename {target} to {to}"),
             Self::Gate { target, ready } => write!(f, "gate {target} {ready}"),
             Self::JoinNames { target } => write!(f, "name {target}"),
-            Self::Switch { domains, target } => write!(f, "switch {} to {target}", join(domains)),
+            Self::Switch { domains, options: _, target } => write!(f, "switch {} to {target}", join(domains)),
             Self::Unroute { domains } => write!(f, "unroute {}", join(domains)),
             Self::LeaveNames { target } => write!(f, "unname {target}"),
             Self::Drain { target, at_most } => write!(f, "drain {target} within {at_most}"),

@@ -88,7 +88,7 @@ impl Embedded {
         let at_most = at_most.min(Duration::from_millis(control::MAX_DRAIN_MS));
         let path = format!("/drained?upstream={}&timeout_ms={}", encoded(&upstream.parse()?), at_most.as_millis());
         let drained: control::Drained = get(&self.socket, &path, at_most + CALL).await?;
-        Ok(Drained { left: drained.left, took: Duration::from_millis(drained.took_ms) })
+        Ok(Drained { left: Some(drained.left), took: Duration::from_millis(drained.took_ms) })
     }
 
     async fn set(&self, change: &SetRoutes) -> Result<control::Saved, ProxyError> {
@@ -113,7 +113,7 @@ fn prove(changed: &Changed, wanted: &BTreeMap<Domain, Route>) -> Result<(), Prox
 fn observed((domain, route): (Domain, Route)) -> (Domain, ObservedRoute) {
     let upstream = route.upstream.map(String::from).unwrap_or_default();
     let owner = (route.owner.store, route.owner.key());
-    (domain, ObservedRoute { upstream, owner: Some(owner) })
+    (domain, ObservedRoute { upstream, owner: Some(owner), host: None })
 }
 
 /// Brackets of an IPv6 address are not allowed in a query.

@@ -10,7 +10,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::{Result, StoreError};
 
 /// Every migration, oldest first; the schema version is how many were run.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../schema/migrations/0001_init.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("../../schema/migrations/0001_init.sql"),
+    include_str!("../../schema/migrations/0002_proxy_hosts.sql"),
+];
 
 /// The newest schema version of a list.
 pub(super) fn newest(migrations: &[&str]) -> i64 {

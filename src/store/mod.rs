@@ -16,6 +16,7 @@ mod config;
 mod datadir;
 mod deploys;
 mod error;
+mod hosts;
 mod instances;
 mod lock;
 mod logs;
@@ -34,7 +35,7 @@ use std::collections::BTreeSet;
 
 use crate::model::name::StageKey;
 use crate::model::recorded::Pin;
-use crate::model::{DeployId, DeployStatus, DesiredStage, InstanceStatus, Phase, Recorded, StoreId};
+use crate::model::{DeployId, DeployStatus, DesiredStage, InstanceStatus, Phase, Recorded, RecordedHost, StoreId};
 
 pub use clock::{new_deploy_id, now_ms};
 pub use datadir::DataDir;
@@ -123,6 +124,12 @@ impl Store {
         self.write(Durable::Disk, move |tx| ports::release(tx, owner)).await
     }
 
+    /// Remembers the host that a stage has in the proxy, or that it has none; before a write as dirty (R9, R14).
+    pub async fn set_host(&self, key: &StageKey, host: Option<&RecordedHost>) -> Result<()> {
+        let (key, host) = (key.clone(), host.cloned());
+        self.write(Durable::Disk, move |tx| hosts::set(tx, &key, host.as_ref())).await
+    }
+
     /// Lets what failed be tried again, of one stage or of all (`apply --retry`, R12); answers how many were held.
     pub async fn release_quarantine(&self, key: Option<&StageKey>) -> Result<usize> {
         let key = key.cloned();
@@ -135,6 +142,12 @@ impl Store {
     /// What a plan needs to know of the past.
     pub async fn recorded(&self) -> Result<Recorded> {
         self.read(recorded::recorded).await
+    }
+
+    /// The host that a stage has in the proxy, as it is remembered.
+    pub async fn host(&self, key: &StageKey) -> Result<Option<RecordedHost>> {
+        let key = key.clone();
+        self.read(move |conn| hosts::of(conn, &key)).await
     }
 
     /// The configuration in force; none before the first.

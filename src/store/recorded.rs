@@ -1,4 +1,4 @@
-//! `Recorded`: what a plan needs to know of the past, in four queries however many stages there are.
+//! `Recorded`: what a plan needs to know of the past, in five queries however many stages there are.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use crate::model::recorded::{LiveDeploy, Quarantine, RecordedInstance};
 use crate::model::{DeployId, InstanceStatus, Recorded, RecordedStage, StoreId};
 
 use super::error::Result;
+use super::hosts;
 use super::rows::{image, json, known, parsed};
 
 /// Row id of a stage → the stage.
@@ -25,6 +26,7 @@ pub(super) fn recorded(conn: &Connection) -> Result<Recorded> {
     let mut stages = stages(&tx)?;
     add_instances(&tx, &mut stages)?;
     add_quarantine(&tx, &mut stages)?;
+    add_hosts(&tx, &mut stages)?;
     let sql = "SELECT generation, revision FROM generations ORDER BY generation DESC LIMIT 1";
     let head = tx.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let (generation, revision) = head.unwrap_or_default();
@@ -35,7 +37,8 @@ fn stages(conn: &Connection) -> Result<ByStage> {
     let sql = "SELECT s.id, p.name, s.name, s.pin, d.id, d.spec, d.spec_hash, d.secrets,
                    d.repository, d.tag, d.digest, d.is_local
                FROM stages s JOIN projects p ON p.id = s.project_id LEFT JOIN deploys d ON d.id = s.live_deploy
-               WHERE s.removed_at IS NULL OR EXISTS (SELECT 1 FROM instances i WHERE i.stage_id = s.id)";
+               WHERE s.removed_at IS NULL OR EXISTS (SELECT 1 FROM instances i WHERE i.stage_id = s.id)
+                   OR EXISTS (SELECT 1 FROM proxy_hosts h WHERE h.stage_id = s.id)";
     let mut statement = conn.prepare(sql)?;
     let rows = statement.query_map([], |row| {
         let key = StageKey::new(parsed(row, 1)?, parsed(row, 2)?);
@@ -94,6 +97,17 @@ fn add_quarantine(conn: &Connection, stages: &mut ByStage) -> Result<()> {
         };
         if let Some((_, stage)) = stages.get_mut(&row.get::<_, String>(0)?) {
             stage.quarantine.push(held);
+        }
+    }
+    Ok(())
+}
+
+fn add_hosts(conn: &Connection, stages: &mut ByStage) -> Result<()> {
+    let mut statement = conn.prepare(&format!("SELECT {}, stage_id FROM proxy_hosts", hosts::COLUMNS))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some((_, stage)) = stages.get_mut(&row.get::<_, String>(4)?) {
+            stage.host = Some(hosts::host(row, 0)?);
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
 use landfall::model::{ObservedProxy, Retry};
-use landfall::proxy::ProxyError;
+use landfall::proxy::{Change, ProxyError};
 use landfall::router::{Limits, RouterError};
 
 use super::router_support::{App, Router, control, domains, soon, stage, store};
@@ -53,12 +53,13 @@ async fn r1_a_domain_of_another_store_is_a_conflict_that_names_it_and_changes_no
     assert_eq!(answer["owner"]["store"], store(1).to_string());
 
     let names = domains(&["b.test", "a.test"]);
-    let error = router.proxy.switch(store(2), &stage("shop/prod"), &names, "127.0.0.1:9").await.unwrap_err();
+    let error =
+        router.proxy.switch(&Change::new(store(2), &stage("shop/prod"), &names, "127.0.0.1:9")).await.unwrap_err();
     assert!(matches!(&error, ProxyError::Conflict { domain, .. } if domain.as_str() == "a.test"), "{error}");
     assert_eq!((error.retry(), error.hint().is_some()), (Retry::OnChange, true));
     assert!(error.to_string().contains("shop/prod of store 00000000-0000-0000-0000-000000000001"), "{error}");
 
-    router.proxy.unroute(store(2), &stage("shop/prod")).await.unwrap();
+    router.proxy.unroute(store(2), &stage("shop/prod"), None).await.unwrap();
     let mut client = router.client().await;
     assert_eq!(client.get("a.test", "/").await.text(), "app");
     assert_eq!(client.get("b.test", "/").await.status, 404, "all or nothing");
@@ -77,9 +78,9 @@ async fn a_stage_has_exactly_the_domains_it_was_given_last_and_none_after_its_en
     }
     assert_eq!(statuses, [404, 200, 200]);
     for _ in 0..2 {
-        router.proxy.unroute(store(1), &stage("shop/prod")).await.expect("also when there is nothing left");
+        router.proxy.unroute(store(1), &stage("shop/prod"), None).await.expect("also when there is nothing left");
     }
-    assert_eq!(router.proxy.observe().await, ObservedProxy::Routes([].into()));
+    assert_eq!(router.observe().await, ObservedProxy::Routes([].into()));
 }
 
 #[tokio::test]
@@ -102,15 +103,15 @@ async fn nonsense_on_the_control_socket_is_refused_with_words() {
         assert_eq!(found, status, "{method} {path}");
         assert!(answer["error"].as_str().is_some_and(|text| !text.is_empty()), "{method} {path}: {answer}");
     }
-    assert_eq!(router.proxy.observe().await, ObservedProxy::Routes([].into()));
+    assert_eq!(router.observe().await, ObservedProxy::Routes([].into()));
 }
 
 #[tokio::test]
 async fn an_upstream_nobody_knows_is_idle() {
     let router = Router::start().await;
-    assert_eq!(router.proxy.in_flight("127.0.0.1:9").await.unwrap(), 0);
+    assert_eq!(router.proxy.in_flight("127.0.0.1:9").await.unwrap(), Some(0));
     let drained = router.proxy.drain("[::1]:9", std::time::Duration::from_secs(10)).await.unwrap();
-    assert_eq!(drained.left, 0);
+    assert_eq!(drained.left, Some(0));
 }
 
 #[tokio::test]
@@ -141,7 +142,8 @@ async fn a_change_that_cannot_be_saved_is_refused_and_not_in_force() {
     // A directory in the place of the new file, so that even root cannot write it.
     fs::create_dir(router.dir.path().join("table.new")).unwrap();
     let names = domains(&["a.test"]);
-    let switched = router.proxy.switch(store(1), &stage("shop/prod"), &names, &new.addr.to_string()).await;
+    let switched =
+        router.proxy.switch(&Change::new(store(1), &stage("shop/prod"), &names, &new.addr.to_string())).await;
     let error = switched.unwrap_err();
     assert!(error.to_string().contains("could not be saved"), "{error}");
     assert_eq!(error.retry(), Retry::Backoff);
@@ -168,7 +170,7 @@ async fn a_socket_left_by_a_crash_is_replaced_but_nothing_else_is() {
     assert!(path.exists(), "stale: nobody answers on it");
     let router = Router::start_in(Arc::clone(&dir), Limits::default()).await.unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
-    assert_eq!(router.proxy.observe().await, ObservedProxy::Routes([].into()));
+    assert_eq!(router.observe().await, ObservedProxy::Routes([].into()));
     router.stop().await;
     assert!(!path.exists(), "it goes with its proxy");
 

@@ -7,8 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use landfall::model::ProxySettings;
-use landfall::proxy::Proxy;
+use landfall::proxy::{Change, Proxy};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -73,8 +72,11 @@ async fn a_killed_proxy_is_followed_by_one_that_serves_the_same_and_sigterm_exit
     let dir = tempfile::tempdir().unwrap();
     let app = App::named("app").await;
     let first = Process::start(dir.path()).await;
-    let proxy = Proxy::new(ProxySettings::Embedded, &dir.path().join("proxy.sock"));
-    proxy.switch(store(1), &stage("shop/prod"), &domains(&["a.test"]), &app.addr.to_string()).await.unwrap();
+    let proxy = Proxy::embedded(&dir.path().join("proxy.sock"));
+    proxy
+        .switch(&Change::new(store(1), &stage("shop/prod"), &domains(&["a.test"]), &app.addr.to_string()))
+        .await
+        .unwrap();
     assert_eq!(Client::connect(first.addr).await.get("a.test", "/").await.text(), "app");
     drop(first);
     assert!(dir.path().join("proxy.sock").exists(), "as a crash leaves it");
@@ -82,7 +84,7 @@ async fn a_killed_proxy_is_followed_by_one_that_serves_the_same_and_sigterm_exit
     let mut second = Process::start(dir.path()).await;
     let mut client = Client::connect(second.addr).await;
     assert_eq!(client.get("a.test", "/").await.text(), "app");
-    proxy.unroute(store(1), &stage("shop/prod")).await.unwrap();
+    proxy.unroute(store(1), &stage("shop/prod"), None).await.unwrap();
     assert_eq!(client.get("a.test", "/").await.status, 404, "and it can be told things");
 
     second.terminate();
@@ -114,8 +116,11 @@ async fn nothing_a_client_sends_makes_it_panic() {
     let dir = tempfile::tempdir().unwrap();
     let app = App::named("app").await;
     let mut process = Process::start(dir.path()).await;
-    let proxy = Proxy::new(ProxySettings::Embedded, &dir.path().join("proxy.sock"));
-    proxy.switch(store(1), &stage("shop/prod"), &domains(&["a.test"]), &app.addr.to_string()).await.unwrap();
+    let proxy = Proxy::embedded(&dir.path().join("proxy.sock"));
+    proxy
+        .switch(&Change::new(store(1), &stage("shop/prod"), &domains(&["a.test"]), &app.addr.to_string()))
+        .await
+        .unwrap();
     for request in REQUESTS {
         for at in 0..request.len() {
             throw(process.addr, &request.as_bytes()[..at]).await;
@@ -125,7 +130,7 @@ async fn nothing_a_client_sends_makes_it_panic() {
         }
     }
     assert_eq!(Client::connect(process.addr).await.get("a.test", "/").await.text(), "app");
-    assert_eq!(proxy.drain(&app.addr.to_string(), Duration::from_secs(10)).await.unwrap().left, 0);
+    assert_eq!(proxy.drain(&app.addr.to_string(), Duration::from_secs(10)).await.unwrap().left, Some(0));
     process.terminate();
     assert_eq!(process.status().await.code(), Some(0));
     let said = process.said.take().unwrap().join().unwrap();

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use landfall::model::{ObservedProxy, ProxySettings, Retry};
-use landfall::proxy::{Drained, Proxy, ProxyError};
+use landfall::model::{ObservedProxy, Retry};
+use landfall::proxy::{Change, Drained, Embedded, Proxy, ProxyError};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixListener;
 
@@ -54,17 +54,16 @@ fn changed() -> (u16, String) {
 }
 
 async fn switch(socket: &Path) -> ProxyError {
-    let proxy = Proxy::new(ProxySettings::Embedded, socket);
+    let proxy = Proxy::embedded(socket);
     let names = domains(&["a.test"]);
-    proxy.switch(store(1), &stage("shop/prod"), &names, "127.0.0.1:1").await.expect_err("not proven")
+    proxy.switch(&Change::new(store(1), &stage("shop/prod"), &names, "127.0.0.1:1")).await.expect_err("not proven")
 }
 
 #[tokio::test]
 async fn without_a_proxy_process_every_word_says_how_to_start_it() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("proxy.sock");
-    let proxy = Proxy::new(ProxySettings::Embedded, &socket);
-    let ObservedProxy::Unreachable(text) = proxy.observe().await else { panic!("reachable") };
+    let ObservedProxy::Unreachable(text) = Embedded::new(&socket).observe().await else { panic!("reachable") };
     assert!(text.contains("`landfall proxy --listen") && text.contains("proxy.sock"), "{text}");
     let error = switch(&socket).await;
     assert!(matches!(error, ProxyError::Unreachable { .. }), "{error}");
@@ -122,14 +121,13 @@ async fn a_refusal_is_told_in_the_proxys_own_words_and_nothing_is_put_back() {
 async fn something_else_on_the_socket_is_no_proxy() {
     let dir = tempfile::tempdir().unwrap();
     let (socket, _) = fake(dir.path(), |_| Some((200, "<html>".to_owned())));
-    let proxy = Proxy::new(ProxySettings::Embedded, &socket);
-    let ObservedProxy::Unreachable(text) = proxy.observe().await else { panic!("taken for a proxy") };
+    let ObservedProxy::Unreachable(text) = Embedded::new(&socket).observe().await else { panic!("taken for a proxy") };
     assert!(text.contains("cannot be read"), "{text}");
 }
 
 #[tokio::test]
 async fn an_upstream_that_is_none_never_reaches_the_proxy() {
-    let proxy = Proxy::new(ProxySettings::Embedded, Path::new("/nowhere"));
+    let proxy = Proxy::embedded(Path::new("/nowhere"));
     for bad in ["", "a", "a:0", "a b:1", "a:1&timeout_ms=9"] {
         assert!(matches!(proxy.in_flight(bad).await, Err(ProxyError::Upstream(_))), "{bad:?}");
     }
@@ -137,11 +135,13 @@ async fn an_upstream_that_is_none_never_reaches_the_proxy() {
 
 #[tokio::test]
 async fn without_a_configured_proxy_there_is_nothing_to_look_at_or_wait_for() {
-    let proxy = Proxy::new(ProxySettings::None, Path::new("/nowhere"));
-    assert_eq!(proxy.observe().await, ObservedProxy::None);
-    assert_eq!(proxy.in_flight("a:1").await.unwrap(), 0);
-    assert_eq!(proxy.drain("a:1", Duration::from_secs(9)).await.unwrap(), Drained { left: 0, took: Duration::ZERO });
-    proxy.unroute(store(1), &stage("shop/prod")).await.unwrap();
-    let refused = proxy.switch(store(1), &stage("shop/prod"), &domains(&["a.test"]), "a:1").await;
+    let proxy = Proxy::None;
+    assert_eq!(proxy.in_flight("a:1").await.unwrap(), Some(0));
+    assert_eq!(
+        proxy.drain("a:1", Duration::from_secs(9)).await.unwrap(),
+        Drained { left: Some(0), took: Duration::ZERO }
+    );
+    proxy.unroute(store(1), &stage("shop/prod"), None).await.unwrap();
+    let refused = proxy.switch(&Change::new(store(1), &stage("shop/prod"), &domains(&["a.test"]), "a:1")).await;
     assert!(matches!(refused, Err(ProxyError::NoProxy)));
 }

@@ -1,6 +1,7 @@
 //! Requests find their upstream by host, and get a page of ours where there is none.
 
 use landfall::model::ObservedProxy;
+use landfall::proxy::Change;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
@@ -10,8 +11,16 @@ use super::router_support::{App, Router, control, domains, stage, store};
 async fn a_request_goes_to_the_upstream_of_its_host() {
     let router = Router::start().await;
     let (one, two) = (App::named("one").await, App::named("two").await);
-    router.proxy.switch(store(1), &stage("a/prod"), &domains(&["one.test"]), &one.addr.to_string()).await.unwrap();
-    router.proxy.switch(store(1), &stage("b/prod"), &domains(&["two.test"]), &two.addr.to_string()).await.unwrap();
+    router
+        .proxy
+        .switch(&Change::new(store(1), &stage("a/prod"), &domains(&["one.test"]), &one.addr.to_string()))
+        .await
+        .unwrap();
+    router
+        .proxy
+        .switch(&Change::new(store(1), &stage("b/prod"), &domains(&["two.test"]), &two.addr.to_string()))
+        .await
+        .unwrap();
     let mut client = router.client().await;
     assert_eq!(client.get("one.test", "/").await.text(), "one");
     assert_eq!(client.get("two.test", "/").await.text(), "two");
@@ -21,7 +30,7 @@ async fn a_request_goes_to_the_upstream_of_its_host() {
     let absolute = "GET http://two.test/x HTTP/1.1\r\nHost: one.test\r\n\r\n";
     assert_eq!(client.ask(absolute).await.text(), "two", "an absolute target counts more than the header");
 
-    let ObservedProxy::Routes(observed) = router.proxy.observe().await else { panic!("not reachable") };
+    let ObservedProxy::Routes(observed) = router.observe().await else { panic!("not reachable") };
     let route = &observed[&domains(&["one.test"])[0]];
     assert_eq!(
         (route.upstream.clone(), route.owner.clone()),

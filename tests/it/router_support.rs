@@ -16,8 +16,8 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use landfall::model::{Domain, ProxySettings, StageKey, StoreId};
-use landfall::proxy::Proxy;
+use landfall::model::{Domain, ObservedProxy, StageKey, StoreId};
+use landfall::proxy::{Change, Embedded, Proxy};
 use landfall::router::{Limits, Options, RouterError, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -94,8 +94,13 @@ impl Router {
         let Ok(addr) = soon("the proxy starts", ready).await else {
             return Err(task.await.unwrap().expect_err("not ready, so an error"));
         };
-        let proxy = Arc::new(Proxy::new(ProxySettings::Embedded, &control));
+        let proxy = Arc::new(Proxy::embedded(&control));
         Ok(Self { addr, dir, proxy, stop: Some(stop), task })
+    }
+
+    /// The whole table, as a pass sees it.
+    pub async fn observe(&self) -> ObservedProxy {
+        Embedded::new(&self.control()).observe().await
     }
 
     pub fn control(&self) -> PathBuf {
@@ -105,7 +110,7 @@ impl Router {
     /// Routes names of `shop/prod` of store 1 to an app.
     pub async fn route(&self, names: &[&str], upstream: SocketAddr) -> landfall::proxy::Saved {
         let (key, names) = (stage("shop/prod"), domains(names));
-        self.proxy.switch(store(1), &key, &names, &upstream.to_string()).await.expect("switched")
+        self.proxy.switch(&Change::new(store(1), &key, &names, &upstream.to_string())).await.expect("switched")
     }
 
     /// A connection to the public side.

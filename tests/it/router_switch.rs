@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use landfall::proxy::Change;
 use tokio::sync::mpsc;
 
 use super::router_support::{App, Router, domains, soon, stage, store, text, until, with_raw};
@@ -89,7 +90,7 @@ async fn r9_switches_under_load_lose_nothing_and_the_drained_old_one_may_die_at_
         router.route(&["a.test"], new.addr).await;
         seen.acknowledged.store(number, Ordering::SeqCst);
         let drained = router.proxy.drain(&old.addr.to_string(), Duration::from_secs(10)).await.unwrap();
-        assert_eq!(drained.left, 0);
+        assert_eq!(drained.left, Some(0));
         std::mem::replace(&mut old, new).kill().await;
         seen.go_on().await;
     }
@@ -113,20 +114,20 @@ async fn r9_a_request_in_flight_finishes_on_the_old_upstream_and_the_drain_tells
     waiting.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
     gate.reached_by(1).await;
     let addr = old.addr.to_string();
-    assert_eq!(router.proxy.in_flight(&addr).await.unwrap(), 1);
+    assert_eq!(router.proxy.in_flight(&addr).await.unwrap(), Some(1));
 
     let new = App::named("new").await;
     router.route(&["a.test"], new.addr).await;
     assert_eq!(router.client().await.get("a.test", "/").await.text(), "new");
     let drained = router.proxy.drain(&addr, Duration::from_millis(50)).await.unwrap();
-    assert_eq!(drained.left, 1, "it says what is left when the time is up");
+    assert_eq!(drained.left, Some(1), "it says what is left when the time is up");
     assert!(drained.took >= Duration::from_millis(50));
 
     let proxy = Arc::clone(&router.proxy);
     let drain = tokio::spawn(async move { proxy.drain(&addr, Duration::from_secs(15)).await.unwrap() });
     gate.open();
     assert_eq!(waiting.reply().await.unwrap().text(), "old");
-    assert_eq!(soon("the drain ends", drain).await.unwrap().left, 0);
+    assert_eq!(soon("the drain ends", drain).await.unwrap().left, Some(0));
     assert_eq!(waiting.get("a.test", "/").await.text(), "new", "the same connection follows the switch");
 }
 
@@ -150,12 +151,12 @@ async fn a_slow_download_goes_on_across_a_switch_and_counts_until_its_last_byte(
 
     router.route(&["a.test"], App::named("new").await.addr).await;
     let addr = old.addr.to_string();
-    assert_eq!(router.proxy.in_flight(&addr).await.unwrap(), 1);
+    assert_eq!(router.proxy.in_flight(&addr).await.unwrap(), Some(1));
     feed.send(Ok(Frame::data(Bytes::from("two")))).await.unwrap();
     assert_eq!(soon("a part", client.chunk(&mut head.headers)).await, Some(Some(b"two".to_vec())));
     drop(feed);
     assert_eq!(soon("the end", client.chunk(&mut head.headers)).await, Some(None));
-    assert_eq!(router.proxy.drain(&addr, Duration::from_secs(15)).await.unwrap().left, 0);
+    assert_eq!(router.proxy.drain(&addr, Duration::from_secs(15)).await.unwrap().left, Some(0));
 }
 
 #[tokio::test]
@@ -167,7 +168,7 @@ async fn a_client_that_goes_away_no_longer_counts() {
     client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
     gate.reached_by(1).await;
     drop(client);
-    assert_eq!(router.proxy.drain(&app.addr.to_string(), Duration::from_secs(15)).await.unwrap().left, 0);
+    assert_eq!(router.proxy.drain(&app.addr.to_string(), Duration::from_secs(15)).await.unwrap().left, Some(0));
 }
 
 #[tokio::test]
@@ -180,7 +181,7 @@ async fn idle_connections_to_an_upstream_that_lost_its_routes_are_closed() {
     upstream.send(OK).await;
     assert_eq!(client.reply().await.unwrap().text(), "ok");
 
-    router.proxy.unroute(store(1), &stage("shop/prod")).await.unwrap();
+    router.proxy.unroute(store(1), &stage("shop/prod"), None).await.unwrap();
     assert!(upstream.is_closed().await);
     assert_eq!(client.get("a.test", "/").await.status, 404);
 }
@@ -192,11 +193,11 @@ async fn what_a_switch_replaced_can_be_put_back_at_once() {
     router.route(&["a.test", "b.test"], old.addr).await;
     let key = stage("shop/next");
     let both = domains(&["b.test", "c.test"]);
-    let saved = router.proxy.switch(store(1), &key, &both, &new.addr.to_string()).await.unwrap();
+    let saved = router.proxy.switch(&Change::new(store(1), &key, &both, &new.addr.to_string())).await.unwrap();
     let mut client = router.client().await;
     assert_eq!(client.get("a.test", "/").await.text(), "old");
     assert_eq!(client.get("b.test", "/").await.text(), "new", "it moved between stages of one store");
-    router.proxy.restore(saved).await.unwrap();
+    router.proxy.restore(&saved).await.unwrap();
     assert_eq!(client.get("b.test", "/").await.text(), "old");
     assert_eq!(client.get("c.test", "/").await.status, 404);
 }

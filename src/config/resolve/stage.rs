@@ -52,6 +52,7 @@ pub(super) fn stage(
         drain,
         stop_grace_period,
         domains,
+        route: crate::model::RouteOptions::default(),
     })
 }
 

@@ -15,7 +15,7 @@ use crate::model::observed::{ContainerState, ObservedPort};
 use crate::model::recorded::{LiveDeploy, Quarantine, RecordedInstance, RecordedStage};
 use crate::model::{
     ContainerSpec, DeployId, Digest, Domain, InstanceStatus, Labels, Millis, ObservedContainer, ObservedProxy,
-    ObservedRoute, ProxySettings, Settings, StoreId, Strategy, Track,
+    ObservedRoute, ProxySettings, RouteOptions, Settings, StoreId, Strategy, Track,
 };
 
 const NAMES: &str = "landfall-names";
@@ -102,6 +102,7 @@ impl World {
             drain: Millis::secs(10),
             stop_grace_period: Millis::secs(10),
             domains: vec![domain],
+            route: RouteOptions::default(),
             key: key.clone(),
         };
         self.desired.stages.insert(key, stage);
@@ -120,7 +121,7 @@ impl World {
         let hash = hash::spec_hash(HashInput {
             container: &stage.container,
             network: "landfall",
-            published: stage.is_published(self.desired.settings.proxy),
+            published: stage.is_published(&self.desired.settings.proxy),
         });
         let secrets = self.fingerprints.get(&stage.key).cloned();
         let port = 20_000 + n;
@@ -178,7 +179,7 @@ impl World {
 
     fn routes(mut self, domain: &str, port: u16, owner: Option<(StoreId, StageKey)>) -> Self {
         if let ObservedProxy::Routes(routes) = &mut self.observed.proxy {
-            let route = ObservedRoute { upstream: format!("127.0.0.1:{port}"), owner };
+            let route = ObservedRoute { upstream: format!("127.0.0.1:{port}"), owner, host: None };
             routes.insert(domain.parse().unwrap(), route);
         }
         self

@@ -92,7 +92,7 @@ async fn plays_its_role() {
         "Migrate" => {
             let mut conn = rusqlite::Connection::open(dir.db()).unwrap();
             let wait_in_it = |_: &rusqlite::Connection| wait();
-            migrate::migrate_then(&mut conn, &dir.db(), &super::migrations::TWO, wait_in_it).unwrap();
+            migrate::migrate_then(&mut conn, &dir.db(), &super::migrations::MORE, wait_in_it).unwrap();
         }
         other => panic!("no role {other}"),
     }

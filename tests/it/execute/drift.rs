@@ -1,5 +1,7 @@
 //! R20: what somebody did to a container is put right by the next pass, with as little as that takes.
 
+use landfall::proxy::Change;
+
 use super::ground::{Host, image, web};
 use crate::fake_docker::FakeDocker;
 
@@ -52,8 +54,10 @@ async fn r20_a_route_that_somebody_removed_or_turned_is_led_back() {
         let (store, key) = (host.recorded().store.unwrap(), "web/prod".parse().unwrap());
         let domains = ["web.test".parse().unwrap()];
         match upstream {
-            None => host.router.proxy.unroute(store, &key).await.unwrap(),
-            Some(upstream) => drop(host.router.proxy.switch(store, &key, &domains, upstream).await.unwrap()),
+            None => host.router.proxy.unroute(store, &key, None).await.unwrap(),
+            Some(upstream) => {
+                drop(host.router.proxy.switch(&Change::new(store, &key, &domains, upstream)).await.unwrap());
+            }
         }
         host.fake.reset_calls();
         host.converge().await;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use landfall::model::StoreId;
 use landfall::plan::{Held, Options};
+use landfall::proxy::Change;
 use landfall::reconcile::Error;
 
 use super::ground::{Host, ended, image, web};
@@ -80,7 +81,7 @@ async fn r1_a_whole_life_of_a_stage_touches_no_container_of_others() {
 async fn r1_a_domain_of_another_store_is_held_and_its_owner_named() {
     let host = Host::with(&[&image("v1")]).await;
     let (other, key) = (StoreId(uuid::Uuid::from_u128(7)), "shop/prod".parse().unwrap());
-    host.router.proxy.switch(other, &key, &["web.test".parse().unwrap()], "127.0.0.1:9").await.unwrap();
+    host.router.proxy.switch(&Change::new(other, &key, &["web.test".parse().unwrap()], "127.0.0.1:9")).await.unwrap();
     host.write(&web("v1", ""));
     let converged = host.converge().await;
     let Some(Held::Clash { what }) = &converged.view.plan.stages[0].held else { panic!("{}", converged.view.plan) };

@@ -57,11 +57,11 @@ async fn r21_a_look_at_what_must_change_leaves_every_byte_of_the_data_as_it_is()
         let paths = bytes_below(&host.path("data")).into_keys();
         paths.map(|path| std::fs::metadata(path).unwrap()).map(|m| (m.mtime_nsec(), m.ino())).collect::<Vec<_>>()
     };
-    let before = (bytes_below(&host.path("data")), times(), host.router.proxy.observe().await);
+    let before = (bytes_below(&host.path("data")), times(), host.router.observe().await);
     let view = host.look().await.unwrap();
     assert!(!view.plan.is_noop());
     drop(view);
-    assert!(before == (bytes_below(&host.path("data")), times(), host.router.proxy.observe().await));
+    assert!(before == (bytes_below(&host.path("data")), times(), host.router.observe().await));
     assert_eq!(host.changes(), [""; 0]);
 }
 
@@ -103,12 +103,12 @@ async fn r18_a_pass_over_what_is_right_changes_nothing_and_asks_no_registry() {
     let host = Host::with(&[&image("v1")]).await;
     host.apply(&web("v1", "")).await;
     host.fake.reset_calls();
-    let before = (host.deploys(), host.recorded(), host.router.proxy.observe().await);
+    let before = (host.deploys(), host.recorded(), host.router.observe().await);
     for _ in 0..3 {
         let converged = host.converge().await;
         assert!(converged.results.is_empty() && converged.view.plan.is_noop());
     }
-    assert!(before == (host.deploys(), host.recorded(), host.router.proxy.observe().await));
+    assert!(before == (host.deploys(), host.recorded(), host.router.observe().await));
     assert_eq!((host.changes(), host.fake.count(Op::Inspect)), (vec![], 0));
     // Nor does another form of the same configuration.
     let other =

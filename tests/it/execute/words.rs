@@ -15,7 +15,7 @@ const VERSIONS: [&str; 4] = ["v1", "v2", "v3", "v4"];
 impl Host {
     /// What the proxy routes: domain → container, as in `web-prod@v1`.
     pub async fn routes(&self) -> BTreeMap<String, String> {
-        let ObservedProxy::Routes(routes) = self.router.proxy.observe().await else { panic!("the proxy answers") };
+        let ObservedProxy::Routes(routes) = self.router.observe().await else { panic!("the proxy answers") };
         let behind = |upstream: &str| {
             let port: u16 = upstream.rsplit_once(':')?.1.parse().ok()?;
             let containers = self.fake.containers();

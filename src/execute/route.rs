@@ -1,0 +1,184 @@
+//! Traffic: where a container is reached, the switch to it, and what puts it back; each write to a host that the store has
+//! to remember is announced there as not proven before it is made (R9, R14).
+
+use super::perform::{StepError, id};
+use super::run::Work;
+use crate::model::desired::Check;
+use crate::model::observed::ObservedPort;
+use crate::model::route::Reach;
+use crate::model::{DesiredStage, Domain, HostOptions, Millis, ProxySettings, RecordedHost};
+use crate::plan::Target;
+use crate::proxy::{Change, ProxyError, Saved};
+
+/// Where the proxy reaches a container: by its name, or at its loopback port.
+async fn upstream(work: &Work<'_>, target: &Target) -> Result<String, StepError> {
+    match work.context.desired.settings.proxy.reach() {
+        Some(Reach::Network) => by_name(work, target).await,
+        Some(Reach::Host) | None => by_port(work, target).await,
+    }
+}
+
+/// The name it has now: a step before may have given it back its own.
+async fn by_name(work: &Work<'_>, target: &Target) -> Result<String, StepError> {
+    let port = stage(work).and_then(|stage| stage.container.port);
+    let port = port.ok_or_else(|| StepError::Other("its project has no port".into()))?;
+    let name = match target {
+        Target::New => work.new_name(),
+        Target::Existing { id, name, .. } => {
+            work.context.docker.inspect(id).await?.map_or_else(|| name.clone(), |info| info.name)
+        }
+    };
+    Ok(format!("{name}:{port}"))
+}
+
+async fn by_port(work: &Work<'_>, target: &Target) -> Result<String, StepError> {
+    if let (Target::New, Some(port)) = (target, work.host_port) {
+        return Ok(format!("127.0.0.1:{port}"));
+    }
+    let id = id(work, target)?;
+    let ports = work.context.docker.inspect(&id).await?.map(|info| info.ports).unwrap_or_default();
+    let (low, high) = work.context.desired.settings.ports;
+    let app = work.context.desired.stages.get(&work.plan.key).and_then(|stage| stage.container.port);
+    // Of several, the one that was reserved for the proxy; then, should the range have changed, the app's.
+    let rank = |p: &&ObservedPort| ((low..=high).contains(&p.host_port), Some(p.container_port) == app);
+    let port = ports.iter().filter(|p| p.is_tcp && p.host_ip == "127.0.0.1").max_by_key(rank);
+    let port = port.ok_or_else(|| StepError::Other(format!("{target} publishes no port on loopback")))?;
+    Ok(format!("{}:{}", port.host_ip, port.host_port))
+}
+
+/// Leads all domains of the stage to a container.
+pub(super) async fn switch(
+    work: &mut Work<'_>,
+    domains: &[Domain],
+    options: HostOptions,
+    target: &Target,
+) -> Result<(), StepError> {
+    let upstream = upstream(work, target).await?;
+    let context = work.context;
+    let key = &work.plan.key;
+    let known = remembered(work).await?;
+    announce(work, known.as_ref(), domains).await?;
+    let path = stage(work).map_or("/", |stage| path(&stage.ready.check)).to_owned();
+    let change = Change {
+        options,
+        path: &path,
+        known: known.as_ref(),
+        ..Change::new(context.store.id(), key, domains, &upstream)
+    };
+    let switched = context.proxy.switch(&change).await;
+    touched(work, &switched);
+    match switched {
+        Ok(saved) => {
+            remember(work, saved.now()).await?;
+            work.saved.get_or_insert(saved);
+        }
+        Err(error) => {
+            if is_settled(&error) {
+                remember(work, known.as_ref()).await?;
+            }
+            return Err(error.into());
+        }
+    }
+    work.log.line(format!("traffic goes to {upstream}")).await;
+    Ok(())
+}
+
+/// Takes all domains from the stage.
+pub(super) async fn unroute(work: &mut Work<'_>) -> Result<(), StepError> {
+    let known = remembered(work).await?;
+    let context = work.context;
+    let unrouted = context.proxy.unroute(context.store.id(), &work.plan.key, known.as_ref()).await;
+    touched(work, &unrouted);
+    unrouted?;
+    remember(work, None).await
+}
+
+/// Puts back what a switch replaced.
+pub(super) async fn restore(work: &Work<'_>, saved: &Saved) -> Result<(), StepError> {
+    announce(work, saved.now(), &[]).await?;
+    work.context.proxy.restore(saved).await?;
+    remember(work, saved.before()).await
+}
+
+/// Waits until the old instance is idle. Not being able to ask is no reason to keep it for ever.
+pub(super) async fn drain(work: &Work<'_>, target: &Target, at_most: Millis) -> Result<(), StepError> {
+    let Ok(upstream) = upstream(work, target).await else { return Ok(()) };
+    let text = match work.context.proxy.drain(&upstream, at_most.duration()).await.map(|drained| drained.left) {
+        Ok(Some(0)) => format!("{target} is idle"),
+        Ok(Some(left)) => format!("{target} still answers {left} requests after {at_most}; they are cut"),
+        Ok(None) => format!("{target} had {at_most} to answer what it was asked"),
+        Err(error) => format!("whether {target} is idle could not be asked: {error}"),
+    };
+    work.log.line(text).await;
+    Ok(())
+}
+
+/// Traffic moved, or may have (R11): a proxy that was not reached, or that refused, changed nothing.
+fn touched<T>(work: &mut Work<'_>, written: &Result<T, ProxyError>) {
+    work.proxy_touched |= written.as_ref().err().is_none_or(ProxyError::may_have_changed);
+}
+
+/// The stage as this work brings it, or as the configuration has it.
+fn stage<'a>(work: &Work<'a>) -> Option<&'a DesiredStage> {
+    work.deploy.map(|(_, deploy)| &deploy.stage).or_else(|| work.context.desired.stages.get(&work.plan.key))
+}
+
+/// A path that the app answers without an error: that of its gate.
+fn path(check: &Check) -> &str {
+    match check {
+        Check::Http { path, .. } => path,
+        Check::Tcp | Check::Docker | Check::Running => "/",
+    }
+}
+
+/// The address of a proxy whose hosts the store remembers.
+fn shared_proxy<'a>(work: &Work<'a>) -> Option<&'a str> {
+    match &work.context.desired.settings.proxy {
+        ProxySettings::NginxProxyManager(npm) => Some(&npm.url),
+        ProxySettings::Embedded | ProxySettings::None => None,
+    }
+}
+
+async fn remembered(work: &Work<'_>) -> Result<Option<RecordedHost>, StepError> {
+    match shared_proxy(work) {
+        Some(_) => Ok(work.context.store.host(&work.plan.key).await?),
+        None => Ok(None),
+    }
+}
+
+/// Written before the write itself: should that be interrupted, the next pass does not trust what the proxy lists.
+async fn announce(work: &Work<'_>, known: Option<&RecordedHost>, domains: &[Domain]) -> Result<(), StepError> {
+    let Some(proxy) = shared_proxy(work) else { return Ok(()) };
+    let known = known.filter(|host| host.proxy == proxy);
+    let host = RecordedHost {
+        proxy: proxy.to_owned(),
+        id: known.and_then(|host| host.id),
+        domains: known.map_or_else(|| domains.to_vec(), |host| host.domains.clone()),
+        dirty: true,
+    };
+    Ok(work.context.store.set_host(&work.plan.key, Some(&host)).await?)
+}
+
+async fn remember(work: &Work<'_>, host: Option<&RecordedHost>) -> Result<(), StepError> {
+    match shared_proxy(work) {
+        Some(_) => Ok(work.context.store.set_host(&work.plan.key, host).await?),
+        None => Ok(()),
+    }
+}
+
+/// True when what was in force before surely still is: nothing was sent, or all was put back and proven.
+fn is_settled(error: &ProxyError) -> bool {
+    match error {
+        ProxyError::Unsettled { .. } => false,
+        ProxyError::Npm(error) => !error.is_ambiguous(),
+        ProxyError::Unreachable { .. }
+        | ProxyError::NoAnswer { .. }
+        | ProxyError::Conflict { .. }
+        | ProxyError::Refused { .. }
+        | ProxyError::Unproven
+        | ProxyError::NothingToAdopt { .. }
+        | ProxyError::NoAdoption
+        | ProxyError::NoProxy
+        | ProxyError::Upstream(_) => true,
+    }
+}

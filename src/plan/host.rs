@@ -1,0 +1,85 @@
+//! The host of a stage in a proxy that people use as well: what should be set, which certificate that means, and how it
+//! differs from what is.
+
+use super::{Blocked, Input};
+use crate::model::route::{Certificate, covers};
+use crate::model::{DesiredStage, Domain, HostOptions, ObservedCertificate, ObservedRoute, ProxySettings};
+
+/// What the host of a stage should have; one whose certificate is not there was refused before.
+pub(super) fn options(input: Input<'_>, stage: &DesiredStage) -> HostOptions {
+    stage.route.with_certificate(certificate(input, stage).unwrap_or_default())
+}
+
+/// The number of the certificate that a stage asks for, or why there is none. The proxy itself would take any number,
+/// and serve in plain.
+pub(super) fn certificate(input: Input<'_>, stage: &DesiredStage) -> Result<Option<u64>, Blocked> {
+    match &input.desired.settings.proxy {
+        ProxySettings::NginxProxyManager(_) => {}
+        ProxySettings::Embedded | ProxySettings::None => return Ok(None),
+    }
+    let known = &input.observed.certificates;
+    match &stage.route.certificate {
+        Certificate::None => Ok(None),
+        Certificate::Id(id) if known.iter().any(|certificate| certificate.id == *id) => Ok(Some(*id)),
+        Certificate::Id(id) => Err(missing(&format!("certificate {id}"), known)),
+        Certificate::Wildcard(name) => {
+            let fits = |certificate: &&ObservedCertificate| certificate.domains.iter().any(|own| own == name);
+            // Of several, the one that lasts longest; then the newest.
+            let best = known.iter().filter(fits).max_by_key(|certificate| (certificate.expires_ms, certificate.id));
+            best.map(|certificate| Some(certificate.id))
+                .ok_or_else(|| missing(&format!("a certificate for {name}"), known))
+        }
+    }
+}
+
+fn missing(what: &str, known: &[ObservedCertificate]) -> Blocked {
+    let list: Vec<String> = known.iter().map(|one| format!("{} ({})", one.id, one.domains.join(", "))).collect();
+    let list = if list.is_empty() { "none".to_owned() } else { list.join("; ") };
+    Blocked {
+        refused: true,
+        reason: format!("nginx proxy manager has not {what}"),
+        hint: Some(format!("make it there, or name one that Landfall's user may see: {list}")),
+    }
+}
+
+/// What of a route's host is not as it should be; none for a proxy without hosts of its own.
+pub(super) fn difference(domain: &Domain, route: &ObservedRoute, wanted: HostOptions) -> Option<String> {
+    let host = route.host.as_ref()?;
+    if let Some(trouble) = &host.trouble {
+        return Some(format!("{} of {domain}: {trouble}", host.what));
+    }
+    let differs = changed(host.options?, wanted);
+    (!differs.is_empty()).then(|| format!("{} of {domain}: {}", host.what, differs.join(", ")))
+}
+
+/// Every switch that stands otherwise, as `name old → new`.
+fn changed(now: HostOptions, wanted: HostOptions) -> Vec<String> {
+    let HostOptions { certificate, redirect, http2, hsts, websockets, block_exploits } = wanted;
+    let number = |id: Option<u64>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
+    let mut changed = Vec::new();
+    if now.certificate != certificate {
+        changed.push(format!("certificate {} → {}", number(now.certificate), number(certificate)));
+    }
+    let word = |on: bool| if on { "on" } else { "off" };
+    for (name, now, wanted) in [
+        ("https redirect", now.redirect, redirect),
+        ("http2", now.http2, http2),
+        ("hsts", now.hsts, hsts),
+        ("websockets", now.websockets, websockets),
+        ("block_exploits", now.block_exploits, block_exploits),
+    ] {
+        if now != wanted {
+            changed.push(format!("{name} {} → {}", word(now), word(wanted)));
+        }
+    }
+    changed
+}
+
+/// What a person should know of a certificate that is taken as it is asked for: it may be for other names.
+pub(super) fn warning(input: Input<'_>, stage: &DesiredStage) -> Option<String> {
+    let Certificate::Id(id) = &stage.route.certificate else { return None };
+    let names = &input.observed.certificates.iter().find(|certificate| certificate.id == *id)?.domains;
+    let is_for = |domain: &&Domain| names.iter().any(|name| name == domain.as_str() || covers(name, domain));
+    let other = stage.domains.iter().find(|domain| !is_for(domain))?;
+    Some(format!("certificate {id} is for {}, and {other} is not among them", names.join(", ")))
+}

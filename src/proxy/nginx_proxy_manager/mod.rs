@@ -1,0 +1,173 @@
+//! The user's own Nginx Proxy Manager, over its API: look, switch with proof, put back, drain, take over.
+//!
+//! *Expected flow*: one list a pass; a switch lists again, writes one host, reads back that nginx runs with it, and looks
+//! from outside (R9). *Guarantees*: a host that a person made is never written (R1); fields that we do not own stay as
+//! they are; no write without a difference. *Assumptions*: one Landfall for each host; people may change theirs at any
+//! time. *Caveats*: nginx reloads with every write and then closes idle connections of clients; a domain that moves
+//! between two hosts of ours is unserved for the moment between two writes.
+
+mod adopt;
+mod api;
+mod change;
+mod error;
+mod look;
+mod probe;
+mod row;
+mod session;
+mod writes;
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use self::api::{Answer, Api};
+use self::session::Session;
+use crate::model::route::Certificate;
+use crate::model::{Desired, DesiredStage, NpmSettings, ObservedCertificate, ObservedProxy, Recorded};
+use crate::proxy::Drained;
+use crate::secrets::Secrets;
+
+pub use adopt::Adopted;
+pub use change::Saved;
+pub use error::NpmError;
+pub use session::Vault;
+
+/// One Nginx Proxy Manager.
+#[derive(Debug)]
+pub struct NginxProxyManager {
+    settings: NpmSettings,
+    api: Api,
+    session: Session,
+    /// Writes are made one after the other: they share one configuration of nginx.
+    writes: Mutex<()>,
+}
+
+impl NginxProxyManager {
+    /// A client; nothing is contacted yet.
+    pub fn new(settings: NpmSettings, secrets: Secrets, vault: Vault) -> Self {
+        let api = Api::new(&settings.url);
+        let session = Session::new(settings.clone(), secrets, vault);
+        Self { settings, api, session, writes: Mutex::default() }
+    }
+
+    /// Every route; and the certificates, if a stage asks for one. One call or two; two more only when a wanted domain
+    /// has no host yet, to see who else may have it (R22).
+    pub(in crate::proxy) async fn observe(
+        &self,
+        desired: &Desired,
+        recorded: &Recorded,
+    ) -> (ObservedProxy, Vec<ObservedCertificate>) {
+        match self.look(desired, recorded).await {
+            Ok((routes, certificates)) => (ObservedProxy::Routes(routes), certificates),
+            Err(error) => {
+                let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                (ObservedProxy::Unreachable(format!("{error}{hint}")), Vec::new())
+            }
+        }
+    }
+
+    async fn look(&self, desired: &Desired, recorded: &Recorded) -> Result<Look, NpmError> {
+        let rows = self.rows().await?;
+        let mut routes = look::routes(&rows, &self.settings.url, recorded);
+        let mut domains = desired.stages.values().flat_map(|stage| &stage.domains);
+        if domains.any(|domain| !routes.contains_key(domain)) {
+            for (kind, list) in self.other_hosts().await {
+                look::add_others(&mut routes, kind, &list);
+            }
+        }
+        let asks = |stage: &DesiredStage| stage.route.certificate != Certificate::None;
+        let certificates = if desired.stages.values().any(asks) {
+            look::certificates(&self.call(Method::GET, "/nginx/certificates", None).await?)
+        } else {
+            Vec::new()
+        };
+        Ok((routes, certificates))
+    }
+
+    /// Waits all of the time: nobody can tell when the last request of an old worker is answered.
+    pub(in crate::proxy) async fn drain(&self, at_most: Duration) -> Drained {
+        let began = Instant::now();
+        tokio::time::sleep(at_most).await;
+        Drained { left: None, took: began.elapsed() }
+    }
+
+    /// Its version, as far as it says. Needs no login.
+    ///
+    /// # Errors
+    /// It does not answer, or is something else.
+    pub async fn version(&self) -> Result<String, NpmError> {
+        let answer = self.api.ask(Method::GET, "/", None, None).await?;
+        let part =
+            |name: &str| answer.body.get("version").and_then(|version| version.get(name)).and_then(Value::as_u64);
+        match (part("major"), part("minor"), part("revision")) {
+            (Some(major), Some(minor), Some(revision)) => Ok(format!("{major}.{minor}.{revision}")),
+            _ => Err(NpmError::NotIt {
+                url: self.settings.url.clone(),
+                reason: format!("it answers {} and no version", answer.status),
+            }),
+        }
+    }
+
+    /// Logs in and lists, as a pass does; answers how many hosts the user sees.
+    ///
+    /// # Errors
+    /// The login or the list is refused.
+    pub async fn log_in(&self) -> Result<usize, NpmError> {
+        Ok(self.rows().await?.len())
+    }
+
+    /// Whether plain HTTP is served where switches are proven.
+    ///
+    /// # Errors
+    /// Nothing answers there; the text says why.
+    pub async fn probe_answers(&self) -> Result<(), String> {
+        probe::answers(&self.settings.probe).await
+    }
+
+    /// One call, logged in. A token that is refused, in whatever way the version does it, is renewed once.
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, NpmError> {
+        let token = self.session.token(&self.api).await?;
+        let mut answer = match self.api.ask(method.clone(), path, Some(&token), body).await {
+            // The admin server reloads after each write, and may drop a question that comes right then.
+            Err(NpmError::NoAnswer { .. }) if method == Method::GET => {
+                self.api.ask(method.clone(), path, Some(&token), body).await?
+            }
+            answer => answer?,
+        };
+        let what = api::what(&method, path);
+        if asks_for_login(&method, &answer) {
+            let token = self.session.renewed(&self.api, &token).await?;
+            answer = self.api.ask(method, path, Some(&token), body).await?;
+            if is_denied(&answer) {
+                return Err(NpmError::Denied { email: self.settings.email.clone(), what });
+            }
+        }
+        match answer.status {
+            status if status.is_success() => Ok(answer.body),
+            StatusCode::NOT_FOUND => Err(NpmError::Gone { host: path.trim_start_matches("/nginx/").to_owned() }),
+            _ => Err(answer.refused(what)),
+        }
+    }
+}
+
+type Look = (std::collections::BTreeMap<crate::model::Domain, crate::model::ObservedRoute>, Vec<ObservedCertificate>);
+
+/// True for every way in which a version says that a token is no longer good. A plain GET has no other reason for a 500
+/// than a token of another key.
+fn asks_for_login(method: &Method, answer: &Answer) -> bool {
+    let is_get = *method == Method::GET;
+    is_denied(answer)
+        || (answer.status == StatusCode::BAD_REQUEST && answer.message().contains("Token"))
+        || (answer.status == StatusCode::INTERNAL_SERVER_ERROR && is_get)
+}
+
+/// A missing item is named by its number, a missing right by its path.
+fn is_denied(answer: &Answer) -> bool {
+    match answer.status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
+        StatusCode::NOT_FOUND => answer.message().starts_with("Not Found - /"),
+        _ => false,
+    }
+}

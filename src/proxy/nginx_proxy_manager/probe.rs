@@ -1,0 +1,128 @@
+//! The proof that requests are answered: looks from outside, each on a connection of its own, over a second.
+//!
+//! A look cannot tell the old instance from the new one. It tells that the host is in force at all: with a header that
+//! names it, with its redirect to https, or by an answer that an unknown name does not get. The default site answers
+//! 200 as well, so that a status alone says nothing.
+
+use std::time::{Duration, Instant};
+
+use reqwest::header::{HOST, LOCATION};
+use reqwest::{Client, Response, StatusCode};
+
+use super::api::unpooled;
+use super::error::NpmError;
+use crate::client::causes;
+use crate::model::Domain;
+
+/// So many looks in a row must succeed.
+const LOOKS: u32 = 3;
+/// Time between two that succeed: three of them span more than a second.
+const APART: Duration = Duration::from_millis(550);
+/// Time between two until the first succeeds: the reload takes a quarter of a second.
+const AGAIN: Duration = Duration::from_millis(100);
+/// Time for all of it: new workers were seen to serve after 0.9 s on a busy machine.
+const AT_MOST: Duration = Duration::from_secs(15);
+/// Time for one look.
+const ONE_LOOK: Duration = Duration::from_secs(5);
+/// A name that no host has.
+const UNKNOWN: &str = "unknown.landfall.invalid";
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look<'a> {
+    /// Where plain HTTP is served, `host:port`.
+    pub(super) probe: &'a str,
+    /// The names, looked at in turn.
+    pub(super) domains: &'a [Domain],
+    /// The path asked for.
+    pub(super) path: &'a str,
+}
+
+/// What one look saw.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    /// The host is in force and reaches its instance.
+    Served,
+    /// It is not, or not yet.
+    Not { reason: String, upstream: bool },
+}
+
+/// What an unknown name is answered.
+#[derive(Debug, PartialEq)]
+struct Shape {
+    status: StatusCode,
+    location: Option<String>,
+}
+
+/// Looks until the proof is there, or time is over.
+pub(super) async fn prove(look: Look<'_>) -> Result<(), NpmError> {
+    let http = unpooled(ONE_LOOK, false).map_err(|reason| not_served(look, look.domains.first(), reason, false))?;
+    let began = Instant::now();
+    let mut in_a_row = 0;
+    loop {
+        let domain = look.domains.get(in_a_row as usize % look.domains.len().max(1));
+        let Some(domain) = domain else { return Ok(()) };
+        match once(&http, look, domain).await {
+            Seen::Served => in_a_row += 1,
+            Seen::Not { reason, upstream } if began.elapsed() > AT_MOST => {
+                return Err(not_served(look, Some(domain), reason, upstream));
+            }
+            Seen::Not { .. } => in_a_row = 0,
+        }
+        if in_a_row >= LOOKS {
+            return Ok(());
+        }
+        tokio::time::sleep(if in_a_row > 0 { APART } else { AGAIN }).await;
+    }
+}
+
+/// Whether anything answers there.
+pub(super) async fn answers(probe: &str) -> Result<(), String> {
+    let http = unpooled(ONE_LOOK, false)?;
+    get(&http, probe, UNKNOWN, "/").await.map(drop)
+}
+
+async fn once(http: &Client, look: Look<'_>, domain: &Domain) -> Seen {
+    let name = domain.as_str();
+    let answer = match get(http, look.probe, name, look.path).await {
+        Ok(answer) => answer,
+        Err(reason) => return Seen::Not { reason, upstream: false },
+    };
+    let is_upstreams = matches!(answer.status(), StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT);
+    // An app may send one of its own, which then stands first.
+    let mut headers = answer.headers().get_all("x-served-by").iter().filter_map(|value| value.to_str().ok());
+    if headers.any(|host| host.eq_ignore_ascii_case(name)) {
+        return Seen::Served;
+    }
+    if is_upstreams {
+        return Seen::Not { reason: format!("it answers {}", answer.status()), upstream: true };
+    }
+    let shape = shape(&answer);
+    let own = format!("https://{name}");
+    if shape.location.as_ref().is_some_and(|to| to.strip_prefix(&own).is_some_and(|rest| !rest.starts_with('.'))) {
+        return Seen::Served;
+    }
+    // Errors of the app carry no header: they are told from the default site by comparing.
+    match get(http, look.probe, UNKNOWN, look.path).await.map(|answer| self::shape(&answer)) {
+        Ok(unknown) if unknown == shape => {
+            Seen::Not { reason: format!("it answers {} as to an unknown name", shape.status), upstream: false }
+        }
+        // Nothing at all is what a default site may answer, too.
+        Ok(_) | Err(_) => Seen::Served,
+    }
+}
+
+async fn get(http: &Client, probe: &str, host: &str, path: &str) -> Result<Response, String> {
+    let request = http.get(format!("http://{probe}{path}")).header(HOST, host);
+    request.send().await.map_err(|error| causes(&error))
+}
+
+fn shape(answer: &Response) -> Shape {
+    let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
+    Shape { status: answer.status(), location }
+}
+
+fn not_served(look: Look<'_>, domain: Option<&Domain>, reason: String, upstream: bool) -> NpmError {
+    let domain = domain.map(ToString::to_string).unwrap_or_default();
+    NpmError::NotServed { domain, probe: look.probe.to_owned(), reason, upstream }
+}

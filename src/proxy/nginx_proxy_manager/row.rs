@@ -1,0 +1,208 @@
+//! One proxy host as the API has it, and the bodies that are written.
+//!
+//! What we own are its domains, where it leads, its certificate and flags, and our mark in `meta`. A write sends these
+//! and leaves out all else, which the API then keeps; only `meta` is replaced whole, so its foreign keys are sent back.
+
+use serde_json::{Map, Value, json};
+
+use crate::model::{Domain, HostOptions, Name, StageKey, StoreId};
+
+/// The key of our mark in `meta`. Lower case and without digits: newer admin pages rewrite other spellings.
+const MARK: &str = "landfall";
+/// What the server writes into `meta` itself.
+const SERVERS: [&str; 2] = ["nginx_online", "nginx_err"];
+/// What a host is made with when it has to be made anew, beside what we own.
+const KEPT: [&str; 5] = ["caching_enabled", "access_list_id", "advanced_config", "locations", "trust_forwarded_proto"];
+
+/// A proxy host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) id: u64,
+    /// In lower case, sorted.
+    pub(super) domains: Vec<String>,
+    /// `host:port`, with the scheme before it if it is not http.
+    pub(super) upstream: String,
+    pub(super) options: HostOptions,
+    pub(super) enabled: bool,
+    /// What nginx said to it last; none when it was not asked yet.
+    pub(super) online: Option<bool>,
+    pub(super) error: Option<String>,
+    pub(super) mark: Option<(StoreId, StageKey)>,
+    raw: Map<String, Value>,
+}
+
+/// What a host should be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) owner: (StoreId, &'a StageKey),
+    pub(super) domains: &'a [Domain],
+    pub(super) host: &'a str,
+    pub(super) port: u16,
+    pub(super) options: HostOptions,
+}
+
+impl Row {
+    /// Reads a row of any version: flags are 0 and 1 in older ones.
+    pub(super) fn parse(value: &Value) -> Option<Self> {
+        let raw = value.as_object()?;
+        let text = |key: &str| raw.get(key).and_then(Value::as_str).unwrap_or_default();
+        let number = |key: &str| raw.get(key).and_then(Value::as_u64);
+        let meta = raw.get("meta").and_then(Value::as_object);
+        let names = raw.get("domain_names")?.as_array()?.iter().filter_map(Value::as_str);
+        let mut domains: Vec<String> = names.map(str::to_ascii_lowercase).collect();
+        domains.sort();
+        let scheme =
+            if text("forward_scheme") == "http" { String::new() } else { text("forward_scheme").to_owned() + "://" };
+        Some(Self {
+            id: number("id")?,
+            domains,
+            upstream: format!("{scheme}{}:{}", text("forward_host"), number("forward_port").unwrap_or_default()),
+            options: HostOptions {
+                certificate: number("certificate_id").filter(|id| *id > 0),
+                redirect: flag(raw, "ssl_forced"),
+                http2: flag(raw, "http2_support"),
+                hsts: flag(raw, "hsts_enabled"),
+                websockets: flag(raw, "allow_websocket_upgrade"),
+                block_exploits: flag(raw, "block_exploits"),
+            },
+            // Missing means a version that does not know the switch: it serves.
+            enabled: raw.get("enabled").is_none_or(|_| flag(raw, "enabled")),
+            online: meta.and_then(|meta| meta.get(SERVERS[0])).map(is_set),
+            error: meta.and_then(|meta| meta.get(SERVERS[1])?.as_str()).map(in_one_line),
+            mark: meta.and_then(|meta| mark(meta.get(MARK)?)),
+            raw: raw.clone(),
+        })
+    }
+
+    /// What people call it.
+    pub(super) fn what(&self) -> String {
+        format!("proxy host {} ({})", self.id, self.domains.join(", "))
+    }
+
+    /// True when it has one of these domains.
+    pub(super) fn has_one_of(&self, domains: &[Domain]) -> bool {
+        domains.iter().any(|domain| self.domains.iter().any(|own| own == domain.as_str()))
+    }
+
+    /// True when it has exactly these domains; both are sorted.
+    pub(super) fn has_exactly(&self, domains: &[Domain]) -> bool {
+        self.domains.iter().map(String::as_str).eq(domains.iter().map(Domain::as_str))
+    }
+
+    /// True when it is as wanted, and in force as far as the list can tell.
+    pub(super) fn is(&self, wanted: &Wanted<'_>) -> bool {
+        self.has_exactly(wanted.domains)
+            && self.upstream == format!("{}:{}", wanted.host, wanted.port)
+            && self.options == wanted.options
+            && self.mark.as_ref().is_some_and(|(store, key)| (*store, key) == wanted.owner)
+            && self.enabled
+            && self.online != Some(false)
+    }
+
+    /// The body that puts back what we own in it.
+    pub(super) fn as_it_was(&self) -> Value {
+        let mut body = Map::new();
+        for key in [
+            "domain_names",
+            "forward_scheme",
+            "forward_host",
+            "forward_port",
+            "certificate_id",
+            "ssl_forced",
+            "http2_support",
+            "hsts_enabled",
+            "hsts_subdomains",
+            "allow_websocket_upgrade",
+            "block_exploits",
+        ] {
+            if let Some(value) = self.raw.get(key).filter(|value| !value.is_null()) {
+                body.insert(key.to_owned(), value.clone());
+            }
+        }
+        body.insert("meta".to_owned(), Value::Object(self.foreign_meta(true)));
+        Value::Object(body)
+    }
+
+    /// The body that makes it anew: what we own, and what people set besides.
+    pub(super) fn to_make_anew(&self) -> Value {
+        let mut body = self.as_it_was();
+        for key in KEPT {
+            if let Some(value) = self.raw.get(key).filter(|value| !value.is_null()) {
+                body[key] = value.clone();
+            }
+        }
+        body
+    }
+
+    /// The body that takes some domains out of it.
+    pub(super) fn without(&self, domains: &[Domain]) -> Value {
+        let left = self.left_without(domains);
+        json!({ "domain_names": left })
+    }
+
+    /// Its domains but these.
+    pub(super) fn left_without(&self, domains: &[Domain]) -> Vec<&String> {
+        self.domains.iter().filter(|own| !domains.iter().any(|domain| domain.as_str() == *own)).collect()
+    }
+
+    /// The body that marks it as ours, and changes nothing else.
+    pub(super) fn marked(&self, owner: (StoreId, &StageKey)) -> Value {
+        let mut meta = self.foreign_meta(false);
+        meta.insert(MARK.to_owned(), mark_of(owner));
+        json!({ "meta": meta })
+    }
+
+    fn foreign_meta(&self, with_mark: bool) -> Map<String, Value> {
+        let meta = self.raw.get("meta").and_then(Value::as_object).cloned().unwrap_or_default();
+        meta.into_iter().filter(|(key, _)| !SERVERS.contains(&key.as_str()) && (with_mark || key != MARK)).collect()
+    }
+}
+
+impl Wanted<'_> {
+    /// The body that makes this of a host, or a new host.
+    pub(super) fn body(&self, row: Option<&Row>) -> Value {
+        let mut meta = row.map(|row| row.foreign_meta(false)).unwrap_or_default();
+        meta.insert(MARK.to_owned(), mark_of(self.owner));
+        let HostOptions { certificate, redirect, http2, hsts, websockets, block_exploits } = self.options;
+        let subdomains = hsts && row.is_some_and(|row| flag(&row.raw, "hsts_subdomains"));
+        json!({
+            "domain_names": self.domains,
+            "forward_scheme": "http",
+            "forward_host": self.host,
+            "forward_port": self.port,
+            "certificate_id": certificate.unwrap_or_default(),
+            "ssl_forced": redirect,
+            "http2_support": http2,
+            "hsts_enabled": hsts,
+            "hsts_subdomains": subdomains,
+            "allow_websocket_upgrade": websockets,
+            "block_exploits": block_exploits,
+            "meta": meta,
+        })
+    }
+}
+
+fn mark_of((store, key): (StoreId, &StageKey)) -> Value {
+    json!({ "store": store.to_string(), "project": key.project, "stage": key.stage })
+}
+
+fn mark(value: &Value) -> Option<(StoreId, StageKey)> {
+    let text = |key: &str| value.get(key).and_then(Value::as_str);
+    let (project, stage): (Name, Name) = (text("project")?.parse().ok()?, text("stage")?.parse().ok()?);
+    Some((StoreId(text("store")?.parse().ok()?), StageKey::new(project, stage)))
+}
+
+fn flag(raw: &Map<String, Value>, key: &str) -> bool {
+    raw.get(key).is_some_and(is_set)
+}
+
+fn is_set(value: &Value) -> bool {
+    value.as_bool().unwrap_or_else(|| value.as_u64().is_some_and(|number| number > 0))
+}
+
+/// Nginx's words come with line ends, and its own file names are of no use without its last line.
+fn in_one_line(text: &str) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let telling = lines.clone().find(|line| line.contains("[emerg]")).or_else(|| lines.next());
+    telling.unwrap_or_default().chars().filter(|c| !c.is_control()).take(400).collect()
+}

@@ -1,0 +1,58 @@
+//! Hosts in a proxy that people use as well: which is a stage's, and whether its last change was proven (R1, R9).
+
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
+
+use crate::model::RecordedHost;
+use crate::model::name::StageKey;
+
+use super::clock::now_ms;
+use super::config::stage_id;
+use super::error::Result;
+use super::rows::json;
+
+/// Columns that [`host`] reads, in its order.
+pub(super) const COLUMNS: &str = "proxy, host_id, domains, is_dirty";
+
+/// The host of a stage; none when it has none.
+pub(super) fn of(conn: &Connection, key: &StageKey) -> Result<Option<RecordedHost>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM proxy_hosts h JOIN stages s ON s.id = h.stage_id JOIN projects p ON p.id = s.project_id
+         WHERE p.name = ?1 AND s.name = ?2"
+    );
+    Ok(conn.query_row(&sql, (key.project.as_str(), key.stage.as_str()), |row| host(row, 0)).optional()?)
+}
+
+/// Remembers the host of a stage, or that it has none any more.
+pub(super) fn set(tx: &Transaction<'_>, key: &StageKey, host: Option<&RecordedHost>) -> Result<()> {
+    let Some(RecordedHost { proxy, id, domains, dirty }) = host else {
+        return forget(tx, key);
+    };
+    let stage = stage_id(tx, key)?;
+    let domains =
+        serde_json::to_string(domains).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let sql = "INSERT INTO proxy_hosts (stage_id, proxy, host_id, domains, is_dirty, updated_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+               ON CONFLICT (stage_id) DO UPDATE SET proxy = excluded.proxy, host_id = excluded.host_id,
+                   domains = excluded.domains, is_dirty = excluded.is_dirty, updated_at = excluded.updated_at";
+    tx.execute(sql, (stage, proxy, id.map(i64::try_from).transpose().unwrap_or_default(), domains, dirty, now_ms()))?;
+    Ok(())
+}
+
+/// A stage that the store does not know has none: its host may be left from before a backup.
+fn forget(tx: &Transaction<'_>, key: &StageKey) -> Result<()> {
+    let sql = "DELETE FROM proxy_hosts WHERE stage_id IN
+                   (SELECT s.id FROM stages s JOIN projects p ON p.id = s.project_id WHERE p.name = ?1 AND s.name = ?2)";
+    tx.execute(sql, (key.project.as_str(), key.stage.as_str()))?;
+    Ok(())
+}
+
+/// Reads a host from a row, from this column on.
+pub(super) fn host(row: &Row<'_>, from: usize) -> rusqlite::Result<RecordedHost> {
+    let id: Option<i64> = row.get(from + 1)?;
+    Ok(RecordedHost {
+        proxy: row.get(from)?,
+        id: id.and_then(|id| u64::try_from(id).ok()),
+        domains: json(row, from + 2)?.unwrap_or_default(),
+        dirty: row.get(from + 3)?,
+    })
+}
