@@ -68,8 +68,8 @@ closing_lines() {
 }
 
 cd "$root"
-install_missing gcc libc.a curl git
-[[ -n $fast ]] || install_missing dockerd containerd docker-registry iptables ip unshare nsenter setpriv apparmor_parser
+install_missing gcc libc.a curl git nginx openssl setpriv
+[[ -n $fast ]] || install_missing dockerd containerd docker-registry iptables ip unshare nsenter apparmor_parser
 find_cargo
 choose_runner
 tests/ground/check

@@ -14,6 +14,8 @@ package_of() {
         ip) echo iproute2 ;;
         curl) echo curl ;;
         git) echo git ;;
+        nginx) echo nginx ;;
+        openssl) echo openssl ;;
         apparmor_parser) echo apparmor ;;
         *) die "no package is known for $1" ;;
     esac
@@ -63,7 +65,7 @@ keep_disabled() {
     for package in "$@"; do
         case $package in
             docker.io) units+=(docker.service docker.socket containerd.service) ;;
-            containerd | docker-registry) units+=("$package.service") ;;
+            containerd | docker-registry | nginx) units+=("$package.service") ;;
         esac
     done
     ((${#units[@]})) || return 0
