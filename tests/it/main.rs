@@ -6,6 +6,8 @@ mod docker_client;
 mod execute;
 mod fake_docker;
 mod fake_registry;
+mod npm;
+mod npm_contract;
 mod readme;
 mod recorder;
 mod registry_client;

@@ -9,7 +9,7 @@ mod docker;
 mod drift;
 mod failure;
 mod files;
-mod harness;
+pub mod harness;
 mod interrupted;
 mod names;
 mod ownership;

@@ -34,7 +34,8 @@ impl Engine {
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
     }
 
-    fn raw(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Vec<u8>) {
+    /// The same with the body as it came.
+    pub fn raw(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Vec<u8>) {
         let mut stream = UnixStream::connect(&self.socket).unwrap();
         let body = body.map(Value::to_string).unwrap_or_default();
         let length = body.len();

@@ -1,0 +1,163 @@
+//! Certificates: self-signed ones, made by openssl, that are shown as the real one shows its own, keys included.
+
+use std::path::Path;
+use std::process::Command;
+
+use chrono::{Duration, Local};
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::api::{Asked, Outcome, lenient_id, nowhere, strict_id};
+use super::people::Right;
+use super::refusal::Refusal;
+use super::schema::{Fields, Rule};
+use super::world::{Certificate, now};
+
+/// Their path below the API.
+pub const PATH: &str = "/nginx/certificates";
+
+/// Days that one lives.
+const DAYS: i64 = 90;
+
+/// Who a certificate comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    LetsEncrypt,
+    Other,
+}
+
+/// Answers a request below their path.
+pub async fn handle(shared: &Shared, asked: &Asked) -> Outcome {
+    let parts: Vec<&str> = asked.route()[PATH.len()..].split('/').collect();
+    match (asked.method.as_str(), &parts[..]) {
+        ("GET", [""]) => list(shared, asked),
+        ("POST", [""]) => create(shared, asked).await,
+        (_, ["", ""]) => Err(nowhere(asked)),
+        ("GET", ["", id]) => show(shared, asked, id),
+        ("DELETE", ["", id]) => delete(shared, asked, id),
+        _ => Err(nowhere(asked)),
+    }
+}
+
+/// Makes one that covers these names, with its files in place; its id comes back.
+pub async fn issue(shared: &Shared, owner: i64, names: &Value) -> Result<i64, Refusal> {
+    let wanted: Vec<String> =
+        names.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let dir = shared.web.dir().to_owned();
+    let issued = tokio::task::spawn_blocking(move || make(&dir, &wanted).map(|files| (wanted, files)));
+    let (covered, files) = issued.await.map_err(|_| Refusal::Trouble)?.ok_or(Refusal::Trouble)?;
+    Ok(add(shared, owner, Provider::LetsEncrypt, &covered, Some(&files)))
+}
+
+/// Adds a row and puts the files in place.
+pub fn add(shared: &Shared, owner: i64, provider: Provider, names: &[String], files: Option<&(String, String)>) -> i64 {
+    let mut world = shared.lock();
+    let id = world.certificates.keys().max().copied().unwrap_or(0) + 1;
+    let ends = (Local::now() + Duration::days(DAYS)).format("%Y-%m-%d %H:%M:%S").to_string();
+    let (from, meta) = match (provider, files) {
+        (Provider::LetsEncrypt, _) => ("letsencrypt", json!({ "dns_challenge": false })),
+        (Provider::Other, Some((certificate, key))) => {
+            ("other", json!({ "certificate": certificate, "certificate_key": key }))
+        }
+        (Provider::Other, None) => ("other", json!({})),
+    };
+    let shown = json!({
+        "id": id, "created_on": now(), "modified_on": now(), "owner_user_id": owner, "provider": from,
+        "nice_name": names.join(", "), "domain_names": names, "expires_on": ends, "meta": meta,
+    });
+    world.certificates.insert(id, Certificate { owner, shown, is_deleted: false });
+    if let Some((certificate, key)) = files {
+        let place = shared.web.dir().join(format!("custom_ssl/npm-{id}"));
+        std::fs::create_dir_all(&place).expect("a directory");
+        std::fs::write(place.join("fullchain.pem"), certificate).expect("a file");
+        std::fs::write(place.join("privkey.pem"), key).expect("a file");
+    }
+    id
+}
+
+/// A certificate and its key as PEM; none when openssl does not take the names.
+pub fn make(dir: &Path, names: &[String]) -> Option<(String, String)> {
+    let scratch = tempfile::tempdir_in(dir).ok()?;
+    let (certificate, key) = (scratch.path().join("certificate"), scratch.path().join("key"));
+    let alternatives: Vec<String> = names.iter().map(|name| format!("DNS:{name}")).collect();
+    let output = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+        .args(["-days", &DAYS.to_string(), "-subj", &format!("/CN={}", names.first()?)])
+        .args(["-addext", &format!("subjectAltName={}", alternatives.join(","))])
+        .arg("-out")
+        .arg(&certificate)
+        .arg("-keyout")
+        .arg(&key)
+        .output()
+        .expect("openssl runs");
+    if !output.status.success() {
+        return None;
+    }
+    Some((std::fs::read_to_string(certificate).ok()?, std::fs::read_to_string(key).ok()?))
+}
+
+fn list(shared: &Shared, asked: &Asked) -> Outcome {
+    let actor = asked.actor(shared)??;
+    actor.may(Right::View, PATH)?;
+    let world = shared.lock();
+    let there =
+        world.certificates.values().filter(|certificate| !certificate.is_deleted && actor.sees(certificate.owner));
+    let mut shown: Vec<Value> = there.map(|certificate| certificate.shown.clone()).collect();
+    shown.sort_by_key(|certificate| certificate["nice_name"].to_string());
+    Ok((200, shown.into()))
+}
+
+fn show(shared: &Shared, asked: &Asked, id: &str) -> Outcome {
+    let actor = asked.actor(shared)?;
+    let id = strict_id(id)?;
+    let actor = actor?;
+    actor.may(Right::View, PATH)?;
+    let world = shared.lock();
+    let there = world.certificates.get(&id).filter(|found| !found.is_deleted && actor.sees(found.owner));
+    there.map(|found| (200, found.shown.clone())).ok_or_else(|| Refusal::Missing(id.to_string()))
+}
+
+async fn create(shared: &Shared, asked: &Asked) -> Outcome {
+    let actor = asked.actor(shared)?;
+    let version = shared.lock().version;
+    let known = vec![
+        ("provider", Rule::OneOf(&["letsencrypt", "other"])),
+        ("nice_name", Rule::text()),
+        ("domain_names", Rule::Names { max: version.most_domains() }),
+        ("meta", Rule::Free),
+    ];
+    let rules = Fields { required: &["provider"], known, at_least: 0 };
+    let body = rules.check(version, asked.json()?).map_err(Refusal::Wrong)?;
+    let actor = actor?;
+    actor.may(Right::Manage, PATH)?;
+    let id = if body["provider"] == "letsencrypt" {
+        issue(shared, actor.id, &body["domain_names"]).await?
+    } else {
+        let id = add(shared, actor.id, Provider::Other, &[], None);
+        if let Some(certificate) = shared.lock().certificates.get_mut(&id) {
+            certificate.shown["nice_name"] = body["nice_name"].clone();
+        }
+        id
+    };
+    let world = shared.lock();
+    Ok((201, world.certificates[&id].shown.clone()))
+}
+
+/// Files of one from Let's Encrypt go at once, also when a host needs them: nginx refuses everything from then on.
+fn delete(shared: &Shared, asked: &Asked, id: &str) -> Outcome {
+    let actor = asked.actor(shared)?;
+    let id = lenient_id(id)?;
+    let actor = actor?;
+    actor.may(Right::Manage, PATH)?;
+    let is_ours = {
+        let mut world = shared.lock();
+        let found = world.certificates.get_mut(&id).filter(|found| !found.is_deleted && actor.sees(found.owner));
+        let found = found.ok_or_else(|| Refusal::Missing(id.to_string()))?;
+        found.is_deleted = true;
+        found.shown["provider"] == "letsencrypt"
+    };
+    if is_ours {
+        let _ = std::fs::remove_dir_all(shared.web.dir().join(format!("custom_ssl/npm-{id}")));
+    }
+    Ok((200, true.into()))
+}

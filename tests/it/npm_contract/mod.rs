@@ -1,0 +1,17 @@
+//! What is known of Nginx Proxy Manager, as tests: each is something that was seen with a real one and that a
+//! reconciler meets.
+//!
+//! They run against the contract server (`tests/it/npm`), and against a real installation when `LANDFALL_TEST_NPM_URL`,
+//! `_EMAIL`, `_PASSWORD` (of an admin) and `_PROBE` (`host:port` of its plain HTTP) are set: one that may be thrown away,
+//! 2.15.1 or newer, and that reaches 127.0.0.1 of this machine. What needs a fault or an older release skips itself there.
+
+mod app;
+mod faults;
+mod login;
+mod releases;
+mod serving;
+mod target;
+mod tls;
+
+use app::App;
+use target::{Target, eventually};
