@@ -3,10 +3,13 @@
 //! `look` is all of it up to the plan and changes nothing (R21); `converge` takes the lock, closes what an earlier run
 //! left open, looks, records the configuration that it accepts, and carries the plan out.
 
+mod access;
+mod adopt;
+mod doctor;
 mod error;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +18,16 @@ use crate::docker::Docker;
 use crate::execute::{self, Context, Results, Sink};
 use crate::model::recorded::Pin;
 use crate::model::secret::Fingerprint;
-use crate::model::{Desired, ImageRef, Observed, ObservedContainer, ProxySettings, Recorded, StageKey};
+use crate::model::{Desired, ImageRef, Observed, ObservedContainer, Recorded, StageKey};
 use crate::plan::{self, Blocked, Input, Options, Plan, Selection};
-use crate::proxy::{Access, Proxy, Vault};
-use crate::secrets::{Key, KeyPlace, SealingKey, SecretError, Secrets, SecretsSeen};
+use crate::proxy::Proxy;
+use crate::secrets::{Key, Secrets, SecretsSeen};
 use crate::store::{AcceptedConfig, DataDir, Lock, Store};
 use crate::{observe, pin};
 
+pub use crate::proxy::Adopted;
+pub use adopt::adopt;
+pub use doctor::{Finding, examine};
 pub use error::Error;
 
 /// Where everything is.
@@ -79,7 +85,7 @@ pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
     if !data.has_store() {
         refuse_lost_store(places, &loaded.desired, host.containers())?;
     }
-    let proxy = proxy(places, &loaded.desired, SealingKey::read(key_place(places, &data.sealing_key()))?);
+    let proxy = access::to_look(places, &loaded.desired)?;
     let observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
     let key = Key::read(&data.fingerprint_key());
     view(places, &docker, Arc::new(loaded), Seen { recorded, observed, key }, options).await
@@ -113,7 +119,7 @@ pub async fn converge_to(
         refuse_lost_store(places, &loaded.desired, host.containers())?;
     }
     let store = Store::open(&data, lock).await?;
-    let proxy = proxy(places, &loaded.desired, sealing_key(places, &loaded.desired)?);
+    let proxy = access::to_change(places, &loaded.desired)?;
     let mut recorded = store.recorded().await?;
     let mut observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
     let broken = |error: execute::StepError| Error::Recover(error.to_string(), error.hint());
@@ -130,37 +136,6 @@ pub async fn converge_to(
     }
     let (view, results) = carry_out(places, view, Parts { docker, proxy, store, sink }).await?;
     Ok(Converged { view, results, refused })
-}
-
-/// The proxy of the configuration.
-fn proxy(places: &Places, desired: &Desired, key: Option<SealingKey>) -> Proxy {
-    let data = DataDir::new(&places.data);
-    let access = Access {
-        socket: &places.proxy_socket,
-        secrets: Secrets::new(&places.credentials),
-        vault: Vault { path: data.npm_token(), key_place: (places.credentials.clone(), data.sealing_key()), key },
-    };
-    Proxy::new(&desired.settings.proxy, access)
-}
-
-/// The key that the proxy's token is sealed with, made at its first use. One that was lost is told by the proxy's own
-/// look, so that stages without a route go on.
-fn sealing_key(places: &Places, desired: &Desired) -> Result<Option<SealingKey>, Error> {
-    match desired.settings.proxy {
-        ProxySettings::NginxProxyManager(_) => {}
-        ProxySettings::Embedded | ProxySettings::None => return Ok(None),
-    }
-    let data = DataDir::new(&places.data);
-    let file = data.sealing_key();
-    match SealingKey::read_or_make(key_place(places, &file), &[&data.npm_token()]) {
-        Ok(key) => Ok(Some(key)),
-        Err(SecretError::LostKey { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn key_place<'a>(places: &'a Places, file: &'a Path) -> KeyPlace<'a> {
-    KeyPlace { credentials: &places.credentials, file }
 }
 
 /// What carrying out needs besides the plan.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::model::StageKey;
+
 /// Commit YAML; it lands on your Docker host.
 #[derive(Debug, Parser)]
 #[command(name = "landfall", version, about, long_about = None, propagate_version = true)]
@@ -116,6 +118,17 @@ pub enum Command {
         #[arg(short = 'n', long, default_value_t = 100, value_name = "LINES", value_parser = clap::value_parser!(u32).range(0..=100_000))]
         tail: u32,
     },
+    /// Take over what a person made: a host of Nginx Proxy Manager with exactly the domains of a stage
+    Adopt {
+        /// Stage, as in `shop/prod`
+        #[arg(value_name = "STAGE")]
+        stage: StageKey,
+        /// Take over its proxy host; the host gets a mark, and nothing else changes until the next deploy
+        #[arg(long, required = true)]
+        proxy_host: bool,
+    },
+    /// Look at everything around Landfall, and say what to do about what is wrong
+    Doctor,
     /// Print the JSON Schema of the YAML files
     Schema,
     /// Watch the YAML files and converge until stopped

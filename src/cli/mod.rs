@@ -3,10 +3,12 @@
 //! Data goes to standard output, everything else to standard error. *Must not*: decide anything that the daemon would
 //! decide otherwise; both go through `reconcile`.
 
+mod adopt;
 mod apply;
 mod args;
 mod daemon;
 mod diff;
+mod doctor;
 mod exit;
 mod failure;
 mod history;
@@ -69,6 +71,8 @@ fn runtime(command: &Command) -> tokio::runtime::Builder {
         | Command::History { .. }
         | Command::Show { .. }
         | Command::Logs { .. }
+        | Command::Adopt { .. }
+        | Command::Doctor
         | Command::Schema => tokio::runtime::Builder::new_current_thread(),
     }
 }
@@ -87,6 +91,8 @@ async fn run(cli: Cli, out: Out) -> Result<Exit, Failure> {
         Command::History { selection, limit } => history::list(&places, &Selection(selection), limit, out),
         Command::Show { deploy } => history::show(&places, &deploy, out),
         Command::Logs { selection, follow, tail } => logs::run(&places, &selection, follow, tail, out).await,
+        Command::Adopt { stage, proxy_host: _ } => adopt::run(&places, &stage, out).await,
+        Command::Doctor => doctor::run(&places, out).await,
         Command::Schema => {
             out.raw(&crate::config::json_schema());
             Ok(Exit::Ok)

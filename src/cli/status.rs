@@ -12,6 +12,7 @@ use super::rows::held_text;
 use crate::config::LoadError;
 use crate::model::desired::Check;
 use crate::model::observed::Health;
+use crate::model::route::Https;
 use crate::model::{ContainerState, DesiredStage, Observed, Recorded, StageKey};
 use crate::plan::{Options, Own, Owned, Plan, Selection, Verdict, age};
 use crate::reconcile::{self, Error, Places, View};
@@ -91,13 +92,18 @@ fn one(facts: Facts<'_>, key: &StageKey) -> StageStatus {
         version: shown.map(|own| own.labels.instance.clone()),
         instance: shown.map(|own| own.container.name.clone()),
         health,
-        urls: desired.map(|s| s.domains.iter().map(|d| format!("http://{d}")).collect()).unwrap_or_default(),
+        urls: desired.map(urls).unwrap_or_default(),
         created_at_ms: shown.map(|own| own.container.created_ms),
         ok: healthy,
         notes: Vec::new(),
     };
     add_plan(facts.plan, key, &mut status);
     status
+}
+
+fn urls(stage: &DesiredStage) -> Vec<String> {
+    let scheme = if stage.route.https == Https::Off { "http" } else { "https" };
+    stage.domains.iter().map(|domain| format!("{scheme}://{domain}")).collect()
 }
 
 fn add_plan(plan: &Plan, key: &StageKey, status: &mut StageStatus) {

@@ -25,6 +25,15 @@ impl Docker {
     }
 }
 
+impl Docker {
+    /// Every container of the host, whoever made it; for `doctor`, which looks for other people's.
+    pub async fn list_all(&self) -> Result<Vec<ObservedContainer>, DockerError> {
+        let options = ListContainersOptionsBuilder::new().all(true).build();
+        let summaries = self.call("list containers", self.limits.call, self.api.list_containers(Some(options))).await?;
+        Ok(summaries.into_iter().map(observed).collect())
+    }
+}
+
 fn observed(summary: ContainerSummary) -> ObservedContainer {
     let labels: BTreeMap<_, _> = summary.labels.unwrap_or_default().into_iter().collect();
     let status_text = summary.status.unwrap_or_default();

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use crate::config::LoadError;
 use crate::docker::DockerError;
+use crate::model::StageKey;
+use crate::proxy::ProxyError;
 use crate::secrets::SecretError;
 use crate::store::StoreError;
 
@@ -22,6 +24,12 @@ pub enum Error {
     /// The key of the fingerprints cannot be made or read.
     #[error(transparent)]
     Key(#[from] SecretError),
+    /// The proxy said no, or nothing.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    /// The stage has no domain.
+    #[error("{0} has no route")]
+    NotRouted(StageKey),
     /// What an earlier run left open could not be closed.
     #[error("an interrupted deploy could not be cleaned up: {0}")]
     Recover(String, Option<String>),
@@ -64,6 +72,8 @@ impl Error {
             Self::Docker(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Key(error) => error.hint(),
+            Self::Proxy(error) => error.hint(),
+            Self::NotRouted(_) => Some("give it the domains that the host has: `route: { domains: [ … ] }`".into()),
             Self::Recover(_, hint) => hint.clone(),
             Self::StoreLost { containers, .. } => Some(format!(
                 "restore landfall.db from a backup or point --data at it; to start anew instead, remove its containers first: docker rm -f {}",

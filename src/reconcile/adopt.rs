@@ -1,0 +1,36 @@
+//! Taking over what a person made (R5): so far a host of Nginx Proxy Manager, by exactly the domains of a stage.
+
+use super::{Error, LOCK_WAIT, Places, access, ask_docker, load, refuse_lost_store};
+use crate::model::StageKey;
+use crate::proxy::Adopted;
+use crate::store::{DataDir, Lock, Store, StoreError};
+
+/// Marks the host that has exactly the domains of a stage as this store's. Nothing else of it changes until the stage is
+/// deployed.
+///
+/// # Errors
+/// The configuration, Docker, the store or the proxy cannot be used, or there is no such stage or host.
+pub async fn adopt(places: &Places, key: &StageKey) -> Result<Adopted, Error> {
+    let desired = load(places).await?.desired;
+    let Some(stage) = desired.stages.get(key) else {
+        let known = desired.stages.keys().map(ToString::to_string).collect();
+        return Err(Error::UnknownSelection { name: key.to_string(), known });
+    };
+    if stage.domains.is_empty() {
+        return Err(Error::NotRouted(key.clone()));
+    }
+    let data = DataDir::new(&places.data);
+    let lock = Lock::acquire(&data, "adopt", LOCK_WAIT).await?;
+    if !data.has_store() {
+        let (_, host) = ask_docker(places).await?;
+        refuse_lost_store(places, &desired, host.containers())?;
+    }
+    let store = Store::open(&data, lock).await?;
+    let adopted = access::to_change(places, &desired)?.adopt(store.id(), key, &stage.domains).await?;
+    match store.set_host(key, Some(&adopted.host)).await {
+        // Never deployed: the mark says enough, and the first deploy remembers the host.
+        Err(StoreError::NotFound { .. }) => {}
+        answer => answer?,
+    }
+    Ok(adopted)
+}

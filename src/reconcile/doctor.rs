@@ -1,0 +1,162 @@
+//! A look at everything around Landfall, each part on its own, so that one that is ill hides no other.
+
+use super::{Places, access, ask_docker, load, read_store};
+use crate::docker::Docker;
+use crate::model::route::Reach;
+use crate::model::{Desired, NpmSettings, ObservedContainer, ObservedProxy, ProxySettings};
+use crate::proxy::{NginxProxyManager, Proxy};
+use crate::secrets::Secrets;
+
+/// What was found of one part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Which part.
+    pub what: &'static str,
+    /// What was seen, or what is wrong and what to do about it.
+    pub seen: Result<String, (String, Option<String>)>,
+}
+
+/// Looks at everything; changes nothing but the login's token.
+pub async fn examine(places: &Places) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let desired = match load(places).await {
+        Ok(loaded) => {
+            let stages = loaded.desired.stages.len();
+            found.push(good("configuration", format!("{} in {}", counted(stages), places.config.display())));
+            Some(loaded.desired)
+        }
+        Err(error) => {
+            found.push(bad("configuration", error.to_string(), Some("`landfall validate` says where".into())));
+            None
+        }
+    };
+    found.push(match read_store(places).await {
+        Ok(recorded) => match recorded.store {
+            Some(id) => good("store", format!("{id} in {}", places.data.display())),
+            None => {
+                good("store", format!("none in {} yet: the first `landfall apply` makes it", places.data.display()))
+            }
+        },
+        Err(error) => bad("store", error.to_string(), error.hint()),
+    });
+    let docker = match ask_docker(places).await {
+        Ok((docker, host)) => {
+            let text =
+                format!("API {} at {}, {} labelled", docker.api_version(), places.docker, host.containers().len());
+            found.push(good("docker", text));
+            Some(docker)
+        }
+        Err(error) => {
+            found.push(bad("docker", error.to_string(), error.hint()));
+            None
+        }
+    };
+    if let Some(desired) = &desired {
+        found.push(secrets(places, desired));
+        found.extend(proxy(places, desired, docker.as_ref()).await);
+    }
+    found
+}
+
+fn secrets(places: &Places, desired: &Desired) -> Finding {
+    let secrets = Secrets::new(&places.credentials);
+    let registries = desired.registries.values().filter_map(|registry| registry.password.as_ref());
+    let containers = desired.stages.values().map(|stage| &stage.container);
+    let containers = containers.flat_map(|spec| spec.secret_environment.values().chain(spec.secret_files.values()));
+    let mut count = 0;
+    for reference in registries.chain(containers) {
+        if let Err(error) = secrets.read(reference) {
+            return bad("secrets", error.to_string(), error.hint());
+        }
+        count += 1;
+    }
+    good("secrets", format!("{count} readable"))
+}
+
+async fn proxy(places: &Places, desired: &Desired, docker: Option<&Docker>) -> Vec<Finding> {
+    let proxy = match access::to_look(places, desired) {
+        Ok(proxy) => proxy,
+        Err(error) => return vec![bad("proxy", error.to_string(), error.hint())],
+    };
+    match (&proxy, &desired.settings.proxy) {
+        (Proxy::NginxProxyManager(npm), ProxySettings::NginxProxyManager(settings)) => {
+            nginx_proxy_manager(npm, settings, &desired.settings.network, docker).await
+        }
+        (Proxy::Embedded(embedded), _) => vec![match embedded.observe().await {
+            ObservedProxy::Routes(routes) => good("proxy", format!("embedded, {} domains", routes.len())),
+            ObservedProxy::Unreachable(why) => bad("proxy", why, None),
+            ObservedProxy::None => good("proxy", "none".into()),
+        }],
+        (Proxy::None | Proxy::NginxProxyManager(_), _) => vec![good("proxy", "none".into())],
+    }
+}
+
+/// Its network first: a proxy that does not reach an instance is what goes wrong most often.
+async fn nginx_proxy_manager(
+    npm: &NginxProxyManager,
+    settings: &NpmSettings,
+    network: &str,
+    docker: Option<&Docker>,
+) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if let (Reach::Network, Some(docker)) = (settings.upstream, docker) {
+        found.push(match docker.list_all().await {
+            Ok(containers) => in_network(&containers, settings, network),
+            Err(error) => bad("proxy network", error.to_string(), error.hint()),
+        });
+    }
+    found.push(match npm.version().await {
+        Ok(version) => good("proxy", format!("nginx proxy manager {version} at {}", settings.url)),
+        Err(error) => bad("proxy", error.to_string(), error.hint()),
+    });
+    found.push(match npm.log_in().await {
+        Ok(count) => good("proxy login", format!("{} sees {count} proxy hosts", settings.email)),
+        Err(error) => bad("proxy login", error.to_string(), error.hint()),
+    });
+    found.push(match npm.probe_answers().await {
+        Ok(()) => good("proxy traffic", format!("plain HTTP is answered at {}", settings.probe)),
+        Err(why) => {
+            let hint =
+                "`probe` in `settings.proxy` is where it serves plain HTTP: by default port 80 of the host in `url`";
+            bad("proxy traffic", format!("nothing answers at {}: {why}", settings.probe), Some(hint.into()))
+        }
+    });
+    found
+}
+
+/// Whether the proxy's container is in Landfall's network. It is known by the port of its admin page, or its address.
+fn in_network(containers: &[ObservedContainer], settings: &NpmSettings, network: &str) -> Finding {
+    let uri: Option<http::Uri> = settings.url.parse().ok();
+    let host = uri.as_ref().and_then(http::Uri::host).unwrap_or_default();
+    let port = uri.as_ref().and_then(http::Uri::port_u16).unwrap_or(80);
+    let is_it = |container: &&ObservedContainer| {
+        container.ports.iter().any(|p| p.is_tcp && p.host_port == port)
+            || container.name == host
+            || container.networks.values().any(|address| address == host)
+    };
+    match containers.iter().find(is_it) {
+        Some(it) if it.networks.contains_key(network) => good("proxy network", format!("{} is in {network}", it.name)),
+        Some(it) => bad(
+            "proxy network",
+            format!("{} is not in network {network}, so that it reaches no instance by name", it.name),
+            Some(format!("docker network connect {network} {}", it.name)),
+        ),
+        None => bad(
+            "proxy network",
+            format!("no container on this host has {}, so that it reaches no instance by name", settings.url),
+            Some("run it as a container in Landfall's network, or write `upstream: host`".into()),
+        ),
+    }
+}
+
+const fn good(what: &'static str, text: String) -> Finding {
+    Finding { what, seen: Ok(text) }
+}
+
+const fn bad(what: &'static str, text: String, hint: Option<String>) -> Finding {
+    Finding { what, seen: Err((text, hint)) }
+}
+
+fn counted(stages: usize) -> String {
+    if stages == 1 { "1 stage".to_owned() } else { format!("{stages} stages") }
+}
