@@ -243,8 +243,12 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             Value::Scalar(_) | Value::List(_) => return self.wrong_type(one_of(known), None),
         };
         visitor.visit_enum(chosen).map_err(|mut error| {
-            // Without what it holds, a one-of value would be wrong once more: it is left out whole.
-            error.skip = Some(address(self.node));
+            // Without what it holds, a one-of value would be wrong once more: it is left out whole. What lies deeper is
+            // left out alone.
+            let holds = self.node.entries().first().map(|entry| address(&entry.value));
+            if error.skip.is_none() || error.skip == holds {
+                error.skip = Some(address(self.node));
+            }
             if name == SECRET {
                 error.hide = self.node.scalars();
             }
