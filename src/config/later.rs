@@ -12,7 +12,6 @@ pub(super) enum Fate {
 
 use Fate::{Instead, Later};
 
-const NPM: &str = "Nginx Proxy Manager";
 const ENGINE: &str = "the deploy engine's next step";
 const DAEMON: &str = "the full daemon";
 const TAGS: &str = "registry polling and tag policies";
@@ -27,16 +26,11 @@ const TABLE: &[(&str, &str, Fate)] = &[
     ("Track", "mutable", Later(TAGS)),
     ("Track", "promote", Later(TAGS)),
     // Route
-    ("Route", "certificate", Later(NPM)),
-    ("Route", "https", Later(NPM)),
-    ("Route", "websockets", Later(NPM)),
-    ("Route", "http2", Later(NPM)),
-    ("Route", "hsts", Later(NPM)),
-    ("Route", "access_list", Later(NPM)),
-    ("Route", "block_exploits", Later(NPM)),
+    ("Route", "access_list", Later(ROUTING)),
     ("Route", "locations", Later(ROUTING)),
     ("Route", "redirects", Later(ROUTING)),
     ("Route", "advanced", Later(ROUTING)),
+    ("Certificate", "letsencrypt", Later(ROUTING)),
     // Project and stage
     ("Layer", "monitor", Later(ENGINE)),
     ("Layer", "depends_on", Later(ENGINE)),
@@ -52,7 +46,6 @@ const TABLE: &[(&str, &str, Fate)] = &[
     ("Settings", "notifications", Later("notifications")),
     ("Settings", "git", Later(DAEMON)),
     ("Settings", "api", Later(DAEMON)),
-    ("Proxy", "nginx_proxy_manager", Later(NPM)),
     ("Proxy", "caddy", Later(ROUTING)),
     ("Registry", "ca_file", Later(TAGS)),
     // Secrets

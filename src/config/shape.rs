@@ -99,16 +99,13 @@ fn wrong_variant(
     let diagnostic = error(code::BAD_VALUE, format!("expected {}, found `{found}`", one_of(known)));
     match (nearest(found, known.iter().copied()), known) {
         (Some(name), _) => diagnostic.help("a similar name exists").replacement(name),
-        (None, [first, ..]) if holds_value(of) => {
-            diagnostic.help(format!("write a mapping with one key, as in `{{ {first}: {found} }}`"))
-        }
-        (None, _) => diagnostic,
+        (None, [first, ..]) => match of {
+            "Track" => diagnostic.help(format!("write a mapping with one key, as in `{{ {first}: {found} }}`")),
+            "Certificate" => diagnostic.help("write `none`, or `{ id: 3 }`, or `{ wildcard: \"*.example.com\" }`"),
+            _ => diagnostic,
+        },
+        (None, []) => diagnostic,
     }
-}
-
-/// True for one-of values that hold something besides their name.
-fn holds_value(of: &str) -> bool {
-    of == "Track"
 }
 
 /// Serde's names of types, for people.

@@ -63,6 +63,15 @@ fn every_example_fits_the_schema_and_loads() {
     }
 }
 
+/// One stage behind Nginx Proxy Manager, with keys of a route.
+fn with_route(keys: &str) -> String {
+    format!("{NPM}\n{}", with_stage(&format!("route: {{ domains: [ a.b.c ], {keys} }}")))
+}
+
+/// The line that drives one.
+const NPM: &str =
+    "settings: { proxy: { nginx_proxy_manager: { url: https://a.b, email: a@b, password: { env: P } } } }";
+
 /// One stage with everything around it, and a line of its own.
 fn with_stage(lines: &str) -> String {
     format!(
@@ -92,6 +101,20 @@ const BAD: &[&str] = &[
     "settings: { proxy: embedded }",
     "settings: { proxy: { embedded: { x: 1 } } }",
     "settings: { proxy: { embedded: {}, none: {} } }",
+    "settings: { proxy: { nginx_proxy_manager: {} } }",
+    "settings: { proxy: { nginx_proxy_manager: { url: https://a.b, email: a@b } } }",
+    "settings: { proxy: { nginx_proxy_manager: { url: https://a.b, password: { env: P } } } }",
+    "settings: { proxy: { nginx_proxy_manager: { email: a@b, password: { env: P } } } }",
+    "settings: { proxy: { nginx_proxy_manager: { url: a.b, email: a@b, password: { env: P } } } }",
+    "settings: { proxy: { nginx_proxy_manager: { url: HTTPS://a.b, email: a@b, password: { env: P } } } }",
+    "settings: { proxy: { nginx_proxy_manager: { url: https://a.b, email: bot, password: { env: P } } } }",
+    "settings: { proxy: { nginx_proxy_manager: { url: https://a.b, email: a@b@c, password: { env: P } } } }",
+    "settings: { proxy: { nginx_proxy_manager: { url: https://a.b, email: a@b, password: hunter2 } } }",
+    "settings: { proxy: { nginx_proxy_manager: { url: https://a.b, email: a@b, password: { env: P }, x: 1 } } }",
+    "settings: { proxy: { nginx_proxy_manager: { url: https://a.b, email: a@b, password: { env: P }, upstream: docker } } }",
+    "settings: { proxy: { nginx_proxy_manager: { url: https://a.b, email: a@b, password: { env: P }, probe: 80 } } }",
+    "settings: { proxy: { nginx_proxy_manager: { url: https://a.b, email: a@b, password: { env: P }, probe: a.b } } }",
+    "settings: { proxy: { nginx_proxy_manager: { url: https://a.b, email: a@b, password: { env: P } }, none: {} } }",
     "settings: { prune: sometimes }",
     "settings: { resync: 60 }",
     "settings: { ports: 20000 }",
@@ -156,11 +179,40 @@ const BAD_STAGE: &[&str] = &[
     "build: .",
 ];
 
+const BAD_ROUTE: &[&str] = &[
+    "certificate: letsencrypt",
+    "certificate: 3",
+    "certificate: id",
+    "certificate: { id: 0 }",
+    "certificate: { id: -1 }",
+    "certificate: { id: \"3\" }",
+    "certificate: { id: 3, wildcard: \"*.b.c\" }",
+    "certificate: { wildcard: b.c }",
+    "certificate: { none: {} }",
+    "certificate: {}",
+    "certificate:",
+    "certificate: { id: 3 }, https: true",
+    "certificate: { id: 3 }, https: on",
+    "certificate: { id: 3 }, https: Redirect",
+    "https: Off",
+    "https: no",
+    "https: \"false\"",
+    "https: 0",
+    "https:",
+    "https: {}",
+    "websockets: yes",
+    "http2: \"true\"",
+    "hsts: 1",
+    "block_exploits: on",
+    "access_list: 3",
+    "locations: []",
+];
+
 #[test]
 fn what_the_schema_refuses_the_loader_refuses() {
     let validator = validator();
     let bad = BAD.iter().map(|text| (*text).to_owned()).chain(BAD_STAGE.iter().map(|lines| with_stage(lines)));
-    for text in bad {
+    for text in bad.chain(BAD_ROUTE.iter().map(|keys| with_route(keys))) {
         assert!(!validator.is_valid(&as_json(&text)), "the schema accepts {text}");
         let tree = Tree::from_memory([("site.yaml".to_owned(), text.clone().into_bytes())]);
         assert!(load_tree(&tree).is_err(), "the loader accepts {text}");
@@ -204,22 +256,45 @@ const GOOD_STAGE: &[&str] = &[
     "ready: { deadline: 5m }",
     "strategy: recreate",
     "route: { domains: [ a.example.com ] }",
+    "route: { domains: [ a.b ], certificate: none, https: off, websockets: true, http2: false, hsts: false, block_exploits: false }",
+    "route: { domains: [ a.b ], https: false }",
     "pull_policy: never",
     "security_opt: [ \"no-new-privileges:true\" ]",
+];
+
+const GOOD_ROUTE: &[&str] = &[
+    "certificate: none",
+    "certificate: { id: 3 }",
+    "certificate: { id: 4294967295 }",
+    "certificate: { wildcard: \"*.b.c\" }",
+    "certificate: { id: 3 }, https: redirect, hsts: true",
+    "certificate: { id: 3 }, https: allow, http2: false",
+    "https: off",
+    "https: \"off\"",
+    "https: false",
+    "https: FALSE",
+    "websockets: false, block_exploits: true",
+];
+
+const GOOD: &[&str] = &[
+    NPM,
+    "settings: { proxy: { nginx_proxy_manager: { url: \"http://[::1]:81/api/\", email: Ä@b.c, password: { file: /p }, upstream: host, probe: \"[::1]:80\" } } }",
+    "settings: { proxy: { nginx_proxy_manager: { url: https://a.b, email: a@b, password: { credential: p }, upstream: network, probe: a.b:8080 } } }",
+    "settings: { proxy: { none: {} } }",
 ];
 
 #[test]
 fn what_the_loader_takes_the_schema_takes() {
     let validator = validator();
-    for lines in GOOD_STAGE {
-        let text = with_stage(lines);
+    let good = GOOD.iter().map(|text| (*text).to_owned()).chain(GOOD_STAGE.iter().map(|lines| with_stage(lines)));
+    for text in good.chain(GOOD_ROUTE.iter().map(|keys| with_route(keys))) {
         let tree = Tree::from_memory([("site.yaml".to_owned(), text.clone().into_bytes())]);
         if let Err(error) = load_tree(&tree) {
-            panic!("{lines}\n{error}");
+            panic!("{text}\n{error}");
         }
         let instance = as_json(&text);
         let errors: Vec<String> =
             validator.iter_errors(&instance).map(|e| format!("{}: {e}", e.instance_path())).collect();
-        assert!(errors.is_empty(), "{lines}: {errors:#?}");
+        assert!(errors.is_empty(), "{text}: {errors:#?}");
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::route::Route;
 use super::values::{
     Command, Duration, Empty, Hosts, OneOrMany, Pairs, Port, Secret, Size, TestCommand, Text, Ulimit, Volume,
 };
@@ -106,7 +107,7 @@ pub(in crate::config) struct Layer {
     pub(in crate::config) drain: Option<Duration>,
     /// Longest time that the app may take to stop; 10s by default.
     pub(in crate::config) stop_grace_period: Option<Duration>,
-    /// Domains that lead to it.
+    /// Domains that lead to it, and how.
     pub(in crate::config) route: Option<Route>,
     /// When the image is fetched.
     pub(in crate::config) pull_policy: Option<PullPolicy>,
@@ -171,15 +172,6 @@ pub(in crate::config) enum PullPolicy {
     Always,
     /// Never: the image must be on the host.
     Never,
-}
-
-/// Domains that lead to a stage.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-pub(in crate::config) struct Route {
-    /// Whole domain names.
-    pub(in crate::config) domains: Option<Vec<String>>,
-    /// A name below `settings.domain`.
-    pub(in crate::config) subdomain: Option<String>,
 }
 
 /// The log driver.

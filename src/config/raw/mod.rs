@@ -4,12 +4,14 @@
 //! Private to `config`; nothing here is flattened, untagged or internally tagged, so that a typo cannot hide.
 
 mod layer;
+mod route;
 mod top;
 mod values;
 
-pub(super) use layer::{Healthcheck, Http, Layer, Logging, ProjectKeys, Ready, Route, StageKeys, Track};
+pub(super) use layer::{Healthcheck, Http, Layer, Logging, ProjectKeys, Ready, StageKeys, Track};
 pub(super) use layer::{PullPolicy, Strategy};
-pub(super) use top::{Policy, Proxy, Prune, Registry, Settings};
+pub(super) use route::{Certificate, Https, Route};
+pub(super) use top::{NginxProxyManager, Policy, Proxy, Prune, Registry, Settings, Upstream};
 pub(super) use values::{
     Command, Duration, Hosts, OneOrMany, Pairs, Port, PortLong, Secret, Size, TestCommand, Text, Tmpfs, Ulimit,
     UlimitLong, Volume, VolumeKind, VolumeLong,

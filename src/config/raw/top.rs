@@ -31,8 +31,39 @@ pub(in crate::config) struct Settings {
 pub(in crate::config) enum Proxy {
     /// `landfall proxy`.
     Embedded(Empty),
+    /// A Nginx Proxy Manager that is there already.
+    NginxProxyManager(NginxProxyManager),
     /// None: a stage with a domain is an error.
     None(Empty),
+}
+
+/// A Nginx Proxy Manager, driven over its API as a user of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) struct NginxProxyManager {
+    /// Address of its admin page, as in `http://127.0.0.1:81`.
+    #[schemars(required, regex(pattern = "^https?://"))]
+    pub(in crate::config) url: Option<String>,
+    /// Email of the user that Landfall logs in as: one of its own, without two-factor.
+    #[schemars(required, regex(pattern = "^[^@ ]+@[^@ ]+$"))]
+    pub(in crate::config) email: Option<String>,
+    /// Password of that user.
+    #[schemars(with = "Secret")]
+    pub(in crate::config) password: Option<Secret>,
+    /// How it reaches instances; `network` by default.
+    pub(in crate::config) upstream: Option<Upstream>,
+    /// `host:port` where it serves plain HTTP; the host of `url` and port 80 by default.
+    #[schemars(regex(pattern = ":[0-9]+$"))]
+    pub(in crate::config) probe: Option<String>,
+}
+
+/// How a proxy reaches instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Upstream {
+    /// By the container's name on Landfall's network, which the proxy's own container has to join (default).
+    Network,
+    /// By a loopback port of the host.
+    Host,
 }
 
 /// When a change that retires stages needs a second word.

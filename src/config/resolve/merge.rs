@@ -131,8 +131,17 @@ fn gate(own: Ready, base: Ready) -> Ready {
 }
 
 fn routes(own: Route, base: Route) -> Route {
-    let Route { domains, subdomain } = own;
-    Route { domains: domains.or(base.domains), subdomain: subdomain.or(base.subdomain) }
+    let Route { domains, subdomain, certificate, https, websockets, http2, hsts, block_exploits } = own;
+    Route {
+        domains: domains.or(base.domains),
+        subdomain: subdomain.or(base.subdomain),
+        certificate: certificate.or(base.certificate),
+        https: https.or(base.https),
+        websockets: websockets.or(base.websockets),
+        http2: http2.or(base.http2),
+        hsts: hsts.or(base.hsts),
+        block_exploits: block_exploits.or(base.block_exploits),
+    }
 }
 
 impl Pairs {

@@ -9,6 +9,8 @@ mod environment;
 mod limits;
 mod merge;
 mod mounts;
+mod npm;
+mod options;
 mod policy;
 mod ports;
 mod process;

@@ -1,5 +1,7 @@
 //! What a stage may do to the host (R32). Docker refuses nothing of this, so this is the boundary.
 
+use std::net::IpAddr;
+
 use crate::config::code;
 use crate::config::report::{Part, Site};
 use crate::model::StageKey;
@@ -76,6 +78,12 @@ pub(super) fn normal_path(path: &str) -> Result<String, String> {
         return Err(format!("`{shown}` is not a plain path: it holds control characters"));
     }
     Ok(trimmed.to_owned())
+}
+
+/// True for this host itself, by name or by address; an IPv6 address may stand in brackets.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// A name as Docker takes it for volumes and networks: `[a-zA-Z0-9][a-zA-Z0-9_.-]*`, at most 128.

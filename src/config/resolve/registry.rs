@@ -12,6 +12,7 @@ use crate::config::syntax;
 use crate::model::schedule;
 use crate::model::{Name, Registry, Repository};
 
+use super::policy::is_loopback;
 use super::secrets;
 
 /// The names of Docker Hub besides `docker.io`, which images are known by.
@@ -112,7 +113,8 @@ fn prefix_of(url: &str, insecure: bool) -> Result<String, (&'static str, &'stati
     if !is_beginning("x") {
         return Err((NOT_AN_ADDRESS, "write it like `https://ghcr.io` or `https://host:5000`"));
     }
-    if is_plain && !insecure && !is_loopback(host) {
+    let bare = host.rsplit_once(':').map_or(host, |(bare, _)| bare);
+    if is_plain && !insecure && !is_loopback(bare) {
         let title = "http to another host sends passwords and images in the clear";
         return Err((title, "write `https://`, or `insecure: true` if you accept that"));
     }
@@ -123,9 +125,4 @@ fn prefix_of(url: &str, insecure: bool) -> Result<String, (&'static str, &'stati
         Some(path) if is_beginning(path) => Ok(format!("{name}/{path}")),
         Some(_) => Err((NOT_AN_ADDRESS, "write host and port, and at most the beginning of image names")),
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

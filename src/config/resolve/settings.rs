@@ -13,6 +13,7 @@ use crate::model::name::InvalidName;
 use crate::model::{Millis, ProxySettings, Settings, StageKey};
 
 use super::cross::Claims;
+use super::npm;
 use super::policy::normal_path;
 
 /// Docker's own networks, which cannot be ours.
@@ -64,10 +65,7 @@ fn resolve(site: &Site<'_>, raw: raw::Settings) -> Settings {
     Settings {
         domain: domain.and_then(|text| site.parse("domain", &text)),
         network: network.filter(|name| is_network(site, "network", name)).unwrap_or(default.network),
-        proxy: match proxy {
-            None | Some(raw::Proxy::Embedded(_)) => ProxySettings::Embedded,
-            Some(raw::Proxy::None(_)) => ProxySettings::None,
-        },
+        proxy: proxy.and_then(|proxy| proxy_of(site, proxy)).unwrap_or(default.proxy),
         resync: resync.unwrap_or(default.resync),
         prune: prune.map_or(default.prune, |prune| match prune {
             raw::Prune::Guarded => Prune::Guarded,
@@ -88,6 +86,15 @@ fn defaults() -> Settings {
         prune: Prune::default(),
         ports: (20_000, 29_999),
         policy: Policy::default(),
+    }
+}
+
+/// None when something is wrong with it.
+fn proxy_of(site: &Site<'_>, proxy: raw::Proxy) -> Option<ProxySettings> {
+    match proxy {
+        raw::Proxy::Embedded(_) => Some(ProxySettings::Embedded),
+        raw::Proxy::NginxProxyManager(raw) => npm::settings(site, raw).map(ProxySettings::NginxProxyManager),
+        raw::Proxy::None(_) => Some(ProxySettings::None),
     }
 }
 

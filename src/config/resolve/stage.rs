@@ -28,7 +28,7 @@ pub(super) fn stage(
     }
     let track = track.and_then(|track| parse_track(cx, track));
     let gate = layer.ready.take();
-    let domains = route::domains(cx, layer.route.take(), project.port, claims);
+    let (domains, route) = route::route(cx, layer.route.take(), project.port, claims);
     let drain = time(cx, "drain", layer.drain.take());
     let stop_grace_period = time(cx, "stop_grace_period", layer.stop_grace_period.take());
     let strategy = layer.strategy.take();
@@ -52,7 +52,7 @@ pub(super) fn stage(
         drain,
         stop_grace_period,
         domains,
-        route: crate::model::RouteOptions::default(),
+        route,
     })
 }
 

@@ -4,6 +4,7 @@ mod boundary;
 mod hostile;
 mod loading;
 mod reading;
+mod routing;
 mod rules;
 mod shown;
 

@@ -9,6 +9,13 @@ fn stage(lines: &str) -> String {
     )
 }
 
+/// The same with Nginx Proxy Manager for a proxy.
+fn with_npm(text: &str) -> String {
+    format!(
+        "settings:\n  proxy:\n    nginx_proxy_manager: {{ url: \"http://127.0.0.1:81\", email: a@b, password: {{ env: P }} }}\n{text}"
+    )
+}
+
 /// Declares one test for each snapshot.
 macro_rules! shown {
     ($($name:ident: $text:expr;)*) => {$(
@@ -25,6 +32,12 @@ shown! {
     a_key_of_a_later_step_says_so: stage("depends_on: [ db ]\n        route: { certificate: letsencrypt, domains: [ a.example.com ] }");
     a_key_of_compose_says_what_to_write_instead: stage("build: .\n        container_name: shop");
     a_tag_in_the_image_is_refused: "projects:\n  shop:\n    image: nginx:1.25\n    stages:\n      prod: { track: { tag: latest } }\n";
+    a_route_beyond_the_embedded_proxy_says_what_it_needs: stage("route: { domains: [ a.example.com ], certificate: { id: 3 }, https: redirect, websockets: false }");
+    a_route_that_contradicts_itself_shows_both_places: with_npm(&stage("route:\n          domains: [ a.example.com, b.a.example.com, example.com ]\n          certificate: { wildcard: \"*.example.com\" }\n          https: off\n          hsts: true"));
+    https_without_a_certificate_is_refused: with_npm(&stage("route: { domains: [ a.example.com ], https: redirect, http2: true }"));
+    a_certificate_and_https_say_what_they_can_be: with_npm(&stage("route: { domains: [ a.example.com ], certificate: wildcard, https: true }\n      dev: { track: { tag: a }, route: { certificate: \"*.a.b\", https: ridirect } }"));
+    a_proxy_manager_without_its_keys_says_what_to_write: "settings:\n  proxy:\n    nginx_proxy_manager: {}\n";
+    a_proxy_manager_is_checked: "settings:\n  proxy:\n    nginx_proxy_manager:\n      url: http://npm.lan:81/nginx\n      email: landfall\n      password: hunter2\n      probe: npm.lan\n      upstream: docker\n";
     a_later_way_to_track_says_so: "projects:\n  shop:\n    image: nginx\n    stages:\n      prod: { track: { semver: \">=1\" } }\n      dev: { track: { tga: \"1\" } }\n      test: { track: latest }\n";
     a_duplicate_key_shows_both_places: stage("user: a\n        user: b");
     two_stages_on_one_domain_show_both_places: "projects:\n  a: { image: x, port: 80, stages: { s: { track: { tag: t }, route: { domains: [ www.example.com ] } } } }\n  b:\n    image: x\n    port: 80\n    stages:\n      s:\n        track: { tag: t }\n        route:\n          domains:\n            - WWW.example.com\n";
