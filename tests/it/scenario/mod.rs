@@ -12,6 +12,7 @@ mod files;
 pub mod harness;
 mod interrupted;
 mod names;
+mod npm;
 mod ownership;
 mod proxyless;
 mod recreate;

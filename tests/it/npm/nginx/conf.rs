@@ -36,7 +36,7 @@ pub fn main(http: &str, https: &str, resolver: &str, is_root: bool) -> String {
          events {{ worker_connections 1024; }}\nhttp {{\n  access_log off;\n  server_tokens off;\n\
          \x20 keepalive_timeout 90s;\n  client_max_body_size 2000m;\n  server_names_hash_bucket_size 1024;\n\
          \x20 proxy_connect_timeout 90s;\n  proxy_read_timeout 90s;\n  proxy_http_version 1.1;\n\
-         \x20 resolver {resolver} valid=1s ipv6=off;\n  resolver_timeout 5s;\n{temporary}\
+         \x20 resolver {resolver} valid=1s ipv6=off;\n  resolver_timeout 1s;\n{temporary}\
          \x20 map $http_x_forwarded_proto $x_forwarded_proto {{ http http; https https; default $scheme; }}\n\
          \x20 map $http_x_forwarded_scheme $x_forwarded_scheme {{ http http; https https; default $scheme; }}\n\
          \x20 server {{\n    listen {http} default_server;\n    server_name nobody;\n    default_type text/html;\n\

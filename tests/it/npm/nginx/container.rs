@@ -42,12 +42,26 @@ impl Container {
             let (repository, tag) = image.rsplit_once(':').expect("an image with a tag");
             docker.done("POST", &format!("/images/create?fromImage={repository}&tag={tag}"), None);
         }
-        let name = format!("npm-{}-{network}", &uuid::Uuid::new_v4().simple().to_string()[..6]);
-        let id = docker.run(&name, &spec(dir, network, image));
-        let served = Served { probe: String::new(), https: String::new() };
-        let mut container = Self { docker, id, name, served, modern: local::is_modern() };
-        container.wait();
-        container
+        for _ in 0..local::TRIES {
+            let ((http, one), (https, two)) = (local::free_port(), local::free_port());
+            drop((one, two));
+            let name = format!("npm-{}-{network}", &uuid::Uuid::new_v4().simple().to_string()[..6]);
+            let path = format!("/containers/create?name={name}");
+            let made = docker.done("POST", &path, Some(&spec(dir, network, image, (http, https))));
+            let id = made["Id"].as_str().expect("an id").to_owned();
+            let served = Served { probe: format!("127.0.0.1:{http}"), https: format!("127.0.0.1:{https}") };
+            let mut container = Self { docker: docker.clone(), id, name, served, modern: local::is_modern() };
+            match docker.call("POST", &format!("/containers/{}/start", container.id), None) {
+                (204, _) => {
+                    container.wait();
+                    return container;
+                }
+                // A port was taken in the meantime: with other ones, then.
+                (_, told) if told.to_string().contains("already") => container.remove(),
+                (status, told) => panic!("nginx does not start: {status} {told}"),
+            }
+        }
+        panic!("no free ports for nginx")
     }
 
     /// Where it serves, seen from the ground.
@@ -95,15 +109,12 @@ impl Container {
         self.docker.call("DELETE", &format!("/containers/{}?force=1", self.id), None);
     }
 
-    /// Waits until nginx answers, and learns its ports.
-    fn wait(&mut self) {
+    /// Waits until nginx answers.
+    fn wait(&self) {
         let begin = Instant::now();
         loop {
             let inspected = self.docker.inspect(&self.id).expect("the container that was just made");
             assert!(inspected["State"]["Running"] == true, "nginx ended: {}", self.log());
-            let ports = &inspected["NetworkSettings"]["Ports"];
-            let place = |port: &str| format!("127.0.0.1:{}", ports[port][0]["HostPort"].as_str().unwrap_or("0"));
-            self.served = Served { probe: place("80/tcp"), https: place("443/tcp") };
             if answers(&self.served.probe) {
                 return;
             }
@@ -149,14 +160,14 @@ fn prepare(dir: &Path) {
     std::fs::write(dir.join("group"), "root:x:0:\n").expect("a file");
 }
 
-fn spec(dir: &Path, network: &str, image: &str) -> Value {
+fn spec(dir: &Path, network: &str, image: &str, (http, https): (u16, u16)) -> Value {
     let mut binds: Vec<String> =
         BOUND.iter().filter(|path| Path::new(path).exists()).map(|path| format!("{path}:{path}:ro")).collect();
     let dir = dir.display();
     binds.push(format!("{dir}:{INSIDE}"));
     binds.push(format!("{dir}/passwd:/etc/passwd:ro"));
     binds.push(format!("{dir}/group:/etc/group:ro"));
-    let anywhere = json!([{ "HostIp": "127.0.0.1", "HostPort": "" }]);
+    let published = |port: u16| json!([{ "HostIp": "127.0.0.1", "HostPort": port.to_string() }]);
     json!({
         "Image": image,
         "Entrypoint": [local::program()],
@@ -168,7 +179,9 @@ fn spec(dir: &Path, network: &str, image: &str) -> Value {
         "HostConfig": {
             "Binds": binds,
             "NetworkMode": network,
-            "PortBindings": { "80/tcp": anywhere, "443/tcp": anywhere },
+            // Docker asks resolvers that the ground cannot reach for names that it does not know: nobody waits for those.
+            "DnsOptions": ["timeout:1", "attempts:1"],
+            "PortBindings": { "80/tcp": published(http), "443/tcp": published(https) },
         },
     })
 }

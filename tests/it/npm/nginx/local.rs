@@ -12,7 +12,7 @@ use rustix::process::{self, Pid, kill_process};
 use super::{Served, Signal, conf};
 
 /// Ports are chosen free, and may be taken a moment later: then others are tried.
-const TRIES: usize = 20;
+pub const TRIES: usize = 20;
 /// For a hung machine; nothing depends on how long it takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -30,8 +30,8 @@ impl Local {
     pub fn start(dir: &Path) -> Self {
         let mut local = Self { dir: dir.to_owned(), http: 0, https: 0, modern: is_modern(), child: None };
         for _ in 0..TRIES {
-            let (one, two) = (free_port(), free_port());
-            (local.http, local.https) = (one.0, two.0);
+            let ((http, one), (https, two)) = (free_port(), free_port());
+            (local.http, local.https) = (http, https);
             drop((one, two));
             if local.launch() {
                 return local;
@@ -157,7 +157,8 @@ pub fn is_modern() -> bool {
     parts.as_slice() >= &[1, 25, 1]
 }
 
-fn free_port() -> (u16, TcpListener) {
+/// A port that is free as long as its listener is held.
+pub fn free_port() -> (u16, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     (listener.local_addr().expect("an address").port(), listener)
 }
