@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+/// Longest message, in characters: some lines of a terminal.
+const MAX_TITLE: usize = 400;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -144,6 +147,9 @@ impl Diagnostics {
     pub(super) fn new(mut list: Vec<Diagnostic>, sources: BTreeMap<String, Arc<str>>) -> Self {
         list.sort_by(|a, b| (&a.place, a.severity, a.code, &a.title).cmp(&(&b.place, b.severity, b.code, &b.title)));
         list.dedup();
+        for diagnostic in &mut list {
+            shorten(&mut diagnostic.title);
+        }
         Self { list, sources, shown_root: String::new() }
     }
 
@@ -160,6 +166,15 @@ impl Diagnostics {
     /// For people: each with its source line, caret and help, an empty line between.
     pub fn render(&self, color: bool) -> String {
         super::render::render(self, color)
+    }
+}
+
+/// Cuts the middle out of a text that quotes a value of any length: what is wrong with it stands at the end.
+fn shorten(text: &mut String) {
+    if text.chars().count() > MAX_TITLE {
+        let head: String = text.chars().take(MAX_TITLE / 2).collect();
+        let tail: Vec<char> = text.chars().rev().take(MAX_TITLE / 2).collect();
+        *text = head + "…" + &tail.into_iter().rev().collect::<String>();
     }
 }
 

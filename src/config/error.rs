@@ -60,6 +60,9 @@ impl LoadError {
         let hint = match self {
             Self::Missing { .. } => "name the directory with --config or LANDFALL_CONFIG",
             Self::Empty { .. } => "put a file `*.yaml` with `projects:` there; see examples/config",
+            Self::Unreadable { source, .. } if source.kind() == std::io::ErrorKind::NotADirectory => {
+                "name the directory that holds the files, not one of them"
+            }
             Self::Unreadable { .. } => "check its permissions and the user that Landfall runs as",
             Self::Revision { .. } => {
                 "name a directory, or a revision of the git work tree that holds the configuration"

@@ -44,8 +44,8 @@ fn commit(dir: &Path, revision: &str) -> Result<String, String> {
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said.lines().next().unwrap_or_default();
-        let text = format!("it is neither a directory nor a revision of the work tree there {said}");
-        return Err(text.trim_end().to_owned());
+        let colon = if said.is_empty() { "" } else { ": " };
+        return Err(format!("it is neither a directory nor a revision of the work tree there{colon}{said}"));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

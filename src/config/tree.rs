@@ -126,7 +126,10 @@ impl<'a> Walk<'a> {
             match entry.file_name().to_str() {
                 Ok(name) if name.starts_with('.') => {}
                 Ok(name) => names.push((name.to_owned(), entry.file_type())),
-                Err(_) => self.refuse(folder, &TreeError::Kind("named by bytes that are not UTF-8")),
+                Err(_) => self.refuse(
+                    format!("{folder}/{}", entry.file_name().to_string_lossy()).trim_start_matches('/'),
+                    &TreeError::Kind("named by bytes that are not UTF-8"),
+                ),
             }
         }
         names.sort_by(|a, b| a.0.cmp(&b.0));

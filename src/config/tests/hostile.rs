@@ -141,6 +141,18 @@ fn what_a_project_gives_each_of_many_stages_is_bounded() {
 }
 
 #[test]
+fn a_value_of_any_length_is_told_in_a_few_lines() {
+    let text = format!(
+        "projects:\n  a:\n    image: x\n    stages: {{ s: {{ track: {{ tag: {} }} }} }}\n",
+        "ä".repeat(300_000)
+    );
+    let found = answer(text.as_bytes()).map(|_| ()).unwrap_err();
+    assert!(found.list[0].title.ends_with("` is not a tag"), "{}", found.list[0].title);
+    let shown = found.render(false);
+    assert!(shown.len() < 4000, "{} bytes", shown.len());
+}
+
+#[test]
 fn control_characters_do_not_reach_the_terminal() {
     let found = answer("projects:\n  a: { image: \"x\\e[2J\", \"k\\e[31m\": v } # \u{9b}31m\n".as_bytes())
         .map(|_| ())

@@ -1,6 +1,7 @@
 //! Reading a directory: what counts, what is refused, and that nothing is skipped in silence (R2).
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
@@ -108,9 +109,11 @@ fn r2_what_cannot_be_read_is_an_error_and_never_skipped() {
     .unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket.yml")).unwrap();
     write(dir.path(), "large.yaml", &"#".repeat((1 << 20) + 1));
+    std::fs::write(dir.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9.yaml")), "projects: {}\n").unwrap();
     let found = titles(dir.path());
-    assert_eq!(found.len(), 8, "{found:#?}");
+    assert_eq!(found.len(), 9, "{found:#?}");
     for (file, code) in [
+        ("caf\u{fffd}.yaml", "C0003"),
         ("dangling.yaml", "C0002"),
         ("fifo.yaml", "C0003"),
         ("folder.yaml", "C0003"),
