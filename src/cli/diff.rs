@@ -14,7 +14,7 @@ use super::render::Out;
 use super::rows;
 use crate::config::{self, Loaded};
 use crate::model::{DesiredStage, StageKey};
-use crate::plan::{Options, Plan, Selection, Verdict, leaves};
+use crate::plan::{Options, Plan, Selection, Verdict, changes, leaves};
 use crate::reconcile::{self, Places};
 use crate::store::now_ms;
 
@@ -102,18 +102,16 @@ pub(super) fn against(places: &Places, other: &str, selection: &Selection, out: 
 }
 
 fn stage_diff(key: &StageKey, old: Option<&DesiredStage>, new: Option<&DesiredStage>) -> Option<StageDiff> {
-    let change = match (old, new) {
-        (Some(_), Some(_)) => "changed",
-        (None, _) => "added",
-        (_, None) => "removed",
+    let all = |stage: &DesiredStage, sign: char| {
+        leaves(stage).into_iter().map(|(path, value)| format!("{sign} {path}  {value}")).collect()
     };
-    let text = |stage: Option<&DesiredStage>| stage.map(leaves).map(lines_of).unwrap_or_default();
-    let lines = line_diff(&text(old), &text(new));
+    let (change, lines): (_, Vec<String>) = match (old, new) {
+        (Some(old), Some(new)) => ("changed", changes(old, new).iter().map(|change| format!("~ {change}")).collect()),
+        (None, Some(new)) => ("added", all(new, '+')),
+        (Some(old), None) => ("removed", all(old, '-')),
+        (None, None) => return None,
+    };
     (!lines.is_empty()).then(|| StageDiff { key: key.clone(), change, lines })
-}
-
-fn lines_of(leaves: std::collections::BTreeMap<String, String>) -> String {
-    leaves.into_iter().map(|(path, value)| format!("{path}: {value}\n")).collect()
 }
 
 fn settings_diff(old: &Loaded, new: &Loaded) -> Vec<String> {
@@ -140,5 +138,9 @@ fn line_diff(old: &str, new: &str) -> Vec<String> {
 }
 
 fn colored(line: &str) -> String {
-    if line.starts_with('-') { line.red().to_string() } else { line.green().to_string() }
+    match line.chars().next() {
+        Some('-') => line.red().to_string(),
+        Some('+') => line.green().to_string(),
+        Some(_) | None => line.yellow().to_string(),
+    }
 }

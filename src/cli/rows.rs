@@ -113,7 +113,14 @@ fn place(stage: &StagePlan, loaded: &Loaded) -> Option<String> {
         Some(change) => change.path.as_str(),
         None => stage.changes.first().map_or("", |c| c.path.as_str()),
     };
-    let origin = loaded.origin(&stage.key, path)?;
+    // A value that is a default now, or one of a list, stands at the nearest key above it.
+    let mut above = path;
+    let origin = loop {
+        match loaded.origin(&stage.key, above) {
+            None if !above.is_empty() => above = above.rsplit_once('.').map_or("", |(parent, _)| parent),
+            found => break found?,
+        }
+    };
     Some(format!("{origin} {path}").trim_end().to_owned() + &format!("; {}", causes(stage)))
 }
 

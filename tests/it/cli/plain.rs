@@ -112,7 +112,11 @@ fn against_a_directory_shows_what_differs_without_docker_or_store() {
     let nowhere = ["--docker", "unix:///nowhere.sock", "--data", "/nowhere"];
     let said = on(new.path(), &[&["diff", "--against", against], &nowhere[..]].concat());
     assert_eq!((said.code, said.err.as_str()), (2, ""));
-    assert!(said.out.contains("web/prod   changed") && said.out.contains("+ environment.LEVEL: info"), "{}", said.out);
+    assert!(
+        said.out.contains("web/prod   changed") && said.out.contains("~ environment.LEVEL  (none) → info"),
+        "{}",
+        said.out
+    );
     let same = on(old.path(), &["diff", "--against", against]);
     assert_eq!((same.code, same.out), (0, format!("no differences from {against}\n")));
     let none = dir_with("projects: {}\n");
@@ -131,6 +135,38 @@ fn against_a_directory_shows_what_differs_without_docker_or_store() {
 }
 
 #[test]
+fn differences_are_told_in_the_words_and_units_of_the_yaml() {
+    let config = |lines: &str| {
+        let text = format!("projects:\n  web:\n    image: reg.test/web\n    port: 80\n{lines}");
+        dir_with(&format!("{text}    stages: {{ prod: {{ track: {{ tag: v1 }} }} }}\n"))
+    };
+    let old = config(
+        "    mem_limit: 512m\n    cpus: 1.5\n    drain: 5s\n    volumes: [ \"data:/data\", \"cache:/cache\" ]\n    \
+         ports: [ \"127.0.0.1:8000:80\" ]\n    ready: { tcp: {}, deadline: 30s }\n    route: { domains: [ a.test ] }\n",
+    );
+    let new = config(
+        "    mem_limit: 1g\n    cpus: 2\n    drain: 90s\n    volumes: [ \"data:/data:ro\", \"cache:/cache\" ]\n    \
+         ports: [ \"127.0.0.1:8001:80\" ]\n    ready: { http: { path: /up }, deadline: 2m }\n    route: { domains: [ b.test ] }\n",
+    );
+    let said = on(new.path(), &["diff", "--against", old.path().to_str().unwrap()]);
+    let expected = [
+        "web/prod   changed",
+        "  ~ cpus  1.5 → 2",
+        "  ~ drain  5s → 1m30s",
+        "  ~ mem_limit  512m → 1g",
+        "  ~ ports.127.0.0.1:8000/tcp  80 → (none)",
+        "  ~ ports.127.0.0.1:8001/tcp  (none) → 80",
+        "  ~ ready  tcp → (none)",
+        "  ~ ready.deadline  30s → 2m",
+        "  ~ ready.http.expect  (none) → 200-399",
+        "  ~ ready.http.path  (none) → /up",
+        "  ~ route.domains  [\"a.test\"] → [\"b.test\"]",
+        "  ~ volumes./data  web-prod-data → web-prod-data read-only",
+    ];
+    assert_eq!(said.out.lines().collect::<Vec<_>>(), expected, "{}", said.err);
+}
+
+#[test]
 fn against_a_revision_reads_git_s_objects_and_no_option_is_smuggled_in() {
     let dir = dir_with(&web("v1", ""));
     let git = |args: &[&str]| {
@@ -145,7 +181,7 @@ fn against_a_revision_reads_git_s_objects_and_no_option_is_smuggled_in() {
     for revision in ["HEAD", "main", "one", "HEAD~0"] {
         let said = on(dir.path(), &["diff", "--against", revision]);
         assert_eq!(said.code, 2, "{revision}: {}", said.err);
-        assert!(said.out.contains("- track.digest: ") && said.out.contains("+ track.digest: "), "{}", said.out);
+        assert!(said.out.contains("~ track.digest  sha256:") && said.out.contains(" → sha256:"), "{}", said.out);
     }
     git(&["commit", "-qam", "two"]);
     assert_eq!(on(dir.path(), &["diff", "--against", "HEAD"]).code, 0);
