@@ -62,6 +62,10 @@ pub(super) fn list(places: &Places, selection: &Selection, limit: u32, out: Out)
     rows.sort_by_key(|row| std::cmp::Reverse(row.id));
     rows.dedup_by_key(|row| row.id);
     rows.truncate(limit);
+    if rows.is_empty() {
+        let of = if selection.0.is_empty() { String::new() } else { format!(" of {}", selection.0.join(", ")) };
+        out.note(&format!("no deploy{of} is recorded in {}", places.data.display()));
+    }
     let now = now_ms();
     let table: Vec<Vec<String>> = rows.iter().map(|row| cells(row, now)).collect();
     out.table(&["DEPLOY", "STAGE", "VERSION", "STATUS", "WHEN", "TOOK", "CAUSE"], &table);

@@ -167,6 +167,18 @@ fn differences_are_told_in_the_words_and_units_of_the_yaml() {
 }
 
 #[test]
+fn a_history_without_a_row_says_so() {
+    let data = tempfile::tempdir().unwrap();
+    let at = data.path().to_str().unwrap();
+    for (args, told) in
+        [(&["history"][..], "no deploy is recorded in "), (&["history", "shpo"], "no deploy of shpo is")]
+    {
+        let said = plain(&[args, &["--data", at]].concat());
+        assert!(said.code == 0 && said.err.starts_with(told), "{args:?}: {said:?}");
+    }
+}
+
+#[test]
 fn against_a_revision_reads_git_s_objects_and_no_option_is_smuggled_in() {
     let dir = dir_with(&web("v1", ""));
     let git = |args: &[&str]| {
