@@ -22,7 +22,7 @@ use crate::model::{Desired, ImageRef, Observed, ObservedContainer, Recorded, Sta
 use crate::plan::{self, Blocked, Input, Options, Plan, Selection};
 use crate::proxy::Proxy;
 use crate::secrets::{Key, Secrets, SecretsSeen};
-use crate::store::{AcceptedConfig, DataDir, Lock, Store};
+use crate::store::{AcceptedConfig, DataDir, DeployRow, Lock, Store};
 use crate::{observe, pin};
 
 pub use crate::proxy::Adopted;
@@ -61,6 +61,17 @@ pub struct View {
     pub images: BTreeMap<StageKey, Result<ImageRef, Blocked>>,
     /// What must change.
     pub plan: Plan,
+    /// Deploys without an end, when only looking.
+    pub open: Vec<OpenDeploy>,
+}
+
+/// A deploy without an end.
+#[derive(Debug, Clone)]
+pub struct OpenDeploy {
+    /// Which one.
+    pub deploy: DeployRow,
+    /// True while somebody holds the lock and so works on it; else it was interrupted.
+    pub is_under_way: bool,
 }
 
 /// How a pass ended.
@@ -79,16 +90,23 @@ pub struct Converged {
 /// # Errors
 /// The configuration, Docker or the store cannot be used.
 pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
-    let (loaded, (docker, host), recorded) = tokio::try_join!(load(places), ask_docker(places), read_store(places))?;
+    let (loaded, (docker, host), (recorded, open)) = tokio::try_join!(load(places), ask_docker(places), read(places))?;
     tracing::debug!("configuration, Docker and store read");
     let data = DataDir::new(&places.data);
     if !data.has_store() {
         refuse_lost_store(places, &loaded.desired, host.containers())?;
     }
     let proxy = access::to_look(places, &loaded.desired)?;
-    let observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
+    let mut observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
+    // Nobody works on what is open: the next pass begins by closing it, and this look tells what that pass will do.
+    let is_under_way = !open.is_empty() && Lock::holder(&data).is_some();
+    if let Some(store) = recorded.store.filter(|_| !is_under_way) {
+        observed = execute::as_recovered(store, &open, observed);
+    }
     let key = Key::read(&data.fingerprint_key());
-    view(places, &docker, Arc::new(loaded), Seen { recorded, observed, key }, options).await
+    let view = view(places, &docker, Arc::new(loaded), Seen { recorded, observed, key }, options).await?;
+    let open = open.into_iter().map(|deploy| OpenDeploy { deploy, is_under_way }).collect();
+    Ok(View { open, ..view })
 }
 
 /// Converges the host once.
@@ -219,12 +237,17 @@ async fn ask_docker(places: &Places) -> Result<(Docker, observe::Host), Error> {
 /// # Errors
 /// The store cannot be read.
 pub async fn read_store(places: &Places) -> Result<Recorded, Error> {
+    read(places).await.map(|(recorded, _)| recorded)
+}
+
+/// The same, with the deploys that have no end.
+async fn read(places: &Places) -> Result<(Recorded, Vec<DeployRow>), Error> {
     let data = DataDir::new(&places.data);
     let joined = tokio::task::spawn_blocking(move || match Store::open_read(&data)? {
-        Some(reader) => reader.recorded(),
-        None => Ok(Recorded::default()),
+        Some(reader) => Ok((reader.recorded()?, reader.in_flight()?)),
+        None => Ok((Recorded::default(), Vec::new())),
     });
-    Ok(joined.await.map_err(|error| Error::Internal(error.to_string()))??)
+    joined.await.map_err(|error| Error::Internal(error.to_string()))?
 }
 
 /// What was seen beside the configuration.
@@ -267,7 +290,7 @@ async fn view(
     let plan = plan::plan(input);
     tracing::debug!(plan = plan.id(), "planned");
     check_selection(&options.selection, plan.stages.iter().map(|s| &s.key).chain(desired.stages.keys()))?;
-    Ok(View { loaded, recorded, observed, images, plan })
+    Ok(View { loaded, recorded, observed, images, plan, open: Vec::new() })
 }
 
 /// Docker's half of what is observed, for commands that need no plan.

@@ -37,6 +37,9 @@ impl<'a> PlanData<'a> {
 pub(super) async fn run(places: &Places, options: &Options, out: Out) -> Result<Exit, Failure> {
     let view = reconcile::look(places, options).await?;
     warn(&view.loaded, out);
+    for open in &view.open {
+        out.note(&format!("{}  {}", open.deploy.key, rows::open_text(open)));
+    }
     out.line(rows::plan_text(&view.plan, &view.loaded, now_ms()).trim_end());
     out.data(PlanData::new(&view.plan));
     Ok(if view.plan.count(Verdict::Blocked) > 0 {

@@ -6,6 +6,7 @@ use super::render::ago;
 use crate::config::Loaded;
 use crate::model::{ImageRef, StageKey};
 use crate::plan::{Effect, Held, Plan, StagePlan, Target, Verdict};
+use crate::reconcile::OpenDeploy;
 
 /// One line of a plan: what, to whom, why.
 struct Row {
@@ -97,6 +98,17 @@ pub(super) fn held_text(held: &Held, key: &StageKey, now_ms: i64) -> String {
         ),
         Held::Clash { what } => format!("{what}; Landfall does not touch what it did not make"),
         Held::Waits { what } | Held::Prune { what } => what.clone(),
+    }
+}
+
+/// What becomes of a deploy without an end.
+pub(super) fn open_text(open: &OpenDeploy) -> String {
+    let OpenDeploy { deploy, is_under_way } = open;
+    let (id, version, phase) = (deploy.id.short(), deploy.image.version(), deploy.phase);
+    if *is_under_way {
+        format!("deploying {version}: {phase} ({id})")
+    } else {
+        format!("deploy {id} of {version} was interrupted while {phase}; the next `landfall apply` closes it first")
     }
 }
 

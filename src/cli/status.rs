@@ -8,15 +8,15 @@ use super::diff::{stderr_has_color, warn};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::render::Out;
-use super::rows::held_text;
+use super::rows::{held_text, open_text};
 use crate::config::LoadError;
 use crate::model::desired::Check;
 use crate::model::observed::Health;
 use crate::model::route::Https;
 use crate::model::{ContainerState, DesiredStage, Observed, Recorded, StageKey};
 use crate::plan::{Options, Own, Owned, Plan, Selection, Verdict, age};
-use crate::reconcile::{self, Error, Places, View};
-use crate::store::{DataDir, Lock, Store, now_ms};
+use crate::reconcile::{self, Error, OpenDeploy, Places, View};
+use crate::store::now_ms;
 
 /// One stage.
 #[derive(Debug, Serialize)]
@@ -38,7 +38,7 @@ pub(super) async fn run(places: &Places, selection: &Selection, out: Out) -> Res
         Ok(view) => {
             warn(&view.loaded, out);
             let mut stages = of_view(&view);
-            add_in_flight(places, &mut stages)?;
+            add_open(&view.open, &mut stages);
             Ok(print(&stages, None, out))
         }
         Err(Error::Load(error)) => without_config(places, selection, &error, out).await,
@@ -148,26 +148,15 @@ fn health(own: Option<&Own<'_>>, desired: Option<&DesiredStage>) -> (&'static st
 }
 
 /// A deploy that runs right now, which explains whatever else there is to see; or one that a crash left open.
-fn add_in_flight(places: &Places, stages: &mut [StageStatus]) -> Result<(), Failure> {
-    let data = DataDir::new(&places.data);
-    let Some(reader) = Store::open_read(&data)? else { return Ok(()) };
-    let is_worked_on = Lock::holder(&data).is_some();
-    for deploy in reader.in_flight()? {
-        let Some(stage) = stages.iter_mut().find(|s| s.key == deploy.key) else { continue };
-        let (id, version) = (deploy.id.short(), deploy.image.version());
-        if is_worked_on {
-            stage.ok = true;
-            stage.notes = vec![format!("deploying {version}: {} ({id})", deploy.phase)];
-        } else {
-            stage.ok = false;
-            let note = format!(
-                "deploy {id} of {version} was interrupted while {}; the next `landfall apply` closes it",
-                deploy.phase
-            );
-            stage.notes.push(note);
+fn add_open(open: &[OpenDeploy], stages: &mut [StageStatus]) {
+    for open in open {
+        let Some(stage) = stages.iter_mut().find(|s| s.key == open.deploy.key) else { continue };
+        stage.ok = open.is_under_way;
+        if open.is_under_way {
+            stage.notes.clear();
         }
+        stage.notes.push(open_text(open));
     }
-    Ok(())
 }
 
 fn print(stages: &[StageStatus], condition: Option<&str>, out: Out) -> Exit {

@@ -40,7 +40,7 @@ use crate::store::Store;
 
 pub use event::{Event, Sink, StageResult};
 pub use perform::StepError;
-pub use recover::{forget_gone, recover};
+pub use recover::{as_recovered, forget_gone, recover};
 
 /// Stages worked on at the same time: dockerd on two cores starts containers fastest four at a time, and above that
 /// only its latency grows.

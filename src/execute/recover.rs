@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::docker::Docker;
-use crate::model::{DeployStatus, Observed, ObservedProxy, Phase, Recorded};
+use crate::model::{DeployStatus, Observed, ObservedProxy, Phase, Recorded, StoreId};
 use crate::store::{DeployRow, LogLine, Store, StoreError, now_ms};
 
 use super::perform::StepError;
@@ -16,7 +16,7 @@ use super::perform::StepError;
 pub async fn recover(store: &Store, docker: &Docker, observed: &Observed) -> Result<usize, StepError> {
     let open = store.in_flight().await?;
     for deploy in &open {
-        let (text, serves) = match leftover(store, deploy, observed) {
+        let (text, serves) = match leftover(store.id(), deploy, observed) {
             Some((_, name, true)) => (format!("interrupted; {name} serves and stays"), true),
             Some((id, name, false)) => {
                 docker.remove(&id, true).await?;
@@ -35,6 +35,15 @@ pub async fn recover(store: &Store, docker: &Docker, observed: &Observed) -> Res
         }
     }
     Ok(open.len())
+}
+
+/// Observed as `recover` would leave it: without the containers of interrupted deploys that it removes. A look that
+/// changes nothing plans from this, so that it tells what the next pass will do.
+pub fn as_recovered(store: StoreId, open: &[DeployRow], mut observed: Observed) -> Observed {
+    let leftovers = open.iter().filter_map(|deploy| leftover(store, deploy, &observed));
+    let removed: BTreeSet<String> = leftovers.filter(|(_, _, serves)| !serves).map(|(id, _, _)| id).collect();
+    observed.containers.retain(|container| !removed.contains(&container.id));
+    observed
 }
 
 /// Forgets instances whose containers are gone, whoever removed them: their ports are free again.
@@ -56,10 +65,10 @@ async fn close(store: &Store, deploy: &DeployRow, text: String) -> Result<(), St
 }
 
 /// The container of an interrupted deploy, and whether it serves.
-fn leftover(store: &Store, deploy: &DeployRow, observed: &Observed) -> Option<(String, String, bool)> {
+fn leftover(store: StoreId, deploy: &DeployRow, observed: &Observed) -> Option<(String, String, bool)> {
     let container = observed.containers.iter().find(|c| {
         let labels = c.labels.as_ref();
-        labels.is_some_and(|l| l.store == store.id() && l.deploy == deploy.id && l.own_name == c.name)
+        labels.is_some_and(|l| l.store == store && l.deploy == deploy.id && l.own_name == c.name)
     })?;
     let routed = match &observed.proxy {
         ObservedProxy::Routes(routes) => routes.values().any(|route| container.is_at(&route.upstream)),

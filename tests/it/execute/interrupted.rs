@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use landfall::execute::Sink;
 use landfall::model::{DeployStatus, Phase};
 use landfall::plan::Options;
-use landfall::reconcile::{self, Places};
+use landfall::reconcile::{self, Converged, Places};
 
 use super::ground::{Host, ended, image, web};
 use crate::fake_docker::{Fault, Op};
@@ -95,6 +95,15 @@ async fn settled(host: &Host, version: &str, what: &str) {
     assert!(log.last().unwrap().text.starts_with("interrupted; "), "{what}: {log:?}");
 }
 
+/// The next pass, which does what a look before it said, though it closes the interrupted deploy first.
+async fn as_foretold(host: &Host, what: &str) -> Converged {
+    let looked = host.look().await.unwrap();
+    assert!(looked.open.len() == 1 && !looked.open[0].is_under_way, "{what}: {:?}", looked.open);
+    let converged = host.converge().await;
+    assert_eq!(converged.view.plan.to_string(), looked.plan.to_string(), "{what}");
+    converged
+}
+
 /// A replace cut off at one call, and the next pass.
 async fn replace_cut_off(op: Op, phase: Phase, done: bool) {
     let what = format!("{op:?}, done: {done}");
@@ -105,7 +114,7 @@ async fn replace_cut_off(op: Op, phase: Phase, done: bool) {
     cut_off(&host, op, done).await;
     let open = host.reader().in_flight().unwrap();
     assert_eq!(open.iter().map(|deploy| deploy.phase).collect::<Vec<_>>(), [phase], "{what}");
-    let converged = host.converge().await;
+    let converged = as_foretold(&host, &what).await;
     assert!(converged.results.values().all(landfall::execute::StageResult::is_ok), "{what}: {:?}", ended(&converged));
     clients.all_answered(&what).await;
     settled(&host, "v2", &what).await;
@@ -147,7 +156,7 @@ async fn r15_a_recreate_cut_off_ends_with_the_new_one() {
             host.apply(&web("v1", volume)).await;
             host.write(&web("v2", volume));
             cut_off(&host, op, done).await;
-            host.converge().await;
+            as_foretold(&host, &format!("{op:?}, done: {done}")).await;
             settled(&host, "v2", &format!("{op:?}, done: {done}")).await;
         }
     }
@@ -162,7 +171,7 @@ async fn r15_a_replace_that_is_not_wanted_any_more_goes_back_to_the_old_one() {
         host.write(&web("v2", ""));
         cut_off(&host, op, true).await;
         host.write(&web("v1", ""));
-        host.converge().await;
+        as_foretold(&host, &format!("{op:?}")).await;
         // What was stopped already cannot answer; until then, nobody may notice.
         if op != Op::Stop {
             clients.all_answered(&format!("{op:?}")).await;
