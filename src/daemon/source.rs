@@ -65,12 +65,15 @@ impl Source {
                 self.seen = hash;
                 match *loaded {
                     Ok(loaded) if self.good.as_ref().is_some_and(|good| good.hash == loaded.hash) => {
-                        self.complaint = None;
+                        if self.complaint.take().is_some() {
+                            tracing::info!("the configuration can be used again, and is the one in force");
+                        }
                         News::Same
                     }
                     Ok(loaded) => {
                         self.good = Some(Arc::new(loaded));
                         self.complaint = None;
+                        tracing::info!("configuration {} read", self.name());
                         News::Changed
                     }
                     Err(error) => self.bad(error.render(false)),

@@ -8,7 +8,7 @@ use super::retire::{foreign_route, has_failed, retire_steps};
 use super::{Blocked, Cause, Held, Input, Owned, PlannedDeploy, StagePlan, Verdict, changes};
 use crate::model::hash::{self, HashInput, SecretsMatch};
 use crate::model::recorded::{LiveDeploy, Quarantine};
-use crate::model::{ContainerState, DesiredStage, ImageRef, ObservedProxy, ProxySettings};
+use crate::model::{ContainerState, DesiredStage, ImageRef, ObservedProxy};
 
 /// Plans a stage: unchanged, put right, replaced, held or blocked.
 pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, stage: &DesiredStage) -> StagePlan {
@@ -68,13 +68,9 @@ fn refusal(input: Input<'_>, stage: &DesiredStage) -> Option<Blocked> {
     if let (false, ObservedProxy::Unreachable(why)) = (stage.domains.is_empty(), &input.observed.proxy) {
         return Some(Blocked {
             refused: true,
-            reason: format!("it has a domain, and the proxy cannot be used: {why}"),
-            hint: match input.desired.settings.proxy {
-                ProxySettings::Embedded => {
-                    Some("start it with `landfall proxy` (or `systemctl start landfall-proxy`)".into())
-                }
-                ProxySettings::NginxProxyManager(_) | ProxySettings::None => None,
-            },
+            // Whoever was asked says who does not answer, and what helps.
+            reason: format!("it has a domain, and {why}"),
+            hint: None,
         });
     }
     if let Err(blocked) = host::certificate(input, stage) {

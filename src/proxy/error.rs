@@ -115,7 +115,10 @@ impl ProxyError {
                 std::io::ErrorKind::PermissionDenied => {
                     format!("this user may not use {}: run as root or as the proxy's group", socket.display())
                 }
-                _ => format!("start it: `landfall proxy --listen 0.0.0.0:80 --control {}`", socket.display()),
+                _ => format!(
+                    "start it: `systemctl start landfall-proxy`, or `landfall proxy --control {}`",
+                    socket.display()
+                ),
             }),
             Self::NoAnswer { .. } | Self::Unproven => Some("look at the log of `landfall proxy`".to_owned()),
             Self::Conflict { domain, .. } => Some(format!(

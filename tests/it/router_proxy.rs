@@ -64,7 +64,7 @@ async fn without_a_proxy_process_every_word_says_how_to_start_it() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("proxy.sock");
     let ObservedProxy::Unreachable(text) = Embedded::new(&socket).observe().await else { panic!("reachable") };
-    assert!(text.contains("`landfall proxy --listen") && text.contains("proxy.sock"), "{text}");
+    assert!(text.contains("`landfall proxy --control") && text.contains("proxy.sock"), "{text}");
     let error = switch(&socket).await;
     assert!(matches!(error, ProxyError::Unreachable { .. }), "{error}");
     assert_eq!(error.retry(), Retry::Backoff, "an outside fault (R12)");

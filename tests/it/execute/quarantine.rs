@@ -128,7 +128,10 @@ async fn r12_a_proxy_that_is_not_there_refuses_everything_before_anything_is_tou
     let converged = host.converge_at(nowhere).await;
     assert!(converged.refused && converged.results.is_empty());
     let blocked = converged.view.plan.stages[0].blocked.clone().unwrap();
-    assert!(blocked.reason.contains("the proxy does not answer") && blocked.hint.is_some(), "{blocked:?}");
+    assert!(
+        blocked.reason.contains("the proxy does not answer") && blocked.reason.contains("landfall proxy --control"),
+        "{blocked:?}"
+    );
     assert_eq!(host.changes(), [""; 0]);
     host.apply(&web("v1", "")).await;
 }
