@@ -98,7 +98,8 @@ impl Compose {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
-        command.args(["compose", "-p", "bench", "-f"]).arg(&self.file).env("DOCKER_HOST", &self.docker);
+        // Called by itself and not by `docker`, the plugin takes no `compose` before its arguments.
+        command.args(["-p", "bench", "-f"]).arg(&self.file).env("DOCKER_HOST", &self.docker);
         command
     }
 }
