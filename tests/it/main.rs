@@ -8,6 +8,7 @@ mod fake_docker;
 mod fake_registry;
 mod npm;
 mod npm_contract;
+mod npm_proxy;
 mod readme;
 mod recorder;
 mod registry_client;

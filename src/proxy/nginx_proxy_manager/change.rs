@@ -147,7 +147,11 @@ impl NginxProxyManager {
             return Ok(row);
         }
         let (id, body) = (row.id, wanted.body(Some(&row)));
+        let needs_the_switch_alone = row.is_set(wanted) && !row.enabled && !dirty;
         saved.undo.push(Undo::PutBack(Box::new(row)));
+        if needs_the_switch_alone {
+            return Ok(self.enable(id).await?);
+        }
         let row = self.put(id, &body).await?;
         Ok(if row.enabled { row } else { self.enable(id).await? })
     }

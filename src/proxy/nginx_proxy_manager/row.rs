@@ -91,12 +91,15 @@ impl Row {
 
     /// True when it is as wanted, and in force as far as the list can tell.
     pub(super) fn is(&self, wanted: &Wanted<'_>) -> bool {
+        self.is_set(wanted) && self.enabled && self.online != Some(false)
+    }
+
+    /// True when it is set as wanted, switched on or not.
+    pub(super) fn is_set(&self, wanted: &Wanted<'_>) -> bool {
         self.has_exactly(wanted.domains)
             && self.upstream == format!("{}:{}", wanted.host, wanted.port)
             && self.options == wanted.options
             && self.mark.as_ref().is_some_and(|(store, key)| (*store, key) == wanted.owner)
-            && self.enabled
-            && self.online != Some(false)
     }
 
     /// The body that puts back what we own in it.

@@ -1,0 +1,6 @@
+//! The engine behind Nginx Proxy Manager: real YAML, a real store, the fake Docker daemon, the contract server and a
+//! real nginx. Each test names the rule of engine.md that it guards.
+
+mod drift;
+mod ground;
+mod life;
