@@ -124,13 +124,15 @@ async fn nginx_proxy_manager(
     found
 }
 
-/// Whether the proxy's container is in Landfall's network. It is known by the port of its admin page, or its address.
+/// Whether the proxy's container is in Landfall's network. It is known by the ports of its admin page and of its traffic,
+/// or by its address.
 fn in_network(containers: &[ObservedContainer], settings: &NpmSettings, network: &str) -> Finding {
     let uri: Option<http::Uri> = settings.url.parse().ok();
     let host = uri.as_ref().and_then(http::Uri::host).unwrap_or_default();
-    let port = uri.as_ref().and_then(http::Uri::port_u16).unwrap_or(80);
+    let admin = uri.as_ref().and_then(http::Uri::port_u16).unwrap_or(80);
+    let traffic = settings.probe.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
     let is_it = |container: &&ObservedContainer| {
-        container.ports.iter().any(|p| p.is_tcp && p.host_port == port)
+        container.ports.iter().any(|p| p.is_tcp && (p.host_port == admin || Some(p.host_port) == traffic))
             || container.name == host
             || container.networks.values().any(|address| address == host)
     };
@@ -143,7 +145,7 @@ fn in_network(containers: &[ObservedContainer], settings: &NpmSettings, network:
         ),
         None => bad(
             "proxy network",
-            format!("no container on this host has {}, so that it reaches no instance by name", settings.url),
+            format!("no container on this host publishes {} or {}", settings.url, settings.probe),
             Some("run it as a container in Landfall's network, or write `upstream: host`".into()),
         ),
     }

@@ -13,6 +13,7 @@ pub mod harness;
 mod interrupted;
 mod names;
 mod npm;
+mod npm_proxy;
 mod ownership;
 mod proxyless;
 mod recreate;
