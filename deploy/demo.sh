@@ -235,6 +235,18 @@ judge() {
     ((${#problems[@]} == 0))
 }
 
+# Where everything is, for whoever goes on by hand.
+tell_what_next() {
+    local name
+    for name in CONFIG DATA CREDENTIALS DOCKER PROXY_SOCKET; do
+        name=LANDFALL_$name
+        printf 'export %s=%q\n' "$name" "${!name}"
+    done >"$dir/landfall.env"
+    printf 'PATH=%q:$PATH\n' "$(dirname "$binary")" >>"$dir/landfall.env"
+    printf '\nLook at http://hello.localhost:%s/, or go on by hand: source %s; landfall status\n' "${proxy#*:}" "$dir/landfall.env"
+    printf 'The daemon follows %s/projects.yaml. Remove it all: deploy/demo.sh down\n' "$dir/config"
+}
+
 case ${1:-up} in
     up) ;;
     down) demo_down; exit ;;
@@ -246,5 +258,5 @@ deploy_first
 deploy_second
 follow_with_daemon
 heading "It keeps running"
-printf '\nLook at http://hello.localhost:%s/, edit %s/projects.yaml, or remove it all: deploy/demo.sh down\n' "${proxy#*:}" "$dir/config"
+tell_what_next
 judge
