@@ -112,7 +112,8 @@ fn places(global: &Global) -> Places {
     let systemd = || std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     Places {
         config: global.config.clone(),
-        data: global.data.clone(),
+        // Docker mounts copies of files from there, and takes no relative path.
+        data: std::path::absolute(&global.data).unwrap_or_else(|_| global.data.clone()),
         docker: global.docker.clone().or_else(docker_host).unwrap_or_else(|| "unix:///var/run/docker.sock".into()),
         credentials: global.credentials.clone().or_else(systemd).unwrap_or_else(|| "/etc/landfall/credentials".into()),
         proxy_socket: global.proxy_socket.clone(),

@@ -3,6 +3,7 @@
 use super::{Said, landfall};
 use crate::execute::ground::{Host, image, web};
 use crate::fake_docker::{Behaviour, Op};
+use crate::router_support::soon;
 
 const SHORT: &str = "        ready: { http: { path: / }, deadline: 100ms }\n";
 
@@ -158,4 +159,21 @@ async fn status_tells_what_runs_also_without_a_configuration_that_can_be_read() 
         host.fake.release(Op::Start);
     });
     ends(&host, "status", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r34_a_relative_data_directory_is_a_place_on_the_host_all_the_same() {
+    let host = host().await;
+    std::fs::write(host.path("config/app.conf"), "x").unwrap();
+    host.write(&web("v1", "        volumes: [ \"./app.conf:/etc/app.conf\" ]\n"));
+    let places = host.places();
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_landfall"));
+    command.env_clear().current_dir(host.path("")).args(["apply", "--data", "data", "--config", "config"]);
+    command.args(["--docker", &places.docker]).arg("--proxy-socket").arg(places.proxy_socket);
+    let said: Said = soon("a command", command.output()).await.expect("landfall runs").into();
+    assert_eq!(said.code, 0, "{}", said.err);
+    let calls = host.fake.calls();
+    let create = calls.iter().find(|call| call.op == Op::Create).unwrap();
+    let source = create.body["HostConfig"]["Mounts"][0]["Source"].as_str().unwrap();
+    assert!(std::path::Path::new(source).starts_with(host.path("data")), "{source}");
 }
