@@ -2,6 +2,7 @@
 //! before, and the failed container goes.
 
 use super::gate::{GateError, end_of};
+use super::log::harmless;
 use super::perform::StepError;
 use super::run::Work;
 use super::veil::Veil;
@@ -18,7 +19,7 @@ const LAST_LINES: usize = 50;
 /// Puts back what was touched and closes the deploy.
 pub(super) async fn give_up(work: &mut Work<'_>, id: DeployId, effect: &Effect, error: StepError) -> StageResult {
     let veil = Veil::of(work);
-    let reason = veil.over(reason(work, effect, &error));
+    let reason = harmless(&veil.over(reason(work, effect, &error)));
     let hint = error.hint();
     work.log.line(format!("failed: {reason}")).await;
     tell_hint(work, hint.as_deref()).await;

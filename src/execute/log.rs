@@ -24,6 +24,7 @@ impl<'a> Log<'a> {
     /// Adds several lines in one write.
     pub(super) async fn lines(&self, lines: Vec<String>) {
         let now = crate::store::now_ms();
+        let lines: Vec<String> = lines.iter().map(|line| harmless(line)).collect();
         for text in &lines {
             self.context.sink.tell(Event::Line { key: Some(self.key.clone()), text: text.clone() });
         }
@@ -32,5 +33,30 @@ impl<'a> Log<'a> {
         if let Err(error) = self.context.store.append_log(deploy, rows).await {
             tracing::warn!(stage = %self.key, %error, "the deploy log could not be written");
         }
+    }
+}
+
+/// One line that a terminal only shows: what an app, a registry or Docker wrote may hold what a terminal acts on.
+pub(super) fn harmless(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\t' => c,
+        '\n' => ' ',
+        // The pictures of the control characters, in their order.
+        '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)).unwrap_or(char::REPLACEMENT_CHARACTER),
+        '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            char::REPLACEMENT_CHARACTER
+        }
+        _ => c,
+    };
+    text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn what_a_terminal_would_act_on_is_only_shown() {
+        assert_eq!(harmless("\u{1b}[2Jred\r\u{9b}1m\u{202e}x\ty\nä"), "␛[2Jred␍\u{fffd}1m\u{fffd}x\ty ä");
     }
 }
