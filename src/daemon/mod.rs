@@ -106,7 +106,7 @@ impl Daemon {
         let ok = match &converged {
             Ok(converged) => told(converged),
             Err(error) => {
-                tracing::error!(hint = error.hint(), "{error}");
+                tracing::error!(hint = error.hint(), "{}", with_causes(&error));
                 false
             }
         };
@@ -143,6 +143,13 @@ fn told(converged: &Converged) -> bool {
         }
     }
     plan.count(Verdict::Blocked) == 0 && all_well(&converged.results)
+}
+
+/// An error with what caused it, on one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string);
+    // Some errors already quote their source.
+    causes.fold(error.to_string(), |line, cause| if line.contains(&cause) { line } else { format!("{line}: {cause}") })
 }
 
 fn all_well(results: &Results) -> bool {
@@ -186,4 +193,16 @@ fn alone(data: &DataDir) -> Result<Arc<File>, Error> {
     file.set_len(0).map_err(fail)?;
     write!(file, "pid {}", std::process::id()).map_err(fail)?;
     Ok(Arc::new(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_line_tells_the_cause_once() {
+        let source = std::io::Error::other("read-only file system");
+        let error = Error::from(StoreError::Io { doing: "open", path: "/data/lock".into(), source });
+        assert_eq!(with_causes(&error), "cannot open /data/lock: read-only file system");
+    }
 }

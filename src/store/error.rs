@@ -1,6 +1,7 @@
 //! What can go wrong with the store; `remedy` says what helps.
 //!
-//! Not-found and conflict are variants of their own. No text here holds a value from the configuration.
+//! Not-found and conflict are variants of their own. What the system or `SQLite` said is part of the text, which also
+//! goes where only one line is kept, such as a deploy's reason. No text here holds a value from the configuration.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -101,7 +102,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The operating system refused.
-    #[error("cannot {doing} {}", path.display())]
+    #[error("cannot {doing} {}: {source}", path.display())]
     Io {
         /// What was tried.
         doing: &'static str,
@@ -173,7 +174,7 @@ pub enum StoreError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Anything else that `SQLite` says.
-    #[error("the store refused")]
+    #[error("the store refused: {0}")]
     Sqlite(#[source] rusqlite::Error),
     /// The thread that writes has stopped.
     #[error("the store is closed")]
