@@ -214,6 +214,14 @@ mod tests {
     }
 
     #[test]
+    fn a_client_of_a_socket_for_both_families_is_told_by_its_ipv4_address() {
+        let (mut parts, ()) = Request::builder().uri("/").body(()).unwrap().into_parts();
+        let host = Host { name: "shop.test".into(), sent: HeaderValue::from_static("shop.test") };
+        to_upstream(&mut parts, &host, "::ffff:192.0.2.1".parse().unwrap(), false);
+        assert_eq!(parts.headers[FORWARDED_FOR], "192.0.2.1");
+    }
+
+    #[test]
     fn h2c_is_not_tunnelled() {
         let ask = |upgrade: &str| {
             let request = Request::builder().header("connection", "keep-alive, Upgrade").header("upgrade", upgrade);

@@ -72,16 +72,21 @@ async fn a_get_on_a_fresh_connection_that_breaks_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_post_that_has_reached_the_app_is_never_sent_again() {
+async fn a_post_or_a_get_with_a_body_that_has_reached_the_app_is_never_sent_again() {
     let (router, app) = with_raw().await;
-    for body in ["Content-Length: 0\r\n\r\n", "Content-Length: 3\r\n\r\nabc"] {
+    for (method, rest) in [
+        ("POST", "Content-Length: 0\r\n\r\n"),
+        ("POST", "Content-Length: 3\r\n\r\nabc"),
+        ("GET", "Content-Length: 3\r\n\r\nabc"),
+        ("GET", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"),
+    ] {
         let mut client = router.client().await;
         let mut upstream = pooled(&app, &mut client).await;
-        client.send(&format!("POST /order HTTP/1.1\r\nHost: a.test\r\n{body}")).await;
-        assert!(upstream.request().await[0].starts_with("POST /order "));
+        client.send(&format!("{method} /order HTTP/1.1\r\nHost: a.test\r\n{rest}")).await;
+        assert!(upstream.request().await[0].starts_with(&format!("{method} /order ")));
         drop(upstream);
-        assert_eq!(client.reply().await.unwrap().status, 502, "{body:?}");
-        assert!(app.is_left_alone().await, "{body:?}");
+        assert_eq!(client.reply().await.unwrap().status, 502, "{method} {rest:?}");
+        assert!(app.is_left_alone().await, "{method} {rest:?}");
     }
 }
 

@@ -60,6 +60,18 @@ fn the_healthy_twin_stays_when_two_match() {
 }
 
 #[test]
+fn of_two_that_are_alike_the_one_that_serves_stays_and_else_the_older_one() {
+    let twins = |world: World| world.runs("shop/prod", 1).runs("shop/prod", 2).plan().to_string();
+    let routed = World::new().want("shop/prod", "v1");
+    // The route of these tests leads to whichever came last.
+    let text = twins(routed);
+    assert!(text.contains("remove shop-prod-00000001") && !text.contains("remove shop-prod-00000002"), "{text}");
+    let unrouted = World::new().want("shop/prod", "v1").change("shop/prod", |stage| stage.domains.clear());
+    let text = twins(unrouted);
+    assert!(text.contains("remove shop-prod-00000002") && !text.contains("remove shop-prod-00000001"), "{text}");
+}
+
+#[test]
 fn a_created_container_that_never_started_is_litter() {
     let world = World::new().want("shop/prod", "v1").runs("shop/prod", 1).runs("shop/prod", 2);
     let world = world.container(2, |c| {

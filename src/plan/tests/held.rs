@@ -51,6 +51,18 @@ fn r3_retiring_one_of_five_is_done_and_two_of_five_is_held_whole() {
 }
 
 #[test]
+fn r3_just_a_quarter_is_done_and_a_little_more_is_held() {
+    let of = |live: u16| {
+        let names: Vec<String> = (1..=live).map(|n| format!("s{n}/prod")).collect();
+        let numbered = names.iter().zip(1..);
+        let world = numbered.fold(World::new(), |world, (name, n)| world.want(name, "v1").runs(name, n));
+        world.drop_stage("s1/prod").drop_stage("s2/prod").plan().held
+    };
+    assert_eq!(of(8), None);
+    assert!(matches!(of(7), Some(Held::Prune { .. })));
+}
+
+#[test]
 fn r3_the_last_live_stage_is_never_retired_without_a_second_word() {
     let world = World::new().want("a/prod", "v1").runs("a/prod", 1).drop_stage("a/prod");
     assert!(matches!(world.plan().held, Some(Held::Prune { .. })));
