@@ -1,7 +1,5 @@
 //! From a request to its handler: the routes, who asks, and what every handler does alike.
 
-use std::sync::Arc;
-
 use axum::body::Bytes;
 use serde_json::{Value, json};
 
@@ -10,7 +8,7 @@ use super::kind::Kind;
 use super::people::Actor;
 use super::refusal::Refusal;
 use super::version::Version;
-use super::{Shared, access_list, certificate, hosts, login};
+use super::{Shared, access_list, certificate, hosts, login, users};
 
 /// A request.
 #[derive(Debug)]
@@ -78,7 +76,7 @@ impl Asked {
 }
 
 /// Answers a request.
-pub async fn answer(shared: Arc<Shared>, asked: Asked) -> Answer {
+pub async fn answer(shared: &Shared, asked: Asked) -> Answer {
     if asked.path == "/api" {
         return Answer::Found("/api/".to_owned());
     }
@@ -86,7 +84,7 @@ pub async fn answer(shared: Arc<Shared>, asked: Asked) -> Answer {
         return Answer::Page("<!doctype html><title>Nginx Proxy Manager</title>".to_owned());
     }
     let version = shared.lock().version;
-    let (status, body) = match handled(&shared, &asked).await {
+    let (status, body) = match handled(shared, &asked).await {
         Ok(answer) => answer,
         Err(refusal) => refusal.answer(version, asked.route()),
     };
@@ -107,7 +105,7 @@ async fn handled(shared: &Shared, asked: &Asked) -> Outcome {
         "/" if method == "GET" => Ok((200, health(shared.lock().version))),
         "/schema" if method == "GET" => Ok((200, schema(shared.lock().version))),
         _ if route.starts_with("/tokens") => login::tokens(shared, asked),
-        _ if route.starts_with("/users/") => login::users(shared, asked),
+        _ if route.starts_with(users::PATH) => users::handle(shared, asked),
         _ if route.starts_with(certificate::PATH) => certificate::handle(shared, asked).await,
         _ if route.starts_with(access_list::PATH) => access_list::handle(shared, asked),
         _ => Err(nowhere(asked)),

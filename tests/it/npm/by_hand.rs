@@ -50,7 +50,7 @@ impl<'n> ByHand<'n> {
         let (done, answered) = mpsc::channel();
         let shared = Arc::clone(&self.npm.shared);
         let runtime = self.npm.runtime.as_ref().expect("the server runs");
-        runtime.spawn(async move { done.send(api::answer(shared, asked).await) });
+        runtime.spawn(async move { done.send(api::answer(&shared, asked).await) });
         match answered.recv().expect("an answer") {
             Answer::Json(status, body) => (status, body),
             Answer::Page(text) => (200, text.into()),

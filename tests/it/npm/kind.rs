@@ -1,6 +1,6 @@
 //! The three kinds of hosts that share one space of names, and what their bodies may hold.
 
-use super::schema::{FORBIDDEN_IN_NAMES, Fields, Rule};
+use super::schema::{Fields, Rule};
 use super::version::Version;
 
 /// A kind of host.
@@ -81,7 +81,7 @@ impl Kind {
             Self::Redirection => {
                 known.push(("forward_scheme", Rule::OneOf(&["auto", "http", "https"])));
                 known.push(("forward_http_code", Rule::Number { min: 300, max: 308 }));
-                let name = Rule::Text { min: 1, max: usize::MAX, forbidden: FORBIDDEN_IN_NAMES };
+                let name = Rule::Text { min: 1, max: usize::MAX, forbidden: "*" };
                 known.push(("forward_domain_name", name));
             }
             Self::Dead => {}

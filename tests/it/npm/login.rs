@@ -1,9 +1,9 @@
-//! Logins, fresh tokens, and who one is.
+//! Logins, second factors and fresh tokens.
 
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::api::{Asked, Outcome, nowhere, strict_id};
+use super::api::{Asked, Outcome, nowhere};
 use super::refusal::Refusal;
 use super::schema::{Fields, Rule};
 use super::token::Life;
@@ -25,32 +25,6 @@ pub fn tokens(shared: &Shared, asked: &Asked) -> Outcome {
         ("POST", "/tokens/2fa") if version.knows_two_factor() => second_factor(shared, asked, version),
         _ => Err(nowhere(asked)),
     }
-}
-
-/// `/users/me` and `/users/7`.
-pub fn users(shared: &Shared, asked: &Asked) -> Outcome {
-    let Some(id) = asked.route().strip_prefix("/users/").filter(|_| asked.method == "GET") else {
-        return Err(nowhere(asked));
-    };
-    if id.contains('/') {
-        return Err(nowhere(asked));
-    }
-    let actor = asked.actor(shared)?;
-    let wanted = if id == "me" { actor.as_ref().map_or(0, |actor| actor.id) } else { strict_id(id)? };
-    let actor = actor?;
-    if wanted != actor.id && !actor.is_admin {
-        return Err(Refusal::Denied);
-    }
-    let world = shared.lock();
-    let user = world.users.iter().find(|user| user.id == wanted);
-    let user = user.ok_or_else(|| Refusal::Missing(wanted.to_string()))?;
-    let mut shown = user.shown();
-    match asked.query("expand").as_deref() {
-        None | Some("") => {}
-        Some("permissions") => shown["permissions"] = user.permissions(),
-        Some(_) => return Err(Refusal::Trouble),
-    }
-    Ok((200, shown))
 }
 
 fn log_in(shared: &Shared, asked: &Asked, version: Version) -> Outcome {

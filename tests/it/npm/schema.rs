@@ -23,7 +23,9 @@ pub enum Rule {
     Switch,
     /// Any object.
     Free,
-    /// A list of different texts, at least one.
+    /// A list of texts.
+    Texts,
+    /// A list of different texts that can be names, at least one.
     Names { max: usize },
     /// A list of objects.
     List(Fields),
@@ -62,6 +64,7 @@ impl Rule {
             Self::Switch => switch(value, found),
             Self::Free if value.is_object() => {}
             Self::Free => found.say("must be object"),
+            Self::Texts => texts(value, "", found),
             Self::Names { max } => names(value, *max, found),
             Self::List(fields) => list(value, fields, found),
         }
@@ -206,22 +209,27 @@ fn switch(value: &mut Value, found: &mut Found) {
     }
 }
 
-fn names(value: &mut Value, max: usize, found: &mut Found) {
+fn texts(value: &mut Value, forbidden: &str, found: &mut Found) {
     let Some(items) = value.as_array_mut() else { return found.say("must be array") };
+    for (at, item) in items.iter_mut().enumerate() {
+        found.below(&at.to_string(), |found| text(item, (0, usize::MAX), forbidden, found));
+    }
+}
+
+fn names(value: &mut Value, max: usize, found: &mut Found) {
+    let Some(items) = value.as_array() else { return found.say("must be array") };
     if items.len() > max {
         found.say(&format!("must NOT have more than {max} items"));
     }
     if items.is_empty() {
         found.say("must NOT have fewer than 1 items");
     }
-    for (at, item) in items.iter_mut().enumerate() {
-        found.below(&at.to_string(), |found| text(item, (0, usize::MAX), FORBIDDEN_IN_NAMES, found));
-    }
-    let double = (0..items.len())
-        .rev()
-        .find_map(|late| (0..late).rev().find(|at| items[*at] == items[late]).map(|at| (at, late)));
-    if let Some((at, late)) = double {
-        found.say(&format!("must NOT have duplicate items (items ## {at} and {late} are identical)"));
+    texts(value, FORBIDDEN_IN_NAMES, found);
+    let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    // The real one goes through a list from its end.
+    let twin = |at: usize| (at + 1..items.len()).find(|late| items[*late] == items[at]).map(|late| (late, at));
+    if let Some((late, at)) = (0..items.len()).rev().find_map(twin) {
+        found.say(&format!("must NOT have duplicate items (items ## {late} and {at} are identical)"));
     }
 }
 

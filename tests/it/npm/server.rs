@@ -85,11 +85,16 @@ async fn request_on(shared: &Arc<Shared>, number: u64, request: Request<Incoming
         fault: None,
     };
     let (at, fault) = note(shared, number, &asked);
-    let answer = with_fault(shared, asked, fault).await;
-    if let (Ok(answer), Some(call)) = (&answer, shared.lock().calls.get_mut(at)) {
-        call.status = Some(answer.status().as_u16());
-    }
-    answer
+    let shared = Arc::clone(shared);
+    // A task of its own: what was noted is done, also when the client does not wait for it.
+    let task = tokio::spawn(async move {
+        let answer = with_fault(&shared, asked, fault).await;
+        if let (Ok(answer), Some(call)) = (&answer, shared.lock().calls.get_mut(at)) {
+            call.status = Some(answer.status().as_u16());
+        }
+        answer
+    });
+    task.await.expect("an answer")
 }
 
 /// Notes a request, and takes the fault that waits for it.
@@ -128,8 +133,7 @@ async fn with_fault(shared: &Arc<Shared>, mut asked: Asked, fault: Option<Fault>
         | None => {}
     }
     asked.fault.clone_from(&fault);
-    // A task of its own: what was begun is done, also when the client does not wait for it.
-    let done = tokio::spawn(api::answer(Arc::clone(shared), asked)).await.expect("an answer");
+    let done = api::answer(shared, asked).await;
     match fault {
         Some(Fault::DoneThen(status) | Fault::RowThen(status)) => failure(status),
         Some(Fault::CutAfter) => cut(),

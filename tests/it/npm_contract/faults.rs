@@ -95,6 +95,36 @@ async fn a_slow_answer_comes_late_and_a_late_one_does_so_too() {
 }
 
 #[tokio::test]
+async fn calls_tell_who_asked_for_what() {
+    let target = Target::asked().await;
+    let Some(npm) = target.npm() else { return };
+    npm.reset_calls();
+    let body = target.host("web", 80);
+    target.done("POST", LIST, Some(&body)).await;
+    target.ask_as(None, "GET", &format!("{LIST}?expand=owner"), None).await;
+    let calls = npm.calls();
+    assert_eq!((calls[0].user.as_deref(), calls[1].user.as_deref()), (Some(target.admin().0), None));
+    assert_eq!((&calls[0].body, calls[1].query.as_str()), (&body, "expand=owner"));
+    assert!(calls[0].connection != calls[1].connection && calls[0].at <= calls[1].at);
+}
+
+#[tokio::test]
+async fn users_are_changed_and_stood_in_for_by_a_test() {
+    let target = Target::asked().await;
+    let Some(npm) = target.npm() else { return };
+    let robot = npm.add_user("robot@example.com", "a long password", false, "manage");
+    let token = target.log_in("robot@example.com", "a long password").await;
+    let id = npm.by_hand().acting_as("robot@example.com").create_host(&target.host("own", 80));
+    assert_eq!(target.read(id).await["owner_user_id"], robot);
+    npm.set_permission("robot@example.com", "hidden");
+    assert_eq!(target.ask_as(Some(&token), "GET", LIST, None).await.0, 404);
+    npm.set_permission("robot@example.com", "manage");
+    assert_eq!(target.ask_as(Some(&token), "GET", LIST, None).await.0, 200);
+    npm.disable_user("robot@example.com");
+    assert_eq!(target.ask_as(Some(&token), "GET", LIST, None).await.0, 404);
+}
+
+#[tokio::test]
 async fn what_is_done_by_hand_is_neither_counted_nor_hit() {
     let target = Target::asked().await;
     let Some(npm) = target.npm() else { return };

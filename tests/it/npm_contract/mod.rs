@@ -6,12 +6,19 @@
 //! 2.15.1 or newer, and that reaches 127.0.0.1 of this machine. What needs a fault or an older release skips itself there.
 
 mod app;
+mod errors;
 mod faults;
+mod hosts;
 mod login;
+mod meta;
+mod names;
+mod people;
 mod releases;
+mod schema;
 mod serving;
 mod target;
 mod tls;
+mod trouble;
 
 use app::App;
 use target::{Target, eventually};

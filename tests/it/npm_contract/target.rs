@@ -9,6 +9,8 @@ use crate::npm::{ADMIN, Nginx, Npm, Options};
 
 /// The time limit is for a hung machine; nothing depends on how long something takes.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// nginx starts its new workers 100 ms before it ends the old ones.
+const OVERLAP: Duration = Duration::from_millis(250);
 /// The release that is played unless a test asks for another.
 pub const RELEASE: &str = "2.15.1";
 
@@ -165,6 +167,13 @@ impl Target {
         Ok((status, value))
     }
 
+    /// What is answered for a path that is not below the API.
+    pub async fn beside(&self, path: &str) -> (u16, String) {
+        let url = format!("{}{path}", self.api.trim_end_matches("/api"));
+        let answer = self.client.get(url).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("a body"))
+    }
+
     /// Asks for something that has to be granted.
     pub async fn done(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
         let (status, answer) = self.ask(method, path, body).await;
@@ -196,15 +205,19 @@ impl Target {
         Seen { status, served_by, location, body: answer.text().await.expect("a body") }
     }
 
-    /// Waits until nginx answers for a name as wanted: a change is in force some time after its answer.
+    /// Waits until nginx answers for a name as wanted, and only so: a change is in force some time after its answer, and
+    /// then old workers and new ones answer side by side for a moment.
     pub async fn visit_until(&self, host: &str, wanted: impl Fn(&Seen) -> bool) -> Seen {
         let begin = Instant::now();
+        let mut since = None;
         loop {
             let seen = self.visit(host).await;
-            if wanted(&seen) {
+            if !wanted(&seen) {
+                since = None;
+                assert!(begin.elapsed() < PATIENCE, "it goes on answering {seen:?}");
+            } else if since.get_or_insert_with(Instant::now).elapsed() > OVERLAP {
                 return seen;
             }
-            assert!(begin.elapsed() < PATIENCE, "it goes on answering {seen:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
