@@ -32,11 +32,11 @@ impl World {
 /// Answers a request below their path. Their insides are not shown here.
 pub fn handle(shared: &Shared, asked: &Asked) -> Outcome {
     let rest = &asked.route()[PATH.len()..];
-    if asked.method != "GET" || !(rest.is_empty() || rest.starts_with('/')) || rest == "/" {
+    if asked.method != "GET" || !(rest.is_empty() || rest.starts_with('/')) {
         return Err(nowhere(asked));
     }
     let actor = asked.actor(shared)?;
-    let id = rest.strip_prefix('/').map(strict_id).transpose()?;
+    let id = rest.strip_prefix('/').filter(|id| !id.is_empty()).map(strict_id).transpose()?;
     let actor = actor?;
     actor.may(Right::View, PATH)?;
     let world = shared.lock();

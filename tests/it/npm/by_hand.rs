@@ -10,7 +10,7 @@ use super::api::{self, Answer, Asked};
 use super::certificate::{self, Provider};
 use super::kind::Kind;
 use super::token::Life;
-use super::{ADMIN, Npm};
+use super::{ADMIN, DefaultSite, Npm};
 
 /// The admin at work.
 pub struct ByHand<'n> {
@@ -47,15 +47,27 @@ impl<'n> ByHand<'n> {
             body: Ok(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default()),
             fault: None,
         };
-        let (done, answered) = mpsc::channel();
         let shared = Arc::clone(&self.npm.shared);
-        let runtime = self.npm.runtime.as_ref().expect("the server runs");
-        runtime.spawn(async move { done.send(api::answer(&shared, asked).await) });
-        match answered.recv().expect("an answer") {
+        match self.wait(async move { api::answer(&shared, asked).await }) {
             Answer::Json(status, body) => (status, body),
             Answer::Page(text) => (200, text.into()),
             Answer::Found(place) => (302, place.into()),
         }
+    }
+
+    /// Runs something on the server's own threads: a test may have a runtime of its own around it, or none.
+    fn wait<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        let (done, result) = mpsc::channel();
+        let runtime = self.npm.runtime.as_ref().expect("the server runs");
+        runtime.spawn(async move { done.send(work.await) });
+        result.recv().expect("a result")
+    }
+
+    /// Chooses what answers for names that no host has.
+    pub fn set_default_site(&self, site: &DefaultSite) {
+        let shared = Arc::clone(&self.npm.shared);
+        shared.web.write_default(site);
+        self.wait(async move { shared.web.reload().await }).expect("nginx takes the site");
     }
 
     /// A request that has to be granted.

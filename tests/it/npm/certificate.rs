@@ -30,8 +30,8 @@ pub enum Provider {
 pub async fn handle(shared: &Shared, asked: &Asked) -> Outcome {
     let parts: Vec<&str> = asked.route()[PATH.len()..].split('/').collect();
     match (asked.method.as_str(), &parts[..]) {
-        ("GET", [""]) => list(shared, asked),
-        ("POST", [""]) => create(shared, asked).await,
+        ("GET", [""] | ["", ""]) => list(shared, asked),
+        ("POST", [""] | ["", ""]) => create(shared, asked).await,
         (_, ["", ""]) => Err(nowhere(asked)),
         ("GET", ["", id]) => show(shared, asked, id),
         ("DELETE", ["", id]) => delete(shared, asked, id),

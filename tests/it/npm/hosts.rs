@@ -18,8 +18,8 @@ use super::world::World;
 pub async fn handle(shared: &Shared, asked: &Asked, kind: Kind, rest: &str) -> Outcome {
     let parts: Vec<&str> = rest.split('/').collect();
     match (asked.method.as_str(), &parts[..]) {
-        ("GET", [""]) => list(shared, asked, kind),
-        ("POST", [""]) => create(shared, asked, kind).await,
+        ("GET", [""] | ["", ""]) => list(shared, asked, kind),
+        ("POST", [""] | ["", ""]) => create(shared, asked, kind).await,
         (_, ["", ""]) => Err(nowhere(asked)),
         ("GET", ["", id]) => show(shared, asked, kind, id),
         ("PUT", ["", id]) => change(shared, asked, kind, id).await,
@@ -95,8 +95,8 @@ async fn create(shared: &Shared, asked: &Asked, kind: Kind) -> Outcome {
     let version = shared.lock().version;
     let body = kind.new_rules(version).check(version, asked.json()?).map_err(Refusal::Wrong)?;
     let Value::Object(mut given) = body else { return Err(Refusal::Trouble) };
-    let actor = actor.map_err(|_| if kind == Kind::Proxy { Refusal::DeniedBadly } else { Refusal::Denied })?;
-    actor.may(Right::Manage, kind.path())?;
+    let allowed = actor.and_then(|actor| actor.may(Right::Manage, kind.path()).map(|()| actor));
+    let actor = allowed.map_err(|_| if kind == Kind::Proxy { Refusal::DeniedBadly } else { Refusal::Denied })?;
     let wants_certificate = wants_certificate(&mut given);
     let (id, stale) = {
         let mut world = shared.lock();

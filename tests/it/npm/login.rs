@@ -20,8 +20,8 @@ const CODE: &str = "123456";
 pub fn tokens(shared: &Shared, asked: &Asked) -> Outcome {
     let version = shared.lock().version;
     match (asked.method.as_str(), asked.route()) {
-        ("POST", "/tokens") => log_in(shared, asked, version),
-        ("GET", "/tokens") => refresh(shared, asked, version),
+        ("POST", "/tokens" | "/tokens/") => log_in(shared, asked, version),
+        ("GET", "/tokens" | "/tokens/") => refresh(shared, asked, version),
         ("POST", "/tokens/2fa") if version.knows_two_factor() => second_factor(shared, asked, version),
         _ => Err(nowhere(asked)),
     }

@@ -43,6 +43,7 @@ pub use by_hand::ByHand;
 pub use call::Call;
 pub use fault::{Fault, Matcher};
 pub use kind::Kind;
+pub use nginx::DefaultSite;
 
 use nginx::Web;
 use version::Version;

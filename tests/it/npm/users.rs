@@ -15,8 +15,8 @@ pub const PATH: &str = "/users";
 pub fn handle(shared: &Shared, asked: &Asked) -> Outcome {
     let parts: Vec<&str> = asked.route()[PATH.len()..].split('/').collect();
     match (asked.method.as_str(), &parts[..]) {
-        ("GET", [""]) => list(shared, asked),
-        ("POST", [""]) => create(shared, asked),
+        ("GET", [""] | ["", ""]) => list(shared, asked),
+        ("POST", [""] | ["", ""]) => create(shared, asked),
         (_, ["", ""]) => Err(nowhere(asked)),
         ("GET", ["", id]) => show(shared, asked, id),
         ("PUT", ["", id]) => change(shared, asked, id),

@@ -7,26 +7,28 @@ use super::Target;
 const LIST: &str = "/nginx/proxy-hosts";
 
 #[tokio::test]
-async fn routes_are_strict_about_slashes_case_and_methods() {
+async fn routes_are_strict_about_case_methods_and_slashes_behind_items() {
     let target = Target::asked().await;
     for (method, path) in [
-        ("GET", "/nginx/proxy-hosts/"),
+        ("GET", "/nginx/proxy-hosts/1/"),
+        ("GET", "/users/me/"),
         ("GET", "/nginx/Proxy-Hosts"),
-        ("GET", "/tokens/"),
         ("PATCH", "/nginx/proxy-hosts/1"),
         ("GET", "/nginx/proxy-hosts/1/enable"),
-        ("PUT", LIST),
+        ("PUT", "/nginx/proxy-hosts/"),
     ] {
         let (status, answer) = target.ask(method, path, None).await;
         let told = format!("Not Found - {path}");
         assert_eq!((status, &answer["error"]["message"]), (404, &json!(told)), "{method} {path}");
     }
+    assert_eq!(target.ask("GET", "/nginx/proxy-hosts/", None).await.0, 200);
     assert_eq!(target.ask("GET", "", None).await.0, 302);
 }
 
 #[tokio::test]
 async fn beside_the_api_everything_is_a_page_with_status_200() {
     let target = Target::asked().await;
+    let Some(_) = target.npm() else { return };
     let (status, page) = target.beside("/nginx/proxy-hosts").await;
     assert_eq!(status, 200);
     assert!(page.to_lowercase().starts_with("<!doctype html>"), "{page}");

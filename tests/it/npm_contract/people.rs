@@ -82,6 +82,8 @@ async fn a_missing_permission_looks_like_a_missing_path() {
     assert_eq!(target.ask_as(token, "GET", &path, None).await.0, 200);
     refused(&target, &path, &target.ask_as(token, "PUT", &path, Some(&json!({ "forward_port": 81 }))).await);
     refused(&target, &path, &target.ask_as(token, "DELETE", &path, None).await);
+    let (status, answer) = target.ask_as(token, "POST", LIST, Some(&target.host("own", 80))).await;
+    assert_eq!((status, &answer["error"]["message"]), (500, &json!("Internal Error")));
 
     let hidden = json!({ "proxy_hosts": "hidden" });
     target.done("PUT", &format!("/users/{robot_id}/permissions"), Some(&hidden)).await;
@@ -95,6 +97,8 @@ async fn a_user_disabled_after_its_login_is_refused_as_if_paths_were_missing() {
     let (robot_id, token) = robot(&target, "user", "manage").await;
     target.done("PUT", &format!("/users/{robot_id}"), Some(&json!({ "is_disabled": true }))).await;
     refused(&target, LIST, &target.ask_as(Some(&token), "GET", LIST, None).await);
+    // A refresh that works proves nothing.
+    assert_eq!(target.ask_as(Some(&token), "GET", "/tokens", None).await.0, 200);
     let login = json!({ "identity": format!("robot@{}", target.name("users")), "secret": "a long password" });
     assert_eq!(target.ask_as(None, "POST", "/tokens", Some(&login)).await.0, 400);
 }

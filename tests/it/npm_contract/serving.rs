@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{App, Target};
+use super::{App, Target, eventually};
+use crate::npm::DefaultSite;
 
 #[tokio::test]
 async fn a_created_host_is_served_and_says_so_in_a_header() {
@@ -16,11 +17,43 @@ async fn a_created_host_is_served_and_says_so_in_a_header() {
 }
 
 #[tokio::test]
-async fn an_unknown_host_gets_the_default_page_with_status_200() {
+async fn an_unknown_host_gets_the_default_page_with_status_200_at_the_root_and_404_below() {
     let target = Target::serving().await;
+    assert_eq!(target.visit_at(&target.name("unknown"), "/somewhere").await.status, 404);
     let seen = target.visit(&target.name("unknown")).await;
     assert_eq!((seen.status, seen.served_by), (200, None));
     assert!(seen.body.contains("Congratulations"), "{}", seen.body);
+}
+
+#[tokio::test]
+async fn what_an_unknown_host_gets_can_be_chosen() {
+    let target = Target::serving().await;
+    let Some(npm) = target.npm() else { return };
+    let name = target.name("unknown");
+    npm.by_hand().set_default_site(&DefaultSite::NotFound);
+    target.visit_until(&name, |seen| seen.status == 404).await;
+    npm.by_hand().set_default_site(&DefaultSite::Redirect("https://example.com/".to_owned()));
+    let seen = target.visit_until(&name, |seen| seen.status == 301).await;
+    assert_eq!(seen.location.as_deref(), Some("https://example.com/"));
+    npm.by_hand().set_default_site(&DefaultSite::NoAnswer);
+    eventually("the connection is closed", async || target.try_visit(&name, "/").await.is_err()).await;
+}
+
+#[tokio::test]
+async fn the_header_is_there_for_ten_statuses_only_and_tells_the_name_that_was_asked_for() {
+    let target = Target::serving().await;
+    let app = App::start("one").await;
+    target.create(&target.host("web", app.port())).await;
+    let name = target.name("web");
+    target.visit_until(&name, |seen| seen.served_by.is_some()).await;
+    for (code, is_told) in
+        [(201, true), (204, true), (301, true), (202, false), (404, false), (401, false), (503, false)]
+    {
+        let seen = target.visit_at(&name, &format!("/status/{code}")).await;
+        assert_eq!((seen.status, seen.served_by), (code, is_told.then(|| name.clone())));
+    }
+    let seen = target.visit(&format!("{}.:80", name.to_uppercase())).await;
+    assert_eq!(seen.served_by, Some(name));
 }
 
 #[tokio::test]
@@ -70,6 +103,7 @@ async fn enabled_false_by_put_goes_on_serving_and_disable_ends_it() {
     assert_eq!(target.visit(&target.name("web")).await.served_by, Some(target.name("web")));
 
     let path = |verb: &str| format!("/nginx/proxy-hosts/{id}/{verb}");
+    // It cannot be taken down now but by way of another start.
     let (status, answer) = target.ask("POST", &path("disable"), None).await;
     assert_eq!((status, &answer["error"]["message"]), (400, &json!("Host is already disabled")));
     assert_eq!(target.done("POST", &path("enable"), None).await, json!(true));

@@ -198,11 +198,21 @@ impl Target {
 
     /// What nginx answers for a name, on a connection of its own.
     pub async fn visit(&self, host: &str) -> Seen {
+        self.visit_at(host, "/").await
+    }
+
+    /// The same for a path.
+    pub async fn visit_at(&self, host: &str, path: &str) -> Seen {
+        self.try_visit(host, path).await.expect("an answer")
+    }
+
+    /// The same where there may be no answer.
+    pub async fn try_visit(&self, host: &str, path: &str) -> reqwest::Result<Seen> {
         let probe = self.probe.as_ref().expect("an installation that serves");
-        let answer = self.client.get(format!("http://{probe}/")).header("host", host).send().await.expect("an answer");
+        let answer = self.client.get(format!("http://{probe}{path}")).header("host", host).send().await?;
         let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (status, served_by, location) = (answer.status().as_u16(), header("x-served-by"), header("location"));
-        Seen { status, served_by, location, body: answer.text().await.expect("a body") }
+        Ok(Seen { status, served_by, location, body: answer.text().await? })
     }
 
     /// Waits until nginx answers for a name as wanted, and only so: a change is in force some time after its answer, and

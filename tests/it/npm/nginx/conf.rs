@@ -6,6 +6,36 @@ use serde_json::Value;
 use crate::npm::kind::Kind;
 use crate::npm::row::Row;
 
+/// What answers for names that no host has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DefaultSite {
+    /// A page at `/`, 404 below it.
+    Congratulations,
+    /// 404.
+    NotFound,
+    /// Nothing: the connection is closed.
+    NoAnswer,
+    /// 301 to an address.
+    Redirect(String),
+}
+
+impl DefaultSite {
+    /// Its file.
+    pub fn text(&self, http: &str) -> String {
+        let answer = match self {
+            Self::Congratulations => {
+                "location = / { return 200 '<h1>Congratulations!</h1>'; }\n  location / { return 404; }".to_owned()
+            }
+            Self::NotFound => "location / { return 404; }".to_owned(),
+            Self::NoAnswer => "location / { return 444; }".to_owned(),
+            Self::Redirect(to) => format!("location / {{ return 301 {to}; }}"),
+        };
+        format!(
+            "server {{\n  listen {http} default_server;\n  server_name nobody;\n  default_type text/html;\n  {answer}\n}}\n"
+        )
+    }
+}
+
 /// The certificate of a host.
 #[derive(Debug, Clone)]
 pub struct Tls {
@@ -23,9 +53,9 @@ pub struct Site<'r> {
 
 /// The main file. Hosts are read in the order of the real one's directories. Paths are relative to the prefix, which in
 /// a container has another name than outside.
-pub fn main(http: &str, https: &str, resolver: &str, is_root: bool) -> String {
+pub fn main(https: &str, resolver: &str, is_root: bool) -> String {
     let user = if is_root { "user root root;\n" } else { "" };
-    let pages: String = ["proxy_host", "redirection_host", "dead_host", "temp"]
+    let pages: String = ["default_host", "proxy_host", "redirection_host", "dead_host", "temp"]
         .map(|name| format!("  include {name}/*.conf;\n"))
         .concat();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -39,8 +69,6 @@ pub fn main(http: &str, https: &str, resolver: &str, is_root: bool) -> String {
          \x20 resolver {resolver} valid=1s ipv6=off;\n  resolver_timeout 1s;\n{temporary}\
          \x20 map $http_x_forwarded_proto $x_forwarded_proto {{ http http; https https; default $scheme; }}\n\
          \x20 map $http_x_forwarded_scheme $x_forwarded_scheme {{ http http; https https; default $scheme; }}\n\
-         \x20 server {{\n    listen {http} default_server;\n    server_name nobody;\n    default_type text/html;\n\
-         \x20   location / {{ return 200 '<h1>Congratulations!</h1>\\n'; }}\n  }}\n\
          \x20 server {{\n    listen {https} ssl default_server;\n    server_name nobody;\n\
          \x20   ssl_reject_handshake on;\n  }}\n{pages}}}\n"
     )

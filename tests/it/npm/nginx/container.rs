@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Served, Signal, conf, local};
+use super::{DefaultSite, Served, Signal, conf, local};
 use crate::scenario::harness::Engine;
 
 /// For a hung machine; nothing depends on how long it takes.
@@ -154,8 +154,9 @@ impl Tester {
 
 /// The main file and the two lists of users that nginx reads.
 fn prepare(dir: &Path) {
-    let text = conf::main("80", "443", "127.0.0.11", true);
+    let text = conf::main("443", "127.0.0.11", true);
     std::fs::write(dir.join("nginx.conf"), text).expect("a file");
+    std::fs::write(dir.join("default_host/site.conf"), DefaultSite::Congratulations.text("80")).expect("a file");
     std::fs::write(dir.join("passwd"), "root:x:0:0:root:/:/bin/false\n").expect("a file");
     std::fs::write(dir.join("group"), "root:x:0:\n").expect("a file");
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{self, Pid, kill_process};
 
-use super::{Served, Signal, conf};
+use super::{DefaultSite, Served, Signal, conf};
 
 /// Ports are chosen free, and may be taken a moment later: then others are tried.
 pub const TRIES: usize = 20;
@@ -33,6 +33,7 @@ impl Local {
             let ((http, one), (https, two)) = (free_port(), free_port());
             (local.http, local.https) = (http, https);
             drop((one, two));
+            local.prepare();
             if local.launch() {
                 return local;
             }
@@ -87,13 +88,19 @@ impl Local {
         assert!(self.child.is_some() || self.launch(), "nginx does not start again: {}", self.log());
     }
 
-    /// True when it listens; false when its ports were taken.
-    fn launch(&mut self) -> bool {
+    /// Writes the files that no host is named in.
+    fn prepare(&self) {
         let (http, https, _) = self.listen();
         let is_root = rustix::process::geteuid().is_root();
         // The closed port of a resolver that never answers: names are never resolved here.
-        let text = conf::main(&http, &https, "127.0.0.1:9", is_root);
+        let text = conf::main(&https, "127.0.0.1:9", is_root);
         std::fs::write(self.dir.join("nginx.conf"), text).expect("a file");
+        let default = DefaultSite::Congratulations.text(&http);
+        std::fs::write(self.dir.join("default_host/site.conf"), default).expect("a file");
+    }
+
+    /// True when it listens; false when its ports were taken.
+    fn launch(&mut self) -> bool {
         let _ = std::fs::remove_file(self.dir.join("run/nginx.pid"));
         let nginx = self.command();
         let mut command = Command::new("setpriv");

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-pub use conf::{Site, Tls};
+pub use conf::{DefaultSite, Site, Tls};
 pub use container::Container;
 use local::Local;
 
@@ -56,7 +56,8 @@ impl Web {
     /// Writes the files of an empty installation and starts what was asked for.
     pub fn start(nginx: &Nginx) -> Self {
         let dir = tempfile::Builder::new().prefix("npm-").tempdir().expect("a directory");
-        for name in ["proxy_host", "redirection_host", "dead_host", "temp", "custom_ssl", "logs", "run"] {
+        for name in ["default_host", "proxy_host", "redirection_host", "dead_host", "temp", "custom_ssl", "logs", "run"]
+        {
             std::fs::create_dir(dir.path().join(name)).expect("a directory");
         }
         let engine = match nginx {
@@ -103,13 +104,24 @@ impl Web {
         self.dir.path().join(kind.dir()).join(format!("{id}.conf"))
     }
 
-    /// Writes the file of a host.
-    pub fn write(&self, kind: Kind, id: i64, site: &Site) {
-        let (http, https, modern) = match &self.engine {
+    /// What its files listen on, and whether the newer form of HTTP/2 is known.
+    fn listen(&self) -> (String, String, bool) {
+        match &self.engine {
             Engine::None => ("80".to_owned(), "443".to_owned(), true),
             Engine::Local(local) => lock(local).listen(),
             Engine::Container(container) => lock(container).listen(),
-        };
+        }
+    }
+
+    /// Writes what answers for names that no host has; in force after a reload.
+    pub fn write_default(&self, site: &DefaultSite) {
+        let (http, _, _) = self.listen();
+        std::fs::write(self.dir.path().join("default_host/site.conf"), site.text(&http)).expect("a file");
+    }
+
+    /// Writes the file of a host.
+    pub fn write(&self, kind: Kind, id: i64, site: &Site) {
+        let (http, https, modern) = self.listen();
         let text = site.text(&http, &https, modern);
         std::fs::write(self.file(kind, id), text).expect("a file");
     }
