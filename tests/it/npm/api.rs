@@ -19,6 +19,8 @@ pub struct Asked {
     pub query: String,
     pub authorization: Option<String>,
     pub is_json: bool,
+    /// What stands between the parts of a form, if the body is one.
+    pub form: Option<String>,
     pub body: Result<Bytes, Refusal>,
     pub fault: Option<Fault>,
 }

@@ -44,6 +44,7 @@ impl<'n> ByHand<'n> {
             query: query.to_owned(),
             authorization: Some(format!("Bearer {token}")),
             is_json: body.is_some(),
+            form: None,
             body: Ok(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default()),
             fault: None,
         };

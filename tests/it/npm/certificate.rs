@@ -11,6 +11,7 @@ use super::api::{Asked, Outcome, lenient_id, nowhere, strict_id};
 use super::people::Right;
 use super::refusal::Refusal;
 use super::schema::{Fields, Rule};
+use super::upload;
 use super::world::{Certificate, now};
 
 /// Their path below the API.
@@ -34,6 +35,7 @@ pub async fn handle(shared: &Shared, asked: &Asked) -> Outcome {
         ("POST", [""] | ["", ""]) => create(shared, asked).await,
         (_, ["", ""]) => Err(nowhere(asked)),
         ("GET", ["", id]) => show(shared, asked, id),
+        ("POST", ["", id, "upload"]) => upload::handle(shared, asked, id),
         ("DELETE", ["", id]) => delete(shared, asked, id),
         _ => Err(nowhere(asked)),
     }
@@ -67,12 +69,17 @@ pub fn add(shared: &Shared, owner: i64, provider: Provider, names: &[String], fi
     });
     world.certificates.insert(id, Certificate { owner, shown, is_deleted: false });
     if let Some((certificate, key)) = files {
-        let place = shared.web.dir().join(format!("custom_ssl/npm-{id}"));
-        std::fs::create_dir_all(&place).expect("a directory");
-        std::fs::write(place.join("fullchain.pem"), certificate).expect("a file");
-        std::fs::write(place.join("privkey.pem"), key).expect("a file");
+        place(shared.web.dir(), id, certificate, key);
     }
     id
+}
+
+/// Puts the files of one where nginx looks for them.
+pub fn place(dir: &Path, id: i64, certificate: &str, key: &str) {
+    let place = dir.join(format!("custom_ssl/npm-{id}"));
+    std::fs::create_dir_all(&place).expect("a directory");
+    std::fs::write(place.join("fullchain.pem"), certificate).expect("a file");
+    std::fs::write(place.join("privkey.pem"), key).expect("a file");
 }
 
 /// A certificate and its key as PEM; none when openssl does not take the names.

@@ -30,6 +30,7 @@ mod schema;
 mod server;
 mod site;
 mod token;
+mod upload;
 mod users;
 mod version;
 mod world;
@@ -41,6 +42,7 @@ use serde_json::Value;
 
 pub use by_hand::ByHand;
 pub use call::Call;
+pub use certificate::make as self_signed;
 pub use fault::{Fault, Matcher};
 pub use kind::Kind;
 pub use nginx::DefaultSite;

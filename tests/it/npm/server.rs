@@ -80,6 +80,7 @@ async fn request_on(shared: &Arc<Shared>, number: u64, request: Request<Incoming
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         authorization: text(header::AUTHORIZATION),
+        form: text(header::CONTENT_TYPE).and_then(|kind| Some(kind.split_once("boundary=")?.1.to_owned())),
         is_json: text(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/json")),
         body: body.map_err(|_| Refusal::TooLarge),
         fault: None,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::npm::{ADMIN, Nginx, Npm, Options};
+use crate::npm::{ADMIN, Nginx, Npm, Options, self_signed};
 
 /// The time limit is for a hung machine; nothing depends on how long something takes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -184,6 +184,24 @@ impl Target {
     /// Makes a proxy host; its id comes back.
     pub async fn create(&self, body: &Value) -> i64 {
         self.done("POST", "/nginx/proxy-hosts", Some(body)).await["id"].as_i64().expect("an id")
+    }
+
+    /// Uploads a certificate for a name of this test; its number comes back.
+    pub async fn certificate(&self, label: &str) -> i64 {
+        let files = self_signed(&std::env::temp_dir(), &[self.name(label)]).expect("openssl takes the name");
+        let body = json!({ "provider": "other", "nice_name": self.name(label) });
+        let id = self.done("POST", "/nginx/certificates", Some(&body)).await["id"].as_i64().expect("an id");
+        let part = |name: &str, text: &str| {
+            format!(
+                "--part\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{name}.pem\"\r\n\r\n{text}\r\n"
+            )
+        };
+        let form = format!("{}{}--part--\r\n", part("certificate", &files.0), part("certificate_key", &files.1));
+        let request = self.client.post(format!("{}/nginx/certificates/{id}/upload", self.api)).bearer_auth(&self.token);
+        let answer = request.header("content-type", "multipart/form-data; boundary=part").body(form).send().await;
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap_or_default());
+        id
     }
 
     /// A proxy host as it is now.

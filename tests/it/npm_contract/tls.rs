@@ -56,8 +56,7 @@ async fn a_certificate_that_does_not_exist_is_accepted_and_serves_plain_http() {
 #[tokio::test]
 async fn forced_tls_answers_301_to_https() {
     let target = Target::serving().await;
-    let Some(npm) = target.npm() else { return };
-    let certificate = npm.by_hand().certificate(&[&target.name("web")], true);
+    let certificate = target.certificate("web").await;
     let mut host = target.host("web", App::start("one").await.port());
     host["certificate_id"] = json!(certificate);
     host["ssl_forced"] = json!(true);
@@ -68,6 +67,7 @@ async fn forced_tls_answers_301_to_https() {
     assert_eq!(seen.location, Some(format!("https://{}/", target.name("web"))));
     assert_eq!(seen.served_by, None);
     // The certificate is the one that was asked for, once the old workers are gone.
+    let Some(npm) = target.npm() else { return };
     let name = target.name("web");
     eventually("the certificate is shown", async || {
         certificate_shown(&npm.https_addr(), &name).contains(&format!("CN = {name}"))
@@ -88,16 +88,49 @@ fn certificate_shown(address: &str, name: &str) -> String {
 #[tokio::test]
 async fn a_custom_certificate_shows_its_key_to_whoever_asks_and_a_host_does_not() {
     let target = Target::asked().await;
-    let Some(npm) = target.npm() else { return };
-    let certificate = npm.by_hand().certificate(&[&target.name("web")], true);
+    let certificate = target.certificate("web").await;
     let shown = target.done("GET", &format!("/nginx/certificates/{certificate}"), None).await;
     assert!(shown["meta"]["certificate_key"].as_str().unwrap().contains("PRIVATE KEY"));
+    assert_eq!((&shown["provider"], &shown["domain_names"]), (&json!("other"), &json!([target.name("web")])));
     let listed = target.done("GET", "/nginx/certificates", None).await;
-    assert_eq!(listed[0], shown);
+    assert!(listed.as_array().unwrap().contains(&shown));
     let mut host = target.host("web", 80);
     host["certificate_id"] = json!(certificate);
     let made = target.done("POST", "/nginx/proxy-hosts", Some(&host)).await;
     assert_eq!((&made["certificate"]["id"], &made["certificate"]["meta"]), (&json!(certificate), &json!({})));
+}
+
+#[tokio::test]
+async fn a_certificate_without_files_takes_its_host_down_and_nobody_else() {
+    let target = Target::serving().await;
+    let made =
+        target.done("POST", "/nginx/certificates", Some(&json!({ "provider": "other", "nice_name": "x" }))).await;
+    let mut host = target.host("web", 80);
+    host["certificate_id"] = made["id"].clone();
+    let id = target.create(&host).await;
+    let meta = target.read(id).await["meta"].clone();
+    assert_eq!(meta["nginx_online"], false);
+    assert!(meta["nginx_err"].as_str().unwrap().contains("cannot load certificate"), "{meta}");
+    let other = target.create(&target.host("other", 80)).await;
+    assert_eq!(target.read(other).await["meta"]["nginx_online"], true);
+}
+
+#[tokio::test]
+async fn a_custom_certificate_that_is_deleted_turns_its_host_plain_at_the_next_change() {
+    let target = Target::serving().await;
+    let app = App::start("one").await;
+    let certificate = target.certificate("web").await;
+    let mut host = target.host("web", app.port());
+    host["certificate_id"] = json!(certificate);
+    host["ssl_forced"] = json!(true);
+    let id = target.create(&host).await;
+    target.visit_until(&target.name("web"), |seen| seen.status == 301).await;
+    target.done("DELETE", &format!("/nginx/certificates/{certificate}"), None).await;
+    assert_eq!(target.visit(&target.name("web")).await.status, 301);
+    let (status, changed) = target.put(id, &json!({ "block_exploits": true })).await;
+    assert_eq!((status, &changed["certificate_id"], &changed["certificate"]), (200, &json!(certificate), &json!(null)));
+    assert_eq!(changed["meta"]["nginx_online"], true);
+    target.visit_until(&target.name("web"), |seen| seen.status == 200 && seen.served_by.is_some()).await;
 }
 
 #[tokio::test]
