@@ -1,5 +1,6 @@
 //! An installation to try things on: the contract server or a real one. The tests do not know which.
 
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -52,13 +53,16 @@ impl Target {
         Self::make(Nginx::None, RELEASE).await
     }
 
-    /// The contract server as an older release; none where the tests run against a real one.
+    /// The contract server as a release; none where the tests run against a real one of another.
     pub async fn release(version: &str) -> Option<Self> {
-        if Self::is_real() {
+        let target = Self::make(Nginx::None, version).await;
+        let (_, health) = target.ask_as(None, "GET", "/", None).await;
+        let part = |name: &str| health["version"][name].to_string();
+        if [part("major"), part("minor"), part("revision")].join(".") != version {
             println!("skipped: this is about release {version}");
             return None;
         }
-        Some(Self::make(Nginx::None, version).await)
+        Some(target)
     }
 
     fn is_real() -> bool {
@@ -98,6 +102,35 @@ impl Target {
             println!("skipped: this needs a fault or a look inside");
         }
         self.npm.as_ref()
+    }
+
+    /// Has a file that nginx refuses beside those of hosts, or has it no more; false where that cannot be done.
+    pub fn break_elsewhere(&self, broken: bool) -> bool {
+        match (&self.npm, real_data()) {
+            (Some(npm), _) => npm.break_nginx_elsewhere(broken),
+            (None, Some(data)) => {
+                let text = if broken { "a_line_of_somebody_else on;\n" } else { "" };
+                std::fs::write(data.join("nginx/temp/elsewhere.conf"), text).expect("a file");
+            }
+            (None, None) => {
+                println!("skipped: this needs LANDFALL_TEST_NPM_DATA");
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The nginx file of a proxy host, with single spaces.
+    pub fn conf(&self, id: i64) -> Option<String> {
+        let real = || std::fs::read_to_string(real_data()?.join(format!("nginx/proxy_host/{id}.conf"))).ok();
+        let text = self.npm.as_ref().map_or_else(real, |npm| npm.conf(id))?;
+        Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+
+    /// The proxy host that has a name.
+    pub async fn find(&self, name: &str) -> Option<Value> {
+        let listed = self.done("GET", "/nginx/proxy-hosts", None).await;
+        listed.as_array()?.iter().find(|host| host["domain_names"][0] == name).cloned()
     }
 
     /// The admin's name and password.
@@ -249,6 +282,11 @@ impl Target {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+/// The `/data` of a real installation, where a test may look and write.
+fn real_data() -> Option<PathBuf> {
+    std::env::var_os("LANDFALL_TEST_NPM_DATA").map(PathBuf::from)
 }
 
 impl Drop for Target {

@@ -14,40 +14,54 @@ const LIST: &str = "/nginx/proxy-hosts";
 #[tokio::test]
 async fn a_bad_file_of_somebody_else_fails_every_write_after_its_row_has_changed() {
     let target = Target::serving().await;
-    let Some(npm) = target.npm() else { return };
     let (one, two) = (App::start("one").await, App::start("two").await);
     let id = target.create(&target.host("web", one.port())).await;
     target.visit_until(&target.name("web"), |seen| seen.body.starts_with("one\n")).await;
-    npm.break_nginx_elsewhere(true);
-
+    if !target.break_elsewhere(true) {
+        return;
+    }
     let (status, answer) = target.put(id, &json!({ "forward_port": two.port() })).await;
-    assert_eq!((status, &answer["error"]["message"]), (500, &json!("Internal Error")));
     let row = target.read(id).await;
+    let (failed, _) = target.ask("POST", LIST, Some(&target.host("new", 80))).await;
+    let made = target.find(&target.name("new")).await.expect("the row is there");
+    let (again, _) = target.ask("POST", LIST, Some(&target.host("new", 80))).await;
+    target.break_elsewhere(false);
+
+    assert_eq!((status, &answer["error"]["message"]), (500, &json!("Internal Error")));
     assert_eq!((&row["forward_port"], &row["meta"]["nginx_online"]), (&json!(two.port()), &json!(true)));
-    assert!(target.visit(&target.name("web")).await.body.starts_with("one\n"));
-    assert!(npm.conf(id).unwrap().contains(&format!("set $port {};", one.port())));
-
-    assert_eq!(target.ask("POST", LIST, Some(&target.host("new", 80))).await.0, 500);
-    let made = npm.host(&target.name("new")).expect("the row is there");
-    assert_eq!(made["meta"], json!({}));
-    assert_eq!(target.ask("POST", LIST, Some(&target.host("new", 80))).await.0, 400);
-
-    npm.break_nginx_elsewhere(false);
+    assert!(target.conf(id).unwrap().contains(&format!("set $port {};", one.port())));
+    assert_eq!((failed, &made["meta"], again), (500, &json!({}), 400));
     // Nothing repairs it by itself: the row says what is wanted, nginx does not know.
     assert!(target.visit(&target.name("web")).await.body.starts_with("one\n"));
     assert_eq!(target.put(id, &json!({ "forward_port": two.port() })).await.0, 200);
     target.visit_until(&target.name("web"), |seen| seen.body.starts_with("two\n")).await;
+    target.done("DELETE", &format!("{LIST}/{}", made["id"]), None).await;
 }
 
 #[tokio::test]
 async fn a_delete_that_answers_500_has_deleted() {
     let target = Target::serving().await;
-    let Some(npm) = target.npm() else { return };
     let id = target.create(&target.host("web", 80)).await;
-    npm.break_nginx_elsewhere(true);
-    assert_eq!(target.ask("DELETE", &format!("{LIST}/{id}"), None).await.0, 500);
-    assert_eq!((npm.hosts().len(), npm.conf(id)), (0, None));
-    assert_eq!(target.ask("DELETE", &format!("{LIST}/{id}"), None).await.0, 404);
+    if !target.break_elsewhere(true) {
+        return;
+    }
+    let path = format!("{LIST}/{id}");
+    let (first, second) = (target.ask("DELETE", &path, None).await.0, target.ask("DELETE", &path, None).await.0);
+    target.break_elsewhere(false);
+    assert_eq!((first, second), (500, 404));
+    assert_eq!((target.find(&target.name("web")).await, target.conf(id)), (None, None));
+}
+
+#[tokio::test]
+async fn a_disable_that_answers_500_has_disabled() {
+    let target = Target::serving().await;
+    let id = target.create(&target.host("web", 80)).await;
+    if !target.break_elsewhere(true) {
+        return;
+    }
+    let (status, _) = target.ask("POST", &format!("{LIST}/{id}/disable"), None).await;
+    target.break_elsewhere(false);
+    assert_eq!((status, target.read(id).await["enabled"].clone(), target.conf(id)), (500, json!(false), None));
 }
 
 #[tokio::test]

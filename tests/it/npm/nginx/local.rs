@@ -5,6 +5,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{self, Pid, kill_process};
@@ -23,12 +24,14 @@ pub struct Local {
     https: u16,
     modern: bool,
     child: Option<Child>,
+    /// Holds the thread that started it: the kernel ends nginx with that thread, not with the test.
+    keeper: Option<mpsc::Sender<()>>,
 }
 
 impl Local {
     /// Starts it.
     pub fn start(dir: &Path) -> Self {
-        let mut local = Self { dir: dir.to_owned(), http: 0, https: 0, modern: is_modern(), child: None };
+        let mut local = Self { dir: dir.to_owned(), http: 0, https: 0, modern: is_modern(), child: None, keeper: None };
         for _ in 0..TRIES {
             let ((http, one), (https, two)) = (free_port(), free_port());
             (local.http, local.https) = (http, https);
@@ -106,8 +109,8 @@ impl Local {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM", "--"]).arg(nginx.get_program()).args(nginx.get_args());
         let output = std::fs::File::create(self.dir.join("logs/start.log")).expect("a file");
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output).spawn().expect("setpriv runs");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
+        let (mut child, keeper) = spawn_kept(command);
         let begin = Instant::now();
         // The file of its id is written once it listens.
         while std::fs::read_to_string(self.dir.join("run/nginx.pid")).map_or(true, |text| text.trim().is_empty()) {
@@ -117,7 +120,7 @@ impl Local {
             assert!(begin.elapsed() < PATIENCE, "nginx does not begin: {}", self.log());
             std::thread::sleep(Duration::from_millis(2));
         }
-        self.child = Some(child);
+        (self.child, self.keeper) = (Some(child), Some(keeper));
         true
     }
 
@@ -139,6 +142,18 @@ impl Drop for Local {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Starts a command on a thread of its own, which stays until what is returned beside it is dropped.
+fn spawn_kept(mut command: Command) -> (Child, mpsc::Sender<()>) {
+    let (started, child) = mpsc::channel();
+    let (keeper, end) = mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = started.send(command.spawn());
+        // Ends with an error when nobody holds the other side any more.
+        let _ = end.recv();
+    });
+    (child.recv().expect("a thread").expect("setpriv runs"), keeper)
 }
 
 /// Runs a command to its end: what it said, if it was not content.
