@@ -3,11 +3,23 @@
 
 use super::{Blocked, Input};
 use crate::model::route::{Certificate, covers};
-use crate::model::{DesiredStage, Domain, HostOptions, ObservedCertificate, ObservedRoute, ProxySettings};
+use crate::model::{
+    DesiredStage, Domain, HostOptions, ObservedCertificate, ObservedProxy, ObservedRoute, ProxySettings,
+};
 
-/// What the host of a stage should have; one whose certificate is not there was refused before.
+/// What the host of a stage should have. One whose certificate cannot be told was refused before, and is only kept well:
+/// https is left as it is there.
 pub(super) fn options(input: Input<'_>, stage: &DesiredStage) -> HostOptions {
-    stage.route.with_certificate(certificate(input, stage).unwrap_or_default())
+    match certificate(input, stage) {
+        Ok(certificate) => stage.route.with_certificate(certificate),
+        Err(_) => present(input, stage).unwrap_or_else(|| stage.route.with_certificate(None)),
+    }
+}
+
+/// What the host of a stage has now.
+fn present(input: Input<'_>, stage: &DesiredStage) -> Option<HostOptions> {
+    let ObservedProxy::Routes(routes) = &input.observed.proxy else { return None };
+    stage.domains.iter().find_map(|domain| routes.get(domain)?.host.as_ref()?.options)
 }
 
 /// The number of the certificate that a stage asks for, or why there is none. The proxy itself would take any number,

@@ -1,0 +1,221 @@
+//! Behind Nginx Proxy Manager: hosts with options, a proxy that people use as well and that cannot say who is idle.
+
+use super::*;
+use crate::model::observed::ObservedCertificate;
+use crate::model::route::{Certificate, Https, Reach};
+use crate::model::secret::SecretRef;
+use crate::model::{HostOptions, NpmSettings, ObservedHost, RecordedHost};
+
+const URL: &str = "http://127.0.0.1:81";
+const PLAIN: HostOptions = HostOptions {
+    certificate: None,
+    redirect: false,
+    http2: false,
+    hsts: false,
+    websockets: true,
+    block_exploits: false,
+};
+
+fn behind(upstream: Reach) -> World {
+    let mut world = World::new();
+    world.desired.settings.proxy = ProxySettings::NginxProxyManager(NpmSettings {
+        url: URL.into(),
+        email: "landfall@example.com".into(),
+        password: SecretRef::Env("NPM".into()),
+        upstream,
+        probe: "127.0.0.1:80".into(),
+    });
+    world
+}
+
+impl World {
+    /// Runs what is wanted, with a host in the proxy for it that leads to it as it should.
+    fn hosted(self, name: &str, n: u16) -> Self {
+        let mut world = self.runs(name, n);
+        let stage = world.desired.stages[&key(name)].clone();
+        let by_name = world.desired.settings.proxy.reach() == Some(Reach::Network);
+        let own_name = format!("{}-{}", stage.key.dns_name(), deploy_id(n.into()).short());
+        if by_name {
+            world = world.container(n, |c| c.ports.clear());
+        }
+        let upstream = if by_name { format!("{own_name}:8080") } else { format!("127.0.0.1:{}", 20_000 + n) };
+        let certificate = match &stage.route.certificate {
+            Certificate::Id(id) => Some(*id),
+            Certificate::None | Certificate::Wildcard(_) => None,
+        };
+        let options = stage.route.with_certificate(certificate);
+        let what = format!("proxy host {n}");
+        let recorded = world.recorded.stages.get_mut(&stage.key).unwrap();
+        let (proxy, domains) = (URL.to_owned(), stage.domains.clone());
+        recorded.host = Some(RecordedHost { proxy, id: Some(n.into()), domains, dirty: false });
+        world.host(&stage.domains, &upstream, Some((store(), stage.key.clone())), &what, Some(options))
+    }
+
+    fn host(
+        mut self,
+        domains: &[Domain],
+        upstream: &str,
+        owner: Option<(StoreId, StageKey)>,
+        what: &str,
+        options: Option<HostOptions>,
+    ) -> Self {
+        if let ObservedProxy::Routes(routes) = &mut self.observed.proxy {
+            for domain in domains {
+                let host = ObservedHost { what: what.into(), domains: domains.to_vec(), options, trouble: None };
+                let route = ObservedRoute { upstream: upstream.into(), owner: owner.clone(), host: Some(host) };
+                routes.insert(domain.clone(), route);
+            }
+        }
+        self
+    }
+
+    fn of_host(mut self, domain: &str, change: impl FnOnce(&mut ObservedHost)) -> Self {
+        let ObservedProxy::Routes(routes) = &mut self.observed.proxy else { panic!("it answers") };
+        change(routes.get_mut(&domain.parse::<Domain>().unwrap()).unwrap().host.as_mut().unwrap());
+        self
+    }
+
+    fn certificate(mut self, id: u64, name: &str, expires_ms: i64) -> Self {
+        let one = ObservedCertificate { id, domains: vec![name.into()], expires_ms: Some(expires_ms) };
+        self.observed.certificates.push(one);
+        self
+    }
+
+    fn of(&self, name: &str) -> StagePlan {
+        self.plan().stages.into_iter().find(|stage| stage.key == key(name)).unwrap()
+    }
+}
+
+fn secured(stage: &mut DesiredStage) {
+    stage.route.certificate = Certificate::Id(3);
+    stage.route.https = Https::Redirect;
+}
+
+fn switched(plan: &StagePlan) -> Option<HostOptions> {
+    plan.steps.iter().find_map(|step| match &step.effect {
+        Effect::Switch { options, .. } => Some(*options),
+        _ => None,
+    })
+}
+
+#[test]
+fn r18_nothing_follows_from_hosts_that_are_as_wanted() {
+    for reach in [Reach::Network, Reach::Host] {
+        let world = behind(reach).certificate(3, "a.test", 1).want("a/prod", "v1").change("a/prod", secured);
+        let world = world.hosted("a/prod", 1).want("b/prod", "v1").hosted("b/prod", 2);
+        assert!(world.plan().is_noop(), "{reach:?}: {}", world.plan());
+    }
+}
+
+#[test]
+fn r9_an_old_instance_is_drained_for_five_seconds_at_least_though_it_publishes_no_port() {
+    let world = behind(Reach::Network).want("shop/prod", "v1").hosted("shop/prod", 1).want("shop/prod", "v2");
+    world.change("shop/prod", |s| s.drain = Millis(0)).expect(
+        "
+            shop/prod replace: version v1 → v2
+              ~ drain  10s → 0s
+              ~ track.tag  v1 → v2
+              pull reg.test/app
+              create (new) next to shop-prod-00000001
+              start (new)
+              gate (new) http /up within 1m
+              name (new)
+              switch shop.test to (new)
+              unname shop-prod-00000001
+              drain shop-prod-00000001 within 5s
+              stop shop-prod-00000001 within 10s
+              remove shop-prod-00000001",
+    );
+}
+
+#[test]
+fn r20_options_trouble_and_a_renamed_container_are_put_right_by_one_switch() {
+    let world = || behind(Reach::Network).want("shop/prod", "v1").hosted("shop/prod", 1);
+    world().of_host("shop.test", |h| h.options = Some(HostOptions { http2: true, websockets: false, ..PLAIN })).expect(
+        "
+            shop/prod repair: route: proxy host 1 of shop.test: http2 on → off, websockets off → on
+              switch shop.test to shop-prod-00000001",
+    );
+    world().of_host("shop.test", |h| h.trouble = Some("an earlier change of it was not proven".into())).expect(
+        "
+            shop/prod repair: route: proxy host 1 of shop.test: an earlier change of it was not proven
+              switch shop.test to shop-prod-00000001",
+    );
+    world().container(1, |c| c.name = "by-hand".into()).expect(
+        "
+            shop/prod repair: its container was renamed to by-hand
+              rename by-hand to shop-prod-00000001",
+    );
+}
+
+#[test]
+fn r1_a_host_made_by_hand_is_a_clash_and_can_be_adopted_only_with_exactly_these_domains() {
+    let domains = |names: &[&str]| names.iter().map(|name| name.parse::<Domain>().unwrap()).collect::<Vec<_>>();
+    let world = |names: &[&str], options| {
+        behind(Reach::Host).want("shop/prod", "v1").host(&domains(names), "10.0.0.9:80", None, "proxy host 4", options)
+    };
+    world(&["shop.test"], Some(PLAIN)).expect(
+        "
+            shop/prod held: domain shop.test belongs to proxy host 4, made by hand; `landfall adopt --proxy-host shop/prod` takes it over",
+    );
+    for other in [world(&["shop.test", "www.shop.test"], Some(PLAIN)), world(&["shop.test"], None)] {
+        other.expect(
+            "
+            shop/prod held: domain shop.test belongs to proxy host 4, made by hand",
+        );
+    }
+}
+
+#[test]
+fn a_certificate_that_is_not_there_blocks_and_of_several_the_one_that_lasts_longest_is_taken() {
+    let wildcard = |s: &mut DesiredStage| {
+        s.route.certificate = Certificate::Wildcard("*.test".into());
+        s.route.https = Https::Redirect;
+    };
+    let world = || behind(Reach::Host).want("shop/prod", "v1").change("shop/prod", wildcard);
+    let blocked = world().certificate(1, "shop.test", 9).of("shop/prod").blocked.unwrap();
+    assert!(blocked.refused && blocked.reason.contains("*.test"), "{blocked:?}");
+    let world = world().certificate(1, "*.test", 5).certificate(2, "*.test", 9).certificate(4, "*.test", 7);
+    assert_eq!(switched(&world.of("shop/prod")).unwrap().certificate, Some(2));
+}
+
+#[test]
+fn what_serves_over_https_stays_so_while_its_certificate_cannot_be_told() {
+    let https = HostOptions { certificate: Some(3), redirect: true, ..PLAIN };
+    // The configuration asks for no certificate any more, so that none is looked at; and the new version is held.
+    let world = behind(Reach::Host).certificate(3, "shop.test", 1).want("shop/prod", "v1").change("shop/prod", secured);
+    let mut held = world.hosted("shop/prod", 1).want("shop/prod", "v2").failed_before("shop/prod");
+    held.observed.certificates.clear();
+    assert_eq!(held.of("shop/prod").verdict, Verdict::Held);
+    assert_eq!(held.of("shop/prod").steps, [], "{}", held.plan());
+    // The certificate was removed in the proxy.
+    let gone = behind(Reach::Host).want("shop/prod", "v1").change("shop/prod", secured).hosted("shop/prod", 1);
+    let plan = gone.of("shop/prod");
+    assert_eq!((plan.verdict, plan.steps.len()), (Verdict::Blocked, 0), "{}", gone.plan());
+    // Other things are put right meanwhile, and https is left as it is.
+    let led_away =
+        gone.host(&["shop.test".parse().unwrap()], "1.2.3.4:5", Some((store(), key("shop/prod"))), "it", Some(https));
+    assert_eq!(switched(&led_away.of("shop/prod")), Some(https));
+}
+
+#[test]
+fn a_removed_stage_loses_its_host_also_when_its_container_is_gone() {
+    let mut world = behind(Reach::Network).want("a/prod", "v1").hosted("a/prod", 1).drop_stage("a/prod");
+    world.observed.containers.clear();
+    world.expect(
+        "
+            a/prod remove: not in the configuration
+              unroute a.test",
+    );
+}
+
+#[test]
+fn r4_a_domain_moves_with_its_host_before_the_old_stage_goes() {
+    let world =
+        behind(Reach::Network).want("a/prod", "v1").hosted("a/prod", 1).want("c/prod", "v1").hosted("c/prod", 2);
+    let world = world.drop_stage("a/prod").want("b/prod", "v1");
+    let world = world.change("b/prod", |s| s.domains = vec!["a.test".parse().unwrap()]);
+    assert_eq!(world.of("a/prod").after, [key("b/prod")].into());
+    assert!(world.plan().to_string().contains("drain a-prod-00000001 within 10s"), "{}", world.plan());
+    assert_eq!(world.plan(), world.plan());
+}
