@@ -57,12 +57,14 @@ pub(super) fn retire_steps(input: Input<'_>, own: &Own<'_>, drain: Millis, grace
     steps
 }
 
-/// True when the proxy may still have requests at a container.
+/// True when the proxy may still have requests at a container: at a port of it or, by name, at one without. Which of the
+/// two it is says the setting that it was made under, and that may have changed since.
 fn may_have_requests(input: Input<'_>, own: &Own<'_>) -> bool {
+    let is_routed = || !routed_domains(input, &own.labels.key).is_empty();
     match input.desired.settings.proxy.reach() {
         None => false,
-        Some(Reach::Host) => own.container.ports.iter().any(|p| p.is_tcp),
-        Some(Reach::Network) => !routed_domains(input, &own.labels.key).is_empty(),
+        Some(Reach::Host) => own.container.ports.iter().any(|p| p.is_tcp) || is_routed(),
+        Some(Reach::Network) => is_routed(),
     }
 }
 

@@ -129,6 +129,15 @@ fn r9_an_old_instance_is_drained_for_five_seconds_at_least_though_it_publishes_n
 }
 
 #[test]
+fn r9_an_instance_that_was_reached_by_name_is_drained_once_ports_are_used() {
+    let mut world = behind(Reach::Network).want("shop/prod", "v1").hosted("shop/prod", 1);
+    world.desired.settings.proxy = behind(Reach::Host).desired.settings.proxy;
+    let text = world.plan().to_string();
+    assert!(text.contains("shop/prod replace: spec changed"), "{text}");
+    assert!(text.contains("drain shop-prod-00000001 within 10s"), "{text}");
+}
+
+#[test]
 fn r20_options_trouble_and_a_renamed_container_are_put_right_by_one_switch() {
     let world = || behind(Reach::Network).want("shop/prod", "v1").hosted("shop/prod", 1);
     world().of_host("shop.test", |h| h.options = Some(HostOptions { http2: true, websockets: false, ..PLAIN })).expect(
