@@ -15,8 +15,12 @@ pub(super) fn check(input: Input<'_>, owned: &Owned<'_>, stages: &[StagePlan]) -
     }
     let is_live = |key: &StageKey| owned.of(key).iter().any(is_running);
     let live = owned.stages().filter(|key| is_live(key)).count();
+    // One that waits for the proxy goes as well, later.
+    let goes = |s: &&StagePlan| {
+        s.verdict == Verdict::Remove || (s.blocked.is_some() && !input.desired.stages.contains_key(&s.key))
+    };
     let going: Vec<String> =
-        stages.iter().filter(|s| s.verdict == Verdict::Remove && is_live(&s.key)).map(|s| s.key.to_string()).collect();
+        stages.iter().filter(goes).filter(|s| is_live(&s.key)).map(|s| s.key.to_string()).collect();
     let many = going.len() > 1 && going.len() * ONE_IN > live;
     let all = !going.is_empty() && going.len() == live;
     (many || all).then(|| Held::Prune {

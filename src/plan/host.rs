@@ -4,7 +4,7 @@
 use super::{Blocked, Input};
 use crate::model::route::{Certificate, covers};
 use crate::model::{
-    DesiredStage, Domain, HostOptions, ObservedCertificate, ObservedProxy, ObservedRoute, ProxySettings,
+    DesiredStage, Domain, HostOptions, ObservedCertificate, ObservedProxy, ObservedRoute, ProxySettings, StageKey,
 };
 
 /// What the host of a stage should have. One whose certificate cannot be told was refused before, and is only kept well:
@@ -20,6 +20,13 @@ pub(super) fn options(input: Input<'_>, stage: &DesiredStage) -> HostOptions {
 fn present(input: Input<'_>, stage: &DesiredStage) -> Option<HostOptions> {
     let ObservedProxy::Routes(routes) = &input.observed.proxy else { return None };
     stage.domains.iter().find_map(|domain| routes.get(domain)?.host.as_ref()?.options)
+}
+
+/// True when the store knows of a host that the stage has in this proxy.
+pub(super) fn is_recorded(input: Input<'_>, key: &StageKey) -> bool {
+    let ProxySettings::NginxProxyManager(npm) = &input.desired.settings.proxy else { return false };
+    let host = input.recorded.stages.get(key).and_then(|stage| stage.host.as_ref());
+    host.is_some_and(|host| host.proxy == npm.url)
 }
 
 /// The number of the certificate that a stage asks for, or why there is none. The proxy itself would take any number,

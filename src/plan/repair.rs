@@ -15,7 +15,16 @@ pub(super) fn repair(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, 
     networks(input, stage, current, plan);
     let wakes = state(stage, current, plan);
     route(input, stage, current, wakes, plan);
-    retire_others(input, stage, own, current, plan);
+    if !is_anyones_guess(input, stage) {
+        retire_others(input, stage, own, current, plan);
+    }
+}
+
+/// True when the proxy does not say which of several instances it leads to: after a switch that was neither proven nor
+/// put back, it may be any.
+fn is_anyones_guess(input: Input<'_>, stage: &DesiredStage) -> bool {
+    let is_routed = !stage.domains.is_empty() || host::is_recorded(input, &stage.key);
+    is_routed && matches!(input.observed.proxy, ObservedProxy::Unreachable(_))
 }
 
 fn name(current: &Own<'_>, plan: &mut StagePlan) {

@@ -1,7 +1,8 @@
 //! What goes: an old instance after its successor serves, and a stage that the configuration no longer names.
 
+use super::host;
 use super::ownership::Own;
-use super::{Cause, Effect, Held, Input, Owned, StagePlan, Step, Verdict};
+use super::{Blocked, Cause, Effect, Held, Input, Owned, StagePlan, Step, Verdict};
 use crate::model::desired::Prune;
 use crate::model::recorded::LiveDeploy;
 use crate::model::route::Reach;
@@ -24,14 +25,23 @@ pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, key: &StageKey) -> Stage
             Some(Held::Prune { what: format!("{key} is not in the configuration, and `settings.prune` is never") });
         return plan;
     }
+    let live = input.recorded.stages.get(key).and_then(|s| s.live.as_ref()).and_then(LiveDeploy::spec);
+    if let (true, ObservedProxy::Unreachable(why)) = (may_be_routed(input, key, live.as_ref()), &input.observed.proxy) {
+        let reason = format!("it is to go and may still be routed, and {why}");
+        return plan.block(Blocked { refused: true, reason, hint: None });
+    }
     let domains = routed_domains(input, key);
     if !domains.is_empty() {
         plan.steps.push(Step::new(Phase::Switching, Effect::Unroute { domains }));
     }
-    let live = input.recorded.stages.get(key).and_then(|s| s.live.as_ref()).and_then(LiveDeploy::spec);
     let (drain, grace) = live.map_or((DEFAULT_GRACE, DEFAULT_GRACE), |s| (s.drain, s.stop_grace_period));
     plan.steps.extend(own.iter().flat_map(|old| retire_steps(input, old, drain, grace)));
     plan
+}
+
+/// True when a proxy that does not answer may lead to a stage; one that the store does not know may be routed.
+fn may_be_routed(input: Input<'_>, key: &StageKey, live: Option<&DesiredStage>) -> bool {
+    host::is_recorded(input, key) || live.is_none_or(|spec| !spec.domains.is_empty())
 }
 
 /// The desired stage that a domain belongs to now.

@@ -65,13 +65,16 @@ fn serving_version(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>]) -> O
 
 /// What must be there before a single step is taken.
 fn refusal(input: Input<'_>, stage: &DesiredStage) -> Option<Blocked> {
-    if let (false, ObservedProxy::Unreachable(why)) = (stage.domains.is_empty(), &input.observed.proxy) {
-        return Some(Blocked {
-            refused: true,
-            // Whoever was asked says who does not answer, and what helps.
-            reason: format!("it has a domain, and {why}"),
-            hint: None,
-        });
+    // Whoever was asked says who does not answer, and what helps.
+    if let ObservedProxy::Unreachable(why) = &input.observed.proxy {
+        let has = match (stage.domains.is_empty(), host::is_recorded(input, &stage.key)) {
+            (false, _) => Some("it has a domain"),
+            (true, true) => Some("it gives up its domain"),
+            (true, false) => None,
+        };
+        if let Some(has) = has {
+            return Some(Blocked { refused: true, reason: format!("{has}, and {why}"), hint: None });
+        }
     }
     if let Err(blocked) = host::certificate(input, stage) {
         return Some(blocked);

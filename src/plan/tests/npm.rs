@@ -81,6 +81,12 @@ impl World {
         self
     }
 
+    fn unreachable(mut self) -> Self {
+        self.observed.proxy = ObservedProxy::Unreachable("nginx proxy manager does not answer".into());
+        self.observed.certificates.clear();
+        self
+    }
+
     fn of(&self, name: &str) -> StagePlan {
         self.plan().stages.into_iter().find(|stage| stage.key == key(name)).unwrap()
     }
@@ -205,6 +211,56 @@ fn what_serves_over_https_stays_so_while_its_certificate_cannot_be_told() {
     let led_away =
         gone.host(&["shop.test".parse().unwrap()], "1.2.3.4:5", Some((store(), key("shop/prod"))), "it", Some(https));
     assert_eq!(switched(&led_away.of("shop/prod")), Some(https));
+}
+
+#[test]
+fn r4_a_removed_stage_stays_while_nobody_can_say_what_leads_to_it() {
+    let world =
+        behind(Reach::Network).want("a/prod", "v1").hosted("a/prod", 1).want("b/prod", "v1").hosted("b/prod", 2);
+    // Its domain is to move: whoever takes it is blocked, and so it goes on serving.
+    let world = world.drop_stage("a/prod").want("c/prod", "v1").unreachable();
+    let world = world.change("c/prod", |s| s.domains = vec!["a.test".parse().unwrap()]);
+    let plan = world.of("a/prod");
+    assert_eq!((plan.verdict, plan.steps.len()), (Verdict::Blocked, 0), "{}", world.plan());
+}
+
+#[test]
+fn r3_what_waits_for_the_proxy_counts_as_retired() {
+    let mut world = behind(Reach::Network);
+    for (name, n) in [("a/prod", 1), ("b/prod", 2), ("c/prod", 3)] {
+        world = world.want(name, "v1").hosted(name, n);
+    }
+    let world = world.want("d/prod", "v1").change("d/prod", |s| s.domains.clear()).runs("d/prod", 4);
+    let world = world.drop_stage("a/prod").drop_stage("d/prod").unreachable();
+    assert!(matches!(world.plan().held, Some(Held::Prune { .. })), "{}", world.plan());
+}
+
+#[test]
+fn r4_a_stage_that_never_had_a_route_goes_without_the_proxy() {
+    let world = behind(Reach::Network).want("a/prod", "v1").change("a/prod", |s| s.domains.clear()).runs("a/prod", 1);
+    let world = world.want("b/prod", "v1").hosted("b/prod", 2).drop_stage("a/prod").unreachable();
+    assert_eq!(world.of("a/prod").verdict, Verdict::Remove);
+}
+
+#[test]
+fn r4_a_second_instance_stays_while_nobody_can_say_which_one_serves() {
+    // A switch that was neither proven nor put back left both; then the proxy stopped answering.
+    let world = behind(Reach::Network).want("shop/prod", "v1").hosted("shop/prod", 1).want("shop/prod", "v2");
+    let mut world = world.hosted("shop/prod", 2).unreachable();
+    world.recorded.stages.get_mut(&key("shop/prod")).unwrap().live = {
+        let old = behind(Reach::Network).want("shop/prod", "v1").hosted("shop/prod", 1);
+        old.recorded.stages[&key("shop/prod")].live.clone()
+    };
+    assert_eq!(world.of("shop/prod").steps, [], "{}", world.plan());
+}
+
+#[test]
+fn r4_a_stage_that_gives_up_its_route_waits_for_the_proxy() {
+    let world = behind(Reach::Network).want("a/prod", "v1").hosted("a/prod", 1).want("a/prod", "v2");
+    let world = world.change("a/prod", |s| s.domains.clear());
+    assert!(world.plan().to_string().contains("unroute a.test"), "{}", world.plan());
+    let world = world.unreachable();
+    assert_eq!((world.of("a/prod").verdict, world.of("a/prod").steps.len()), (Verdict::Blocked, 0), "{}", world.plan());
 }
 
 #[test]
