@@ -69,8 +69,10 @@ pub(super) async fn switch(
     touched(work, &switched);
     match switched {
         Ok(saved) => {
-            remember(work, saved.now()).await?;
+            let now = saved.now().cloned();
+            // Kept first: should the store not take it, what serves now is still known, and put back.
             work.saved.get_or_insert(saved);
+            remember(work, now.as_ref()).await?;
         }
         Err(error) => {
             if is_settled(&error) {

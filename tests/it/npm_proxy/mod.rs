@@ -4,3 +4,4 @@
 mod drift;
 mod ground;
 mod life;
+mod records;
