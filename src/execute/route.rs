@@ -104,7 +104,12 @@ pub(super) async fn restore(work: &Work<'_>, saved: &Saved) -> Result<(), StepEr
 
 /// Waits until the old instance is idle. Not being able to ask is no reason to keep it for ever.
 pub(super) async fn drain(work: &Work<'_>, target: &Target, at_most: Millis) -> Result<(), StepError> {
-    let Ok(upstream) = upstream(work, target).await else { return Ok(()) };
+    let upstream = match upstream(work, target).await {
+        Ok(upstream) => upstream,
+        // One that cannot say who is idle needs no address for it, and takes the time that an old worker needs.
+        Err(_) if shared_proxy(work).is_some() => target.to_string(),
+        Err(_) => return Ok(()),
+    };
     let text = match work.context.proxy.drain(&upstream, at_most.duration()).await.map(|drained| drained.left) {
         Ok(Some(0)) => format!("{target} is idle"),
         Ok(Some(left)) => format!("{target} still answers {left} requests after {at_most}; they are cut"),

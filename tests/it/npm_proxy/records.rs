@@ -1,6 +1,8 @@
 //! What the store keeps of hosts: what follows when it cannot be written, comes from an older version, or names a
 //! stage that is no more.
 
+use landfall::execute::Event;
+use landfall::plan::Options;
 use landfall::store::DataDir;
 use rusqlite::Connection;
 
@@ -27,4 +29,20 @@ async fn r9_a_switch_that_the_store_cannot_remember_is_put_back_and_nothing_rout
     assert_eq!(behind.answer("web.test").await, "v2");
     assert!(behind.host.look().await.unwrap().plan.is_noop());
     assert_eq!(behind.host.fake.containers().len(), 1);
+}
+
+#[tokio::test]
+async fn r9_a_removed_stage_that_was_reached_by_name_is_drained_though_its_port_is_not_known_any_more() {
+    let behind = Behind::with(&[&image("v1")]).await;
+    behind.host.apply(&web("v1", QUICK)).await;
+    let settings = std::fs::read_to_string(behind.host.path("config/settings.yaml")).unwrap();
+    let by_name = settings.replace("upstream: host", "upstream: network");
+    std::fs::write(behind.host.path("config/settings.yaml"), by_name).unwrap();
+    behind.host.write("projects: {}\n");
+    let options = Options { allow_prune: true, ..Options::default() };
+    let converged = behind.host.converge_with(options).await.unwrap();
+    assert!(converged.results.values().all(landfall::execute::StageResult::is_ok), "{:?}", converged.results);
+    let told = behind.host.events();
+    let drained = |event: &Event| matches!(event, Event::Line { text, .. } if text.contains("had 5s to answer"));
+    assert!(told.iter().any(drained), "{told:#?}");
 }
