@@ -75,6 +75,7 @@ fn is_its_own_fault(phase: Phase, effect: &Effect, error: &StepError) -> bool {
 fn is_seen_too_late(error: &StepError) -> bool {
     match error {
         StepError::Proxy(ProxyError::Unreachable { .. } | ProxyError::NoAnswer { .. }) => false,
+        StepError::Proxy(ProxyError::Npm(error)) => !error.blocks_a_look(),
         StepError::Docker(DockerError::Unreachable { .. } | DockerError::Timeout { .. }) => false,
         StepError::Gate(GateError::Docker(_)) | StepError::Store(_) => false,
         StepError::Proxy(_)
@@ -170,5 +171,20 @@ async fn remove_new(work: &Work<'_>, deploy: DeployId) {
     }
     if let Err(error) = work.context.store.release_port(deploy).await {
         work.log.line(error.to_string()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::NpmError;
+
+    #[test]
+    fn r12_a_proxy_that_is_away_between_plan_and_switch_holds_nothing() {
+        let seen_too_late = |error: NpmError| is_seen_too_late(&StepError::Proxy(error.into()));
+        assert!(!seen_too_late(NpmError::Unreachable { url: "http://npm.test".into(), reason: "refused".into() }));
+        assert!(!seen_too_late(NpmError::TwoFactor { email: "landfall@example.com".into() }));
+        let offline = NpmError::Offline { host: "proxy host 1".into(), reason: "unknown directive".into() };
+        assert!(seen_too_late(offline), "only the next switch would see it again, and stop the old instance for it");
     }
 }

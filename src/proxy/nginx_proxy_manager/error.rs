@@ -146,6 +146,25 @@ impl NpmError {
         self.is_ambiguous() || matches!(self, Self::Offline { .. } | Self::NotServed { .. })
     }
 
+    /// True when the next look, which logs in and lists, meets it as well.
+    pub const fn blocks_a_look(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::NotIt { .. }
+            | Self::LoginRefused { .. }
+            | Self::TwoFactor { .. }
+            | Self::LoginPaused { .. }
+            | Self::Secret(_) => true,
+            // The list may be answered all the same.
+            Self::NoAnswer { .. }
+            | Self::Refused { .. }
+            | Self::Denied { .. }
+            | Self::Offline { .. }
+            | Self::NotServed { .. }
+            | Self::Gone { .. } => false,
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
