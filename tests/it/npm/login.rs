@@ -11,8 +11,6 @@ use super::version::Version;
 
 /// A challenge lives five minutes.
 const CHALLENGE: &str = "5m";
-/// What a token lives when nothing else is asked for.
-const DAY: &str = "1d";
 /// The second factor of whoever has one.
 const CODE: &str = "123456";
 
@@ -49,16 +47,17 @@ fn log_in(shared: &Shared, asked: &Asked, version: Version) -> Outcome {
         let (challenge, _) = world.mint.give(id, "2fa-challenge", life(CHALLENGE)?);
         return Ok((200, json!({ "requires_2fa": true, "challenge_token": challenge })));
     }
-    let expiry = body["expiry"].as_str().unwrap_or(DAY);
-    let (token, expires) = world.mint.give(id, "user", life(expiry)?);
+    let expiry = body["expiry"].as_str().unwrap_or(&world.token_life);
+    let life = life(expiry)?;
+    let (token, expires) = world.mint.give(id, "user", life);
     Ok((200, json!({ "token": token, "expires": expires })))
 }
 
 fn refresh(shared: &Shared, asked: &Asked, version: Version) -> Outcome {
     let refusal = if version.has_lost_its_401_and_403() { Refusal::Trouble } else { Refusal::WrongSomehow };
     let token = asked.token().ok_or(refusal)?;
-    let expiry = asked.query("expiry").unwrap_or_else(|| DAY.to_owned());
     let mut world = shared.lock();
+    let expiry = asked.query("expiry").unwrap_or_else(|| world.token_life.clone());
     let token = world.mint.read(token)?;
     // The scope is taken over: what was a challenge stays one.
     let (token, expires) = world.mint.give(token.user, &token.scope, life(&expiry)?);
@@ -81,7 +80,8 @@ fn second_factor(shared: &Shared, asked: &Asked, version: Version) -> Outcome {
     if body["code"] != CODE {
         return Err(Refusal::SecondFactor);
     }
-    let (token, expires) = world.mint.give(challenge.user, "user", life(DAY)?);
+    let life = life(&world.token_life)?;
+    let (token, expires) = world.mint.give(challenge.user, "user", life);
     Ok((200, json!({ "token": token, "expires": expires })))
 }
 

@@ -187,6 +187,11 @@ impl Npm {
         self.shared.lock().mint.expire();
     }
 
+    /// From now on a token lives so long, as in `30m`; a day at first.
+    pub fn set_token_life(&self, life: &str) {
+        life.clone_into(&mut self.shared.lock().token_life);
+    }
+
     /// Lets every token given out so far be none.
     pub fn replace_keys(&self) {
         self.shared.lock().mint.replace_keys();

@@ -27,6 +27,8 @@ pub struct World {
     pub version: Version,
     pub users: Vec<User>,
     pub mint: Mint,
+    /// What a token lives when nothing else is asked for.
+    pub token_life: String,
     pub hosts: Vec<Row>,
     pub certificates: BTreeMap<i64, Certificate>,
     /// By id; with their passwords, as the API shows them where it should not.
@@ -42,6 +44,7 @@ impl World {
             version,
             users: Vec::new(),
             mint: Mint::new(),
+            token_life: "1d".to_owned(),
             hosts: Vec::new(),
             certificates: BTreeMap::new(),
             access_lists: BTreeMap::new(),

@@ -1,10 +1,12 @@
 //! A host behind Nginx Proxy Manager: the fake Docker daemon, the contract server with a real nginx, and a person who
 //! has hosts of his own there.
 
-use landfall::model::Recorded;
+use landfall::execute::StageResult;
+use landfall::model::{Recorded, RecordedHost};
+use landfall::plan::Options as PlanOptions;
 use serde_json::{Value, json};
 
-use crate::execute::ground::{Host, image, web};
+use crate::execute::ground::{Host, ended, image, web};
 use crate::fake_docker::FakeImage;
 use crate::npm::{Nginx, Npm, Options};
 use crate::router_wire::Client;
@@ -50,7 +52,12 @@ impl Behind {
 
     /// Writes the settings, with more lines indented by two.
     pub fn settings(&self, more: &str) {
-        let (url, probe) = (self.npm.url(), self.npm.probe());
+        self.settings_at(&self.npm.url(), more);
+    }
+
+    /// The same, with another address of the API.
+    pub fn settings_at(&self, url: &str, more: &str) {
+        let probe = self.npm.probe();
         self.host.settings(&format!(
             "  proxy:
     nginx_proxy_manager:
@@ -89,6 +96,76 @@ impl Behind {
 
     pub fn recorded(&self) -> Recorded {
         self.host.recorded()
+    }
+
+    /// What the store remembers of the host of a stage.
+    pub fn known(&self, key: &str) -> Option<RecordedHost> {
+        let key = key.parse().expect("a stage");
+        self.recorded().stages.remove(&key).and_then(|stage| stage.host)
+    }
+
+    /// True when the store has a write to the host of `web/prod` that was not proven.
+    pub fn is_dirty(&self) -> bool {
+        self.known("web/prod").is_some_and(|host| host.dirty)
+    }
+
+    /// A pass over what is written: how its only stage ended, and why.
+    pub async fn pass(&self) -> (String, String) {
+        ended(&self.host.converge().await)
+    }
+
+    /// What a look says.
+    pub async fn plan(&self) -> String {
+        self.host.look().await.expect("a look").plan.to_string()
+    }
+
+    /// Takes everything out of the configuration.
+    pub async fn remove_all(&self) {
+        self.host.write("projects: {}\n");
+        let converged = self.host.converge_with(PlanOptions { allow_prune: true, ..PlanOptions::default() }).await;
+        let results = converged.expect("a pass").results;
+        assert!(results.values().all(StageResult::is_ok), "{results:?}");
+    }
+
+    /// One host, that of `web/prod`, leads to the only container, which runs this version; nothing is left to do.
+    pub async fn is_settled_at(&self, version: &str) {
+        assert_eq!(self.answer("web.test").await, version);
+        assert_eq!(self.host.containers(), [format!("web-prod@{version} running")]);
+        assert_eq!(self.npm.hosts().len(), 1, "{:#?}", self.npm.hosts());
+        assert!(!self.is_dirty());
+        let plan = self.host.look().await.expect("a look").plan;
+        assert!(plan.is_noop(), "{plan}");
+    }
+}
+
+/// Asks for a domain all the time; whatever comes is kept.
+pub struct Clients {
+    stop: tokio::sync::watch::Sender<bool>,
+    task: tokio::task::JoinHandle<Vec<String>>,
+}
+
+impl Clients {
+    pub fn of(behind: &Behind, domain: &'static str) -> Self {
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let at = behind.npm.probe().parse().expect("an address");
+        let task = tokio::spawn(async move {
+            let mut answers = Vec::new();
+            while !*stopped.borrow() {
+                let reply = Client::connect(at).await.get(domain, "/").await;
+                answers.push(reply.header("x-version").map_or_else(|| reply.status.to_string(), str::to_owned));
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+            answers
+        });
+        Self { stop, task }
+    }
+
+    /// Every answer was of one of these versions, and there were some.
+    pub async fn saw_only(self, versions: &[&str]) {
+        self.stop.send_replace(true);
+        let answers = self.task.await.expect("clients that were answered");
+        let other: Vec<_> = answers.iter().filter(|answer| !versions.contains(&answer.as_str())).collect();
+        assert!(answers.len() > 10 && other.is_empty(), "{} answers, of them {other:?}", answers.len());
     }
 }
 

@@ -1,7 +1,13 @@
 //! The engine behind Nginx Proxy Manager: real YAML, a real store, the fake Docker daemon, the contract server and a
 //! real nginx. Each test names the rule of engine.md that it guards.
 
+mod clash;
+mod create;
+mod door;
 mod drift;
 mod ground;
 mod life;
+mod login;
+mod reach;
 mod records;
+mod write;
