@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+use super::door::Door;
 use super::ground::{Behind, QUICK};
 use crate::execute::ground::{image, web};
 use crate::npm::{Fault, Matcher};
+use crate::router_support::until;
 
 const HOSTS: &str = "/nginx/proxy-hosts";
 
@@ -59,6 +61,24 @@ async fn r9_a_create_whose_outcome_cannot_even_be_looked_for_is_proven_by_the_ne
     assert_eq!((status.as_str(), behind.npm.faults_left()), ("rolled_back", 0), "{reason}");
     assert_eq!(behind.npm.hosts().len(), 1, "made, and nobody knows");
     assert!(behind.is_dirty(), "{:?}", behind.known("web/prod"));
+    assert_eq!(behind.pass().await.0, "success");
+    assert_eq!(creates(&behind), 1);
+    behind.is_settled_at("v1").await;
+}
+
+#[tokio::test]
+async fn r9_a_create_after_which_the_api_is_gone_is_remembered_as_not_proven() {
+    let behind = creating(Fault::Slow(Duration::from_secs(20))).await;
+    let door = Door::before(&behind.npm.url()).await;
+    behind.settings_at(&door.url(), "");
+    let gone_in_the_middle = async {
+        until("the host is made", async || !behind.npm.hosts().is_empty()).await;
+        door.shut().await;
+    };
+    let ((status, reason), ()) = tokio::join!(behind.pass(), gone_in_the_middle);
+    assert_eq!(status, "rolled_back", "{reason}");
+    assert!(behind.is_dirty(), "{:?}", behind.known("web/prod"));
+    door.open().await;
     assert_eq!(behind.pass().await.0, "success");
     assert_eq!(creates(&behind), 1);
     behind.is_settled_at("v1").await;
