@@ -138,10 +138,12 @@ impl NginxProxyManager {
         };
         let what = api::what(&method, path);
         if asks_for_login(&method, &answer) {
-            let token = self.session.renewed(&self.api, &token).await?;
+            let denied = || NpmError::Denied { email: self.settings.email.clone(), what: what.clone() };
+            let token = self.session.renewed(&self.api, &token, lacks_right(&answer)).await?.ok_or_else(denied)?;
             answer = self.api.ask(method, path, Some(&token), body).await?;
             if is_denied(&answer) {
-                return Err(NpmError::Denied { email: self.settings.email.clone(), what });
+                self.session.denied().await;
+                return Err(denied());
             }
         }
         match answer.status {
@@ -163,10 +165,14 @@ fn asks_for_login(method: &Method, answer: &Answer) -> bool {
         || (answer.status == StatusCode::INTERNAL_SERVER_ERROR && is_get)
 }
 
-/// A missing item is named by its number, a missing right by its path.
 fn is_denied(answer: &Answer) -> bool {
+    answer.status == StatusCode::UNAUTHORIZED || lacks_right(answer)
+}
+
+/// A missing item is named by its number, a missing right by its path.
+fn lacks_right(answer: &Answer) -> bool {
     match answer.status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
+        StatusCode::FORBIDDEN => true,
         StatusCode::NOT_FOUND => answer.message().starts_with("Not Found - /"),
         _ => false,
     }

@@ -50,13 +50,15 @@ pub(super) struct Session {
 struct Token {
     secret: SecretString,
     expires_ms: i64,
+    /// When its user was last told, right after a login, that it may not do something.
+    denied_ms: Option<i64>,
 }
 
 /// What the file holds, sealed.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Kept {
-    Token { token: String, expires_ms: i64 },
+    Token { token: String, expires_ms: i64, denied_ms: Option<i64> },
     Refused(Refusal),
 }
 
@@ -80,7 +82,9 @@ impl Session {
         let mut held = self.token.lock().await;
         if held.is_none() {
             *held = match self.kept()? {
-                Some(Kept::Token { token, expires_ms }) => Some(Token { secret: token.into(), expires_ms }),
+                Some(Kept::Token { token, expires_ms, denied_ms }) => {
+                    Some(Token { secret: token.into(), expires_ms, denied_ms })
+                }
                 Some(Kept::Refused(_)) | None => None,
             };
         }
@@ -99,15 +103,34 @@ impl Session {
         Ok(held.insert(token).secret.clone())
     }
 
-    /// A token in place of one that was refused; whoever comes second gets the one that the first one got.
-    pub(super) async fn renewed(&self, api: &Api, refused: &SecretString) -> Result<SecretString, NpmError> {
+    /// A token in place of one that was refused; whoever comes second gets the one that the first one got. None when the
+    /// user lacks a right, and a login did not help a moment ago.
+    pub(super) async fn renewed(
+        &self,
+        api: &Api,
+        refused: &SecretString,
+        lacks_right: bool,
+    ) -> Result<Option<SecretString>, NpmError> {
         let mut held = self.token.lock().await;
         match &*held {
-            Some(token) if token.secret.expose_secret() != refused.expose_secret() => Ok(token.secret.clone()),
+            Some(token) if token.secret.expose_secret() != refused.expose_secret() => Ok(Some(token.secret.clone())),
+            Some(Token { denied_ms: Some(at), .. })
+                if lacks_right && (0..LONGEST_PAUSE_MS).contains(&(now_ms() - at)) =>
+            {
+                Ok(None)
+            }
             Some(_) | None => {
                 *held = None;
-                Ok(held.insert(self.login(api).await?).secret.clone())
+                Ok(Some(held.insert(self.login(api).await?).secret.clone()))
             }
+        }
+    }
+
+    /// Remembers that the user of a new token lacks a right: the next refusal for that is no reason to log in again.
+    pub(super) async fn denied(&self) {
+        if let Some(token) = &mut *self.token.lock().await {
+            token.denied_ms = Some(now_ms());
+            self.keep(&kept(token));
         }
     }
 
@@ -188,7 +211,8 @@ impl Session {
 }
 
 fn kept(token: &Token) -> Kept {
-    Kept::Token { token: token.secret.expose_secret().to_owned(), expires_ms: token.expires_ms }
+    let Token { secret, expires_ms, denied_ms } = token;
+    Kept::Token { token: secret.expose_secret().to_owned(), expires_ms: *expires_ms, denied_ms: *denied_ms }
 }
 
 fn paused(refusal: &Refusal) -> Option<NpmError> {
@@ -210,7 +234,8 @@ fn token_of(answer: &Answer) -> Option<Token> {
     let claims: Option<Value> = claims.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let end = claims.and_then(|claims| claims.get("exp")?.as_i64()).map(|secs| secs.saturating_mul(1000));
     // One that cannot be read is used for this run and no longer.
-    Some(Token { secret: text.into(), expires_ms: end.unwrap_or_else(|| now_ms() + REFRESH_BEFORE_MS * 2) })
+    let expires_ms = end.unwrap_or_else(|| now_ms() + REFRESH_BEFORE_MS * 2);
+    Some(Token { secret: text.into(), expires_ms, denied_ms: None })
 }
 
 fn now_ms() -> i64 {

@@ -61,12 +61,24 @@ impl NginxProxyManager {
                 };
                 // While it cannot be looked for, the lost answer is what counts: the host may be there.
                 let Ok(rows) = self.rows().await else { return Err(error.into()) };
-                let Some(row) = rows.into_iter().find(is_it) else { return Err(error.into()) };
+                let Some(row) = rows.into_iter().find(is_it) else { return Err(self.not_made(error).await.into()) };
                 made(row.id);
                 Ok(self.put(row.id, body).await?)
             }
             Err(error) => Err(self.taken(wanted, error)),
         }
+    }
+
+    /// Why nothing was made: newer versions answer 500 to a user who may look and not make.
+    async fn not_made(&self, error: NpmError) -> NpmError {
+        let Ok(me) = self.call(Method::GET, "/users/me?expand=permissions", None).await else { return error };
+        let is_admin =
+            me.get("roles").and_then(Value::as_array).is_some_and(|roles| roles.iter().any(|r| r == "admin"));
+        let level = me.get("permissions").and_then(|all| all.get("proxy_hosts")).and_then(Value::as_str);
+        if is_admin || level.is_none_or(|level| level == "manage") {
+            return error;
+        }
+        NpmError::Denied { email: self.settings.email.clone(), what: format!("POST {HOSTS}") }
     }
 
     /// Removes a host; one that is gone already is fine. An answer of 500 comes from a host that is gone as well.

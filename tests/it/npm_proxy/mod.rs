@@ -10,4 +10,5 @@ mod life;
 mod login;
 mod reach;
 mod records;
+mod refused;
 mod write;
