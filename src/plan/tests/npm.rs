@@ -48,21 +48,21 @@ impl World {
         let recorded = world.recorded.stages.get_mut(&stage.key).unwrap();
         let (proxy, domains) = (URL.to_owned(), stage.domains.clone());
         recorded.host = Some(RecordedHost { proxy, id: Some(n.into()), domains, dirty: false });
-        world.host(&stage.domains, &upstream, Some((store(), stage.key.clone())), &what, Some(options))
+        world.host(&stage.domains, &upstream, Some(&(store(), stage.key.clone())), &what, Some(options))
     }
 
     fn host(
         mut self,
         domains: &[Domain],
         upstream: &str,
-        owner: Option<(StoreId, StageKey)>,
+        owner: Option<&(StoreId, StageKey)>,
         what: &str,
         options: Option<HostOptions>,
     ) -> Self {
         if let ObservedProxy::Routes(routes) = &mut self.observed.proxy {
             for domain in domains {
                 let host = ObservedHost { what: what.into(), domains: domains.to_vec(), options, trouble: None };
-                let route = ObservedRoute { upstream: upstream.into(), owner: owner.clone(), host: Some(host) };
+                let route = ObservedRoute { upstream: upstream.into(), owner: owner.cloned(), host: Some(host) };
                 routes.insert(domain.clone(), route);
             }
         }
@@ -209,7 +209,7 @@ fn what_serves_over_https_stays_so_while_its_certificate_cannot_be_told() {
     assert_eq!((plan.verdict, plan.steps.len()), (Verdict::Blocked, 0), "{}", gone.plan());
     // Other things are put right meanwhile, and https is left as it is.
     let led_away =
-        gone.host(&["shop.test".parse().unwrap()], "1.2.3.4:5", Some((store(), key("shop/prod"))), "it", Some(https));
+        gone.host(&["shop.test".parse().unwrap()], "1.2.3.4:5", Some(&(store(), key("shop/prod"))), "it", Some(https));
     assert_eq!(switched(&led_away.of("shop/prod")), Some(https));
 }
 
