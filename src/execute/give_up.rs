@@ -116,6 +116,7 @@ async fn put_back(work: &mut Work<'_>, deploy: DeployId, unsettled: bool) -> Dep
     let settled = !unsettled && restore_route(work).await;
     if settled {
         restart_old(work).await;
+        route::settle(work).await;
         remove_new(work, deploy).await;
     } else {
         work.log.line(format!("{} stays, since traffic may lead to it", work.new_name())).await;

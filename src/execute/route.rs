@@ -102,6 +102,15 @@ pub(super) async fn restore(work: &Work<'_>, saved: &Saved) -> Result<(), StepEr
     remember(work, saved.before()).await
 }
 
+/// After a switch that was put back: a proxy that reloads leads requests to the new instance for a moment longer.
+pub(super) async fn settle(work: &Work<'_>) {
+    let least = work.context.desired.settings.proxy.least_drain();
+    if work.proxy_touched && least > Millis(0) {
+        work.log.line(format!("{} had {least} to answer what it was asked", work.new_name())).await;
+        tokio::time::sleep(least.duration()).await;
+    }
+}
+
 /// Waits until the old instance is idle. Not being able to ask is no reason to keep it for ever.
 pub(super) async fn drain(work: &Work<'_>, target: &Target, at_most: Millis) -> Result<(), StepError> {
     let upstream = match upstream(work, target).await {

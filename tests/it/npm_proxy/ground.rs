@@ -1,6 +1,8 @@
 //! A host behind Nginx Proxy Manager: the fake Docker daemon, the contract server with a real nginx, and a person who
 //! has hosts of his own there.
 
+use std::time::{Duration, Instant};
+
 use landfall::execute::StageResult;
 use landfall::model::{Recorded, RecordedHost};
 use landfall::plan::Options as PlanOptions;
@@ -70,8 +72,23 @@ impl Behind {
         ));
     }
 
-    /// Asks through nginx: the version that answers, or the status of who else does.
+    /// Asks through nginx: the version that answers, or the status of who else does. For a moment after a write old and
+    /// new workers answer in turn, so that it asks until all answers of a while are the same.
     pub async fn answer(&self, domain: &str) -> String {
+        let mut last = self.one_answer(domain).await;
+        let mut same = 0;
+        let begun = Instant::now();
+        while same < SETTLED {
+            assert!(begun.elapsed() < PATIENCE, "{domain} is answered in turn by {last} and others");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let next = self.one_answer(domain).await;
+            same = if next == last { same + 1 } else { 0 };
+            last = next;
+        }
+        last
+    }
+
+    async fn one_answer(&self, domain: &str) -> String {
         let reply = Client::connect(self.npm.probe().parse().expect("an address")).await.get(domain, "/").await;
         reply.header("x-version").map_or_else(|| format!("status {}", reply.status), str::to_owned)
     }
@@ -153,7 +170,7 @@ impl Clients {
             while !*stopped.borrow() {
                 let reply = Client::connect(at).await.get(domain, "/").await;
                 answers.push(reply.header("x-version").map_or_else(|| reply.status.to_string(), str::to_owned));
-                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                tokio::time::sleep(Duration::from_millis(2)).await;
             }
             answers
         });
@@ -168,6 +185,11 @@ impl Clients {
         assert!(answers.len() > 10 && other.is_empty(), "{} answers, of them {other:?}", answers.len());
     }
 }
+
+/// So many answers in a row, some 20 ms apart, are no more of workers that are about to end.
+const SETTLED: u32 = 15;
+/// For a machine that is hung.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// No drain beyond what the proxy needs, so that tests are quick.
 pub const QUICK: &str = "        drain: 1s\n";
