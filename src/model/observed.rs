@@ -128,8 +128,8 @@ pub struct ObservedRoute {
 pub struct ObservedHost {
     /// What people call it, as in `proxy host 12` or `redirection host 3`.
     pub what: String,
-    /// All its domains, sorted.
-    pub domains: Vec<Domain>,
+    /// All its domains as they stand there, sorted: wildcards too, which no stage can have.
+    pub domains: Vec<String>,
     /// What is set; none for one that leads to no container.
     pub options: Option<HostOptions>,
     /// Why it does not serve as it is set, or may not: switched off, refused by nginx, held twice.

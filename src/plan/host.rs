@@ -67,6 +67,10 @@ pub(super) fn difference(domain: &Domain, route: &ObservedRoute, wanted: HostOpt
     if let Some(trouble) = &host.trouble {
         return Some(format!("{} of {domain}: {trouble}", host.what));
     }
+    // Its other domains are routes of their own.
+    if let Some(wildcard) = host.domains.iter().find(|name| name.parse::<Domain>().is_err()) {
+        return Some(format!("{} of {domain}: it has {wildcard} as well", host.what));
+    }
     let differs = changed(host.options?, wanted);
     (!differs.is_empty()).then(|| format!("{} of {domain}: {}", host.what, differs.join(", ")))
 }

@@ -7,7 +7,8 @@ use crate::model::desired::Prune;
 use crate::model::recorded::LiveDeploy;
 use crate::model::route::Reach;
 use crate::model::{
-    ContainerState, DesiredStage, Domain, InstanceStatus, Millis, ObservedProxy, ObservedRoute, Phase, StageKey,
+    ContainerState, DesiredStage, Domain, InstanceStatus, Millis, ObservedHost, ObservedProxy, ObservedRoute, Phase,
+    StageKey,
 };
 
 /// Grace for a stage whose own values are not known any more.
@@ -134,10 +135,14 @@ pub(super) fn foreign_route(input: Input<'_>, stage: &DesiredStage) -> Option<St
 fn made_by_hand(stage: &DesiredStage, domain: &Domain, route: &ObservedRoute) -> String {
     match &route.host {
         None => format!("domain {domain} belongs to a proxy host made by hand"),
-        Some(host) if host.options.is_some() && host.domains == stage.domains => format!(
+        Some(host) if host.options.is_some() && has_exactly(host, stage) => format!(
             "domain {domain} belongs to {}, made by hand; `landfall adopt --proxy-host {}` takes it over",
             host.what, stage.key
         ),
         Some(host) => format!("domain {domain} belongs to {}, made by hand", host.what),
     }
+}
+
+fn has_exactly(host: &ObservedHost, stage: &DesiredStage) -> bool {
+    host.domains.iter().map(String::as_str).eq(stage.domains.iter().map(Domain::as_str))
 }

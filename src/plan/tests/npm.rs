@@ -28,6 +28,10 @@ fn behind(upstream: Reach) -> World {
     world
 }
 
+fn texts(domains: &[Domain]) -> Vec<String> {
+    domains.iter().map(ToString::to_string).collect()
+}
+
 impl World {
     /// Runs what is wanted, with a host in the proxy for it that leads to it as it should.
     fn hosted(self, name: &str, n: u16) -> Self {
@@ -61,7 +65,7 @@ impl World {
     ) -> Self {
         if let ObservedProxy::Routes(routes) = &mut self.observed.proxy {
             for domain in domains {
-                let host = ObservedHost { what: what.into(), domains: domains.to_vec(), options, trouble: None };
+                let host = ObservedHost { what: what.into(), domains: texts(domains), options, trouble: None };
                 let route = ObservedRoute { upstream: upstream.into(), owner: owner.cloned(), host: Some(host) };
                 routes.insert(domain.clone(), route);
             }
@@ -283,4 +287,22 @@ fn r4_a_domain_moves_with_its_host_before_the_old_stage_goes() {
     assert_eq!(world.of("a/prod").after, [key("b/prod")].into());
     assert!(world.plan().to_string().contains("drain a-prod-00000001 within 10s"), "{}", world.plan());
     assert_eq!(world.plan(), world.plan());
+}
+
+#[test]
+fn a_wildcard_that_a_host_has_besides_is_seen_though_no_stage_can_have_one() {
+    let shop = || ["shop.test".parse::<Domain>().unwrap()];
+    let with_wildcard = |h: &mut ObservedHost| h.domains = vec!["*.shop.test".into(), "shop.test".into()];
+    let theirs = behind(Reach::Host).want("shop/prod", "v1");
+    let theirs = theirs.host(&shop(), "10.0.0.9:80", None, "proxy host 4", Some(PLAIN));
+    theirs.of_host("shop.test", with_wildcard).expect(
+        "
+            shop/prod held: domain shop.test belongs to proxy host 4, made by hand",
+    );
+    let ours = behind(Reach::Host).want("shop/prod", "v1").hosted("shop/prod", 1);
+    ours.of_host("shop.test", with_wildcard).expect(
+        "
+            shop/prod repair: route: proxy host 1 of shop.test: it has *.shop.test as well
+              switch shop.test to shop-prod-00000001",
+    );
 }

@@ -44,7 +44,7 @@ pub(super) fn routes(rows: &[Row], proxy: &str, recorded: &Recorded) -> BTreeMap
         for domain in &domains {
             let host = ObservedHost {
                 what: format!("proxy host {}", row.id),
-                domains: domains.clone(),
+                domains: row.domains.clone(),
                 options: Some(row.options),
                 trouble: trouble.clone(),
             };
@@ -103,10 +103,11 @@ pub(super) fn add_others(routes: &mut BTreeMap<Domain, ObservedRoute>, kind: &st
     for row in list.as_array().into_iter().flatten() {
         let Some(id) = row.get("id").and_then(Value::as_u64) else { continue };
         let names = row.get("domain_names").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-        let domains: Vec<Domain> = names.filter_map(|name| name.parse().ok()).collect();
+        let names: Vec<String> = names.map(str::to_ascii_lowercase).collect();
+        let domains: Vec<Domain> = names.iter().filter_map(|name| name.parse().ok()).collect();
         for domain in &domains {
             let what = format!("{kind} {id}");
-            let host = ObservedHost { what, domains: domains.clone(), options: None, trouble: None };
+            let host = ObservedHost { what, domains: names.clone(), options: None, trouble: None };
             let route = ObservedRoute { upstream: String::new(), owner: None, host: Some(host) };
             routes.entry(domain.clone()).or_insert(route);
         }
