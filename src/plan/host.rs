@@ -98,6 +98,20 @@ fn changed(now: HostOptions, wanted: HostOptions) -> Vec<String> {
     changed
 }
 
+/// What a person should know before https ends that they set at the host of a stage, or had when it was taken over.
+pub(super) fn https_ends(input: Input<'_>, stage: &DesiredStage) -> Option<String> {
+    let ObservedProxy::Routes(routes) = &input.observed.proxy else { return None };
+    if stage.route.certificate != Certificate::None {
+        return None;
+    }
+    let host = stage.domains.iter().find_map(|domain| routes.get(domain)?.host.as_ref())?;
+    let id = host.options?.certificate?;
+    Some(format!(
+        "{} has certificate {id}, and the route asks for none: https ends there; `certificate: {{ id: {id} }}` keeps it",
+        host.what
+    ))
+}
+
 /// What a person should know of a certificate that is taken as it is asked for: it may be for other names.
 pub(super) fn warning(input: Input<'_>, stage: &DesiredStage) -> Option<String> {
     let Certificate::Id(id) = &stage.route.certificate else { return None };

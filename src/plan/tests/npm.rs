@@ -306,3 +306,16 @@ fn a_wildcard_that_a_host_has_besides_is_seen_though_no_stage_can_have_one() {
               switch shop.test to shop-prod-00000001",
     );
 }
+
+#[test]
+fn https_that_a_host_has_and_its_route_does_not_ask_for_ends_with_a_warning() {
+    let https = HostOptions { certificate: Some(5), redirect: true, ..PLAIN };
+    let world = behind(Reach::Host).want("shop/prod", "v1");
+    // Adopted a moment ago.
+    let owner = Some((store(), key("shop/prod")));
+    let world = world.host(&["shop.test".parse().unwrap()], "10.0.0.9:80", owner.as_ref(), "proxy host 4", Some(https));
+    let plan = world.of("shop/prod");
+    assert_eq!(switched(&plan), Some(PLAIN));
+    let warning = "proxy host 4 has certificate 5, and the route asks for none: https ends there; `certificate: { id: 5 }` keeps it";
+    assert_eq!(plan.warnings, [warning]);
+}
