@@ -3,9 +3,12 @@
 use rusqlite::Connection;
 
 use super::child::{Role, Second};
-use super::support::scratch;
+use super::support::{begun, instance, key, scratch, succeeded};
 use crate::model::hash::sha256_hex;
+use crate::model::recorded::LiveDeploy;
+use crate::model::{DeployStatus, Recorded};
 use crate::store::migrate::{self, MIGRATIONS};
+use crate::store::{Store, StoreError};
 
 /// What is shipped, and one more.
 pub(super) const MORE: [&str; 3] =
@@ -88,4 +91,51 @@ async fn a_kill_in_the_middle_of_a_migration_leaves_the_old_schema() {
     let conn = Connection::open(scratch.dir.db()).unwrap();
     assert_eq!(migrate::version(&conn).unwrap(), SHIPPED);
     assert!(!tables(&conn).contains(&"more".to_owned()));
+}
+
+#[tokio::test]
+async fn a_store_from_before_there_were_hosts_is_brought_up_to_date_and_keeps_everything() {
+    let scratch = scratch();
+    let (before, in_force) = {
+        let store = scratch.store_with(&["shop/prod", "shop/test"]).await;
+        let live = succeeded(&store, "shop/prod").await;
+        store.add_instance(instance("shop/prod", live, "c1")).await.unwrap();
+        let failed = begun(&store, "shop/test").await;
+        store.finish(failed, DeployStatus::Failed, Some("exit 1"), true).await.unwrap();
+        (store.recorded().await.unwrap(), store.in_force().await.unwrap())
+    };
+    // As it was then: without the table, and with specs that say nothing of how they are routed.
+    let conn = Connection::open(scratch.dir.db()).unwrap();
+    let older = "DROP TABLE proxy_hosts; UPDATE stages SET spec = json_remove(spec, '$.route');
+                 UPDATE deploys SET spec = json_remove(spec, '$.route'); PRAGMA user_version = 1;";
+    conn.execute_batch(older).unwrap();
+    let deploys = "SELECT id || ' ' || status || ' ' || phase FROM deploys ORDER BY id";
+    let ended = texts(&conn, deploys);
+    drop(conn);
+
+    let reader = Store::open_read(&scratch.dir).map(drop).unwrap_err();
+    assert!(matches!(reader, StoreError::Older { found: 1, known: SHIPPED, .. }), "{reader}");
+    assert!(reader.hint().is_some_and(|hint| hint.contains("landfall apply")), "{reader:?}");
+
+    let store = scratch.store().await;
+    let after = store.recorded().await.unwrap();
+    let specs = |recorded: &Recorded| {
+        let stages = recorded.stages.values();
+        stages.map(|stage| stage.live.as_ref().and_then(LiveDeploy::spec)).collect::<Vec<_>>()
+    };
+    assert_eq!(specs(&after), specs(&before));
+    assert_eq!(store.in_force().await.unwrap(), in_force);
+    let without_json = |recorded: &Recorded| {
+        let mut stages = recorded.stages.clone();
+        for stage in stages.values_mut() {
+            stage.quarantine.iter_mut().for_each(|held| held.spec_json.clear());
+            stage.live.iter_mut().for_each(|live| live.spec_json.clear());
+        }
+        stages
+    };
+    assert_eq!(without_json(&after), without_json(&before));
+    assert_eq!(after.stages[&key("shop/test")].quarantine.len(), 1);
+    assert_eq!(after.stages[&key("shop/prod")].instances.len(), 1);
+    drop(store);
+    assert_eq!((texts(&Connection::open(scratch.dir.db()).unwrap(), deploys), ended.len()), (ended, 2));
 }
