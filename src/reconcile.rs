@@ -101,7 +101,7 @@ pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
     // Nobody works on what is open: the next pass begins by closing it, and this look tells what that pass will do.
     let is_under_way = !open.is_empty() && Lock::holder(&data).is_some();
     if let Some(store) = recorded.store.filter(|_| !is_under_way) {
-        observed = execute::as_recovered(store, &open, observed);
+        observed = execute::as_recovered(store, &open, &recorded, observed);
     }
     let key = Key::read(&data.fingerprint_key());
     let view = view(places, &docker, Arc::new(loaded), Seen { recorded, observed, key }, options).await?;
@@ -141,7 +141,7 @@ pub async fn converge_to(
     let mut recorded = store.recorded().await?;
     let mut observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
     let broken = |error: execute::StepError| Error::Recover(error.to_string(), error.hint());
-    if execute::recover(&store, &docker, &observed).await.map_err(broken)? > 0 {
+    if execute::recover(&store, &docker, &recorded, &observed).await.map_err(broken)? > 0 {
         recorded = store.recorded().await?;
         observed = observe::with_proxy(observe::host(&docker).await?, &proxy, &loaded.desired, &recorded).await;
     }

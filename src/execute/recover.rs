@@ -13,10 +13,15 @@ use super::perform::StepError;
 ///
 /// # Errors
 /// The store or Docker could not be asked; nothing is closed that was not cleaned up.
-pub async fn recover(store: &Store, docker: &Docker, observed: &Observed) -> Result<usize, StepError> {
+pub async fn recover(
+    store: &Store,
+    docker: &Docker,
+    recorded: &Recorded,
+    observed: &Observed,
+) -> Result<usize, StepError> {
     let open = store.in_flight().await?;
     for deploy in &open {
-        let (text, serves) = match leftover(store.id(), deploy, observed) {
+        let (text, serves) = match leftover(store.id(), deploy, recorded, observed) {
             Some((_, name, true)) => (format!("interrupted; {name} serves and stays"), true),
             Some((id, name, false)) => {
                 docker.remove(&id, true).await?;
@@ -39,8 +44,8 @@ pub async fn recover(store: &Store, docker: &Docker, observed: &Observed) -> Res
 
 /// Observed as `recover` would leave it: without the containers of interrupted deploys that it removes. A look that
 /// changes nothing plans from this, so that it tells what the next pass will do.
-pub fn as_recovered(store: StoreId, open: &[DeployRow], mut observed: Observed) -> Observed {
-    let leftovers = open.iter().filter_map(|deploy| leftover(store, deploy, &observed));
+pub fn as_recovered(store: StoreId, open: &[DeployRow], recorded: &Recorded, mut observed: Observed) -> Observed {
+    let leftovers = open.iter().filter_map(|deploy| leftover(store, deploy, recorded, &observed));
     let removed: BTreeSet<String> = leftovers.filter(|(_, _, serves)| !serves).map(|(id, _, _)| id).collect();
     observed.containers.retain(|container| !removed.contains(&container.id));
     observed
@@ -65,7 +70,12 @@ async fn close(store: &Store, deploy: &DeployRow, text: String) -> Result<(), St
 }
 
 /// The container of an interrupted deploy, and whether it serves.
-fn leftover(store: StoreId, deploy: &DeployRow, observed: &Observed) -> Option<(String, String, bool)> {
+fn leftover(
+    store: StoreId,
+    deploy: &DeployRow,
+    recorded: &Recorded,
+    observed: &Observed,
+) -> Option<(String, String, bool)> {
     let container = observed.containers.iter().find(|c| {
         let labels = c.labels.as_ref();
         labels.is_some_and(|l| l.store == store && l.deploy == deploy.id && l.own_name == c.name)
@@ -74,7 +84,10 @@ fn leftover(store: StoreId, deploy: &DeployRow, observed: &Observed) -> Option<(
         ObservedProxy::Routes(routes) => routes.values().any(|route| container.is_at(&route.upstream)),
         ObservedProxy::None | ObservedProxy::Unreachable(_) => false,
     };
-    // Past its gate and with nothing in front to tell otherwise, the old one may be gone already: keep it.
-    let unknown = !matches!(observed.proxy, ObservedProxy::Routes(_)) && deploy.phase >= Phase::Switching;
+    // Past its gate and with nothing in front to tell otherwise, the old one may be gone already: keep it. A change of
+    // its host that was begun and not proven tells nothing either: the proxy may still be about to make it.
+    let host = recorded.stages.get(&deploy.key).and_then(|stage| stage.host.as_ref());
+    let says_nothing = !matches!(observed.proxy, ObservedProxy::Routes(_)) || host.is_some_and(|host| host.dirty);
+    let unknown = says_nothing && deploy.phase >= Phase::Switching;
     Some((container.id.clone(), container.name.clone(), routed || unknown || deploy.phase > Phase::Switching))
 }
