@@ -117,3 +117,28 @@ fn read(dir: &Path, seen: Option<&str>) -> Read {
     let after = config::content_hash(dir).ok();
     if before == after { Read::Loaded(after, Box::new(loaded)) } else { Read::Changing }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn while_git_is_at_work_nothing_is_read_but_a_lock_left_behind_does_not_block_for_ever() {
+        let tree = tempfile::tempdir().unwrap();
+        let (dir, lock) = (tree.path().join("conf"), tree.path().join(".git/index.lock"));
+        for made in [&dir, &tree.path().join(".git")] {
+            std::fs::create_dir(made).unwrap();
+        }
+        std::fs::write(dir.join("a.yaml"), "projects: {}\n").unwrap();
+        std::fs::write(&lock, "").unwrap();
+        let mut source = Source::new(&dir);
+        for _ in 0..LOCKED_LOOKS {
+            assert!(matches!(source.look(true).await, News::Changing) && !source.has_good());
+        }
+        assert!(matches!(source.look(true).await, News::Changed));
+        std::fs::remove_file(&lock).unwrap();
+        assert!(matches!(source.look(true).await, News::Same));
+        std::fs::write(&lock, "").unwrap();
+        assert!(matches!(source.look(true).await, News::Changing), "the next lock counts anew");
+    }
+}

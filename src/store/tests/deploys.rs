@@ -4,7 +4,7 @@ use super::support::{begun, key, new_deploy, scratch, succeeded};
 use crate::model::secret::Fingerprint;
 use crate::model::{DeployStatus, Phase};
 use crate::store::writer::Durable;
-use crate::store::{Filter, Store, StoreError, new_deploy_id};
+use crate::store::{Filter, NewDeploy, Store, StoreError, new_deploy_id};
 
 #[tokio::test]
 async fn a_deploy_is_read_back_as_it_was_begun() {
@@ -179,6 +179,19 @@ async fn r12_a_failure_of_its_own_is_held_until_it_is_released_or_works() {
     failed(&store, true).await;
     succeeded(&store, "shop/prod").await;
     assert_eq!(held(&store).await, 0);
+}
+
+#[tokio::test]
+async fn r12_what_works_with_one_secret_does_not_release_what_failed_with_another() {
+    let scratch = scratch();
+    let store = scratch.store_with(&["shop/prod"]).await;
+    failed(&store, true).await;
+    let new = NewDeploy { secrets_label: "key:another".into(), ..new_deploy("shop/prod") };
+    let id = new.id;
+    store.begin_deploy(new).await.unwrap();
+    store.set_phase(id, Phase::Retiring).await.unwrap();
+    store.finish(id, DeployStatus::Success, None, false).await.unwrap();
+    assert_eq!(held(&store).await, 1);
 }
 
 #[tokio::test]

@@ -1,10 +1,12 @@
 //! Commands that need no host: the command line itself, files, schema, and two configurations against each other.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::{Said, plain};
 use crate::execute::ground::web;
+use crate::router_support::until;
 
 fn dir_with(text: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -39,6 +41,25 @@ fn usage_errors_exit_64_so_that_2_always_means_changes() {
         let said = plain(args);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{args:?}");
         assert!(said.out.contains("landfall"), "{args:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_made_is_its_owner_s_alone_whatever_the_umask() {
+    let (config, dir) = (dir_with("projects: {}\n"), tempfile::tempdir().unwrap());
+    let data = dir.path().join("data");
+    let mut command = tokio::process::Command::new("sh");
+    command.env_clear().args(["-c", "umask 000; exec \"$0\" daemon", env!("CARGO_BIN_EXE_landfall")]);
+    command.env("LANDFALL_CONFIG", config.path()).env("LANDFALL_DATA", &data);
+    command.env("LANDFALL_DOCKER", "unix:///nowhere.sock").stderr(Stdio::null()).kill_on_drop(true);
+    let mut daemon = command.spawn().unwrap();
+    let made = |name: &str| data.join(name).exists();
+    until("a pass was tried", async || made("daemon.lock") && made("lock")).await;
+    daemon.kill().await.unwrap();
+    let paths = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
+    for path in paths.chain([data.clone()]) {
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
     }
 }
 

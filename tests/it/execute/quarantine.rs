@@ -105,6 +105,22 @@ async fn r12_faults_of_registry_and_docker_are_not_held_against_the_app() {
 }
 
 #[tokio::test]
+async fn r12_where_the_old_one_had_to_stop_for_it_even_an_outside_fault_is_tried_once_only() {
+    let volume = "        volumes: [ \"data:/data\" ]\n";
+    for (op, is_tried_again) in [(Op::Pull, true), (Op::Create, false), (Op::Connect, false)] {
+        let host = Host::with(&[&image("v1"), &image("v2")]).await;
+        host.apply(&web("v1", volume)).await;
+        host.write(&web("v2", volume));
+        host.fake.inject(op, Fault::Status(500, "busy".to_owned()));
+        assert_eq!(ended(&host.converge().await).0, "failed", "{op:?}");
+        // Nothing was stopped yet for the pull: that costs nobody anything.
+        assert_eq!(held(&host.converge().await).is_none(), is_tried_again, "{op:?}");
+        let serves = if is_tried_again { "v2" } else { "v1" };
+        assert_eq!(host.containers(), [format!("web-prod@{serves} running")], "{op:?}");
+    }
+}
+
+#[tokio::test]
 async fn r12_what_docker_refuses_for_its_own_sake_is_held() {
     let own = [
         (Op::Create, Fault::Status(400, "invalid mount config".to_owned())),
