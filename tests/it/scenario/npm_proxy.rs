@@ -61,11 +61,57 @@ fn r9_twenty_swaps_under_load_lose_nothing() {
         "domain_names": ["blog.test"], "forward_scheme": "http", "forward_host": "blog", "forward_port": 80,
     }));
     let before = npm.hosts();
+    let versions = swaps(&host, &npm.probe());
+    // Two were made, each swap was one write, and nothing was read more often than it had to be.
+    assert_eq!(npm.writes(), 2 * versions);
+    assert_eq!(npm.logins(), 1, "all runs share one token");
+    let after: Vec<Value> = npm.hosts().into_iter().filter(|row| row["id"] == by_hand).collect();
+    assert_eq!(after, before, "the host made by hand");
+}
+
+/// The same behind an installation of the real one, where the environment names one that can be thrown away and runs
+/// in the ground: `tests/ground/enter DIR`, with the variables of `npm_contract`.
+#[test]
+fn r9_twenty_swaps_behind_a_real_installation_lose_nothing() {
+    let Some([url, probe, email, password]) = real() else {
+        println!("skipped: LANDFALL_TEST_NPM_URL and the other three name no installation");
+        return;
+    };
+    let host = Host::without_proxy();
+    host.credential("npm_password", &password);
+    host.settings(&format!(
+        "proxy:
+  nginx_proxy_manager:
+    url: {url}
+    email: {email}
+    password: {{ credential: npm_password }}
+    upstream: host
+    probe: {probe}
+"
+    ));
+    host.landfall("doctor").exits(0).never_says("BAD");
+    swaps(&host, &probe);
+    host.landfall("diff").exits(0);
+    host.write("web.yaml", "projects: {}\n");
+    host.landfall("apply --allow-prune").exits(0);
+    let gone = ask(&probe, "GET", &host.text("one.<id>.test"), "/", "").expect("an answer");
+    assert_eq!(gone.version, "", "its host is removed");
+}
+
+/// Address, traffic, email and password of a real installation.
+fn real() -> Option<[String; 4]> {
+    let read = |name: &str| std::env::var(format!("LANDFALL_TEST_NPM_{name}")).ok();
+    Some([read("URL")?, read("PROBE")?, read("EMAIL")?, read("PASSWORD")?])
+}
+
+/// Replaces two stages side by side, ten times each and ten times that in a soak, while clients ask both all the time;
+/// answers how many versions there were.
+fn swaps(host: &Host, probe: &str) -> usize {
     let rounds = if std::env::var_os("LANDFALL_TEST_SOAK").is_some() { SWAPS * 10 } else { SWAPS };
     let tags: Vec<String> = (0..=rounds).map(|n| format!("s{n}-{}", host.id)).collect();
     host.push(&tags[0], &[&format!("VERSION={}", tags[0])]);
     host.deployed("web.yaml", &pair(&tags[0]));
-    let load = |domain: &str| Load::start(&format!("http://{}/", npm.probe()), &host.text(domain), &host.path(""));
+    let load = |domain: &str| Load::start(&format!("http://{probe}/"), &host.text(domain), &host.path(""));
     let loads = [load("one.<id>.test"), load("two.<id>.test")];
     for tag in &tags[1..] {
         host.push(tag, &[&format!("VERSION={tag}")]);
@@ -77,11 +123,7 @@ fn r9_twenty_swaps_under_load_lose_nothing() {
     for tally in loads.map(Load::finish) {
         assert_nothing_lost(&tally, &tags);
     }
-    // Two were made, each swap was one write, and nothing was read more often than it had to be.
-    assert_eq!(npm.writes(), 2 * tags.len());
-    assert_eq!(npm.logins(), 1, "all runs share one token");
-    let after: Vec<Value> = npm.hosts().into_iter().filter(|row| row["id"] == by_hand).collect();
-    assert_eq!(after, before, "the host made by hand");
+    tags.len()
 }
 
 /// Every request was answered by an app, every version answered, and none any more once the one after the next did: its
