@@ -17,18 +17,23 @@ fn behind(host: &Host, network: &str) -> Npm {
     let nginx = Nginx::Container { docker: host.docker.clone(), network, image: host.text("<images>/web:v1") };
     let npm = Npm::start(&Options::new("2.15.1", nginx));
     npm.add_user(EMAIL, PASSWORD, true, "manage");
-    host.credential("npm_password", PASSWORD);
-    let (url, probe) = (npm.url(), npm.probe());
+    configure(host, &npm.url(), &npm.probe(), (EMAIL, PASSWORD), "network");
+    npm
+}
+
+/// Settings that lead to an installation.
+fn configure(host: &Host, url: &str, probe: &str, (email, password): (&str, &str), upstream: &str) {
+    host.credential("npm_password", password);
     host.settings(&format!(
         "proxy:
   nginx_proxy_manager:
     url: {url}
-    email: {EMAIL}
+    email: {email}
     password: {{ credential: npm_password }}
+    upstream: {upstream}
     probe: {probe}
 "
     ));
-    npm
 }
 
 fn version(host: &Host, npm: &Npm, domain: &str) -> String {
@@ -78,17 +83,7 @@ fn r9_twenty_swaps_behind_a_real_installation_lose_nothing() {
         return;
     };
     let host = Host::without_proxy();
-    host.credential("npm_password", &password);
-    host.settings(&format!(
-        "proxy:
-  nginx_proxy_manager:
-    url: {url}
-    email: {email}
-    password: {{ credential: npm_password }}
-    upstream: host
-    probe: {probe}
-"
-    ));
+    configure(&host, &url, &probe, (&email, &password), "host");
     host.landfall("doctor").exits(0).never_says("BAD");
     swaps(&host, &probe);
     host.landfall("diff").exits(0);
