@@ -96,7 +96,7 @@ pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
     if !data.has_store() {
         refuse_lost_store(places, &loaded.desired, host.containers())?;
     }
-    let proxy = access::to_look(places, &loaded.desired)?;
+    let proxy = access::to_look(places, &loaded.desired);
     let mut observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
     // Nobody works on what is open: the next pass begins by closing it, and this look tells what that pass will do.
     let is_under_way = !open.is_empty() && Lock::holder(&data).is_some();
@@ -137,7 +137,7 @@ pub async fn converge_to(
         refuse_lost_store(places, &loaded.desired, host.containers())?;
     }
     let store = Store::open(&data, lock).await?;
-    let proxy = access::to_change(places, &loaded.desired)?;
+    let proxy = access::to_change(places, &loaded.desired);
     let mut recorded = store.recorded().await?;
     let mut observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
     let broken = |error: execute::StepError| Error::Recover(error.to_string(), error.hint());

@@ -61,6 +61,18 @@ fn missing(what: &str, known: &[ObservedCertificate]) -> Blocked {
     }
 }
 
+/// A host of the stage in another proxy, where it was routed before: nothing is ever asked of that one again.
+pub(super) fn left_behind(input: Input<'_>, stage: &DesiredStage) -> Option<String> {
+    let host = input.recorded.stages.get(&stage.key)?.host.as_ref()?;
+    let number = host.id.filter(|_| !is_recorded(input, &stage.key))?;
+    let names: Vec<&str> = host.domains.iter().map(Domain::as_str).collect();
+    let names = names.join(", ");
+    Some(format!(
+        "proxy host {number} ({names}) of {} stays there and leads to an instance that goes: remove it by hand",
+        host.proxy
+    ))
+}
+
 /// What of a route's host is not as it should be; none for a proxy without hosts of its own.
 pub(super) fn difference(domain: &Domain, route: &ObservedRoute, wanted: HostOptions) -> Option<String> {
     let host = route.host.as_ref()?;

@@ -5,7 +5,6 @@ use super::ownership::Own;
 use super::{Blocked, Cause, Effect, Held, Input, Owned, StagePlan, Step, Verdict};
 use crate::model::desired::Prune;
 use crate::model::recorded::LiveDeploy;
-use crate::model::route::Reach;
 use crate::model::{
     ContainerState, DesiredStage, Domain, InstanceStatus, Millis, ObservedHost, ObservedProxy, ObservedRoute, Phase,
     StageKey,
@@ -71,12 +70,10 @@ pub(super) fn retire_steps(input: Input<'_>, own: &Own<'_>, drain: Millis, grace
 /// True when the proxy may still have requests at a container: at a port of it or, by name, at one without. Which of the
 /// two it is says the setting that it was made under, and that may have changed since.
 fn may_have_requests(input: Input<'_>, own: &Own<'_>) -> bool {
-    let is_routed = || !routed_domains(input, &own.labels.key).is_empty();
-    match input.desired.settings.proxy.reach() {
-        None => false,
-        Some(Reach::Host) => own.container.ports.iter().any(|p| p.is_tcp) || is_routed(),
-        Some(Reach::Network) => is_routed(),
-    }
+    // A published port counts also where names are used now: another proxy, or another way, may have led to it before.
+    let has_port = own.container.ports.iter().any(|p| p.is_tcp);
+    let has_proxy = input.desired.settings.proxy.reach().is_some();
+    has_proxy && (has_port || !routed_domains(input, &own.labels.key).is_empty())
 }
 
 /// Removes a container, unless Docker is at it already.

@@ -39,6 +39,7 @@ pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, stage: &DesiredStage) ->
     }
     plan.warnings.extend(host::warning(input, stage));
     plan.warnings.extend(host::https_ends(input, stage));
+    plan.warnings.extend(host::left_behind(input, stage));
     let target = Wanted { input, stage, image };
     if let Some(current) = best(own.iter().filter(|own| target.is(own, &mut plan.warnings)), input) {
         repair(input, stage, current, own, &mut plan);

@@ -2,20 +2,20 @@
 
 use std::path::Path;
 
-use super::{Error, Places};
+use super::Places;
 use crate::model::{Desired, ProxySettings};
 use crate::proxy::{Access, Proxy, Vault};
 use crate::secrets::{KeyPlace, SealingKey, SecretError, Secrets};
 use crate::store::DataDir;
 
 /// The proxy for who only looks: no key is made, and without one no token is kept (R21).
-pub(super) fn to_look(places: &Places, desired: &Desired) -> Result<Proxy, Error> {
+pub(super) fn to_look(places: &Places, desired: &Desired) -> Proxy {
     with_key(places, desired, SealingKey::read)
 }
 
-/// The proxy for who changes it and holds the lock: the key is made at its first use. One that was lost is told by the
-/// proxy's own look, so that stages without a route go on.
-pub(super) fn to_change(places: &Places, desired: &Desired) -> Result<Proxy, Error> {
+/// The proxy for who changes it and holds the lock: the key is made at its first use. One that was lost, or cannot be used,
+/// is told by the proxy's own look, so that stages without a route go on.
+pub(super) fn to_change(places: &Places, desired: &Desired) -> Proxy {
     let token = DataDir::new(&places.data).npm_token();
     with_key(places, desired, |place| match SealingKey::read_or_make(place, &[&token]) {
         Err(SecretError::LostKey { .. }) => Ok(None),
@@ -27,16 +27,16 @@ fn with_key(
     places: &Places,
     desired: &Desired,
     key: impl FnOnce(KeyPlace<'_>) -> Result<Option<SealingKey>, SecretError>,
-) -> Result<Proxy, Error> {
+) -> Proxy {
     let data = DataDir::new(&places.data);
     let file = data.sealing_key();
     let key = match &desired.settings.proxy {
-        ProxySettings::NginxProxyManager(_) => key(place(places, &file))?,
-        ProxySettings::Embedded | ProxySettings::None => None,
+        ProxySettings::NginxProxyManager(_) => key(place(places, &file)),
+        ProxySettings::Embedded | ProxySettings::None => Ok(None),
     };
     let vault = Vault { path: data.npm_token(), key_place: (places.credentials.clone(), file), key };
     let access = Access { socket: &places.proxy_socket, secrets: Secrets::new(&places.credentials), vault };
-    Ok(Proxy::new(&desired.settings.proxy, access))
+    Proxy::new(&desired.settings.proxy, access)
 }
 
 fn place<'a>(places: &'a Places, file: &'a Path) -> KeyPlace<'a> {

@@ -26,7 +26,7 @@ pub async fn adopt(places: &Places, key: &StageKey) -> Result<Adopted, Error> {
         refuse_lost_store(places, &desired, host.containers())?;
     }
     let store = Store::open(&data, lock).await?;
-    let adopted = access::to_change(places, &desired)?.adopt(store.id(), key, &stage.domains).await?;
+    let adopted = access::to_change(places, &desired).adopt(store.id(), key, &stage.domains).await?;
     match store.set_host(key, Some(&adopted.host)).await {
         // Never deployed: the mark says enough, and the first deploy remembers the host.
         Err(StoreError::NotFound { .. }) => {}

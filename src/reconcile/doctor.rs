@@ -74,10 +74,7 @@ fn secrets(places: &Places, desired: &Desired) -> Finding {
 }
 
 async fn proxy(places: &Places, desired: &Desired, docker: Option<&Docker>) -> Vec<Finding> {
-    let proxy = match access::to_look(places, desired) {
-        Ok(proxy) => proxy,
-        Err(error) => return vec![bad("proxy", error.to_string(), error.hint())],
-    };
+    let proxy = access::to_look(places, desired);
     match (&proxy, &desired.settings.proxy) {
         (Proxy::NginxProxyManager(npm), ProxySettings::NginxProxyManager(settings)) => {
             nginx_proxy_manager(npm, settings, &desired.settings.network, docker).await
@@ -129,7 +126,8 @@ async fn nginx_proxy_manager(
 fn in_network(containers: &[ObservedContainer], settings: &NpmSettings, network: &str) -> Finding {
     let uri: Option<http::Uri> = settings.url.parse().ok();
     let host = uri.as_ref().and_then(http::Uri::host).unwrap_or_default();
-    let admin = uri.as_ref().and_then(http::Uri::port_u16).unwrap_or(80);
+    let usual = if settings.url.starts_with("https:") { 443 } else { 80 };
+    let admin = uri.as_ref().and_then(http::Uri::port_u16).unwrap_or(usual);
     let traffic = settings.probe.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
     let is_it = |container: &&ObservedContainer| {
         container.ports.iter().any(|p| p.is_tcp && (p.host_port == admin || Some(p.host_port) == traffic))

@@ -76,6 +76,14 @@ pub enum NpmError {
     /// The password, or the key that its token is sealed with, cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// There is a sealing key, and it cannot be used.
+    #[error("{reason}")]
+    Key {
+        /// Why.
+        reason: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
     /// The change was accepted, and nginx does not run with it.
     #[error("nginx refuses {host}: {reason}")]
     Offline {
@@ -105,6 +113,12 @@ pub enum NpmError {
 }
 
 impl NpmError {
+    /// A sealing key that cannot be used.
+    pub(super) fn key(error: &SecretError) -> Self {
+        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        Self::Key { reason: format!("{error}{cause}"), hint: error.hint() }
+    }
+
     /// Whether time helps (R12). A login that is refused stays refused until someone does something.
     pub const fn retry(&self) -> Retry {
         match self {
@@ -119,7 +133,8 @@ impl NpmError {
             | Self::TwoFactor { .. }
             | Self::LoginPaused { .. }
             | Self::Denied { .. }
-            | Self::Secret(_) => Retry::OnChange,
+            | Self::Secret(_)
+            | Self::Key { .. } => Retry::OnChange,
         }
     }
 
@@ -135,6 +150,7 @@ impl NpmError {
             | Self::LoginPaused { .. }
             | Self::Denied { .. }
             | Self::Secret(_)
+            | Self::Key { .. }
             | Self::Offline { .. }
             | Self::NotServed { .. }
             | Self::Gone { .. } => false,
@@ -154,7 +170,8 @@ impl NpmError {
             | Self::LoginRefused { .. }
             | Self::TwoFactor { .. }
             | Self::LoginPaused { .. }
-            | Self::Secret(_) => true,
+            | Self::Secret(_)
+            | Self::Key { .. } => true,
             // The list may be answered all the same.
             Self::NoAnswer { .. }
             | Self::Refused { .. }
@@ -194,6 +211,7 @@ impl NpmError {
             }
             Self::Refused { status, .. } if *status >= 500 => "its log says more: `docker logs` of its container",
             Self::Secret(error) => return error.hint(),
+            Self::Key { hint, .. } => return hint.clone(),
             Self::NoAnswer { .. } | Self::Refused { .. } | Self::Gone { .. } => return None,
         };
         Some(hint.to_owned())

@@ -34,6 +34,9 @@ pub use change::Saved;
 pub use error::NpmError;
 pub use session::Vault;
 
+/// A question that was dropped by a reload was dropped sooner than this.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
 /// One Nginx Proxy Manager.
 #[derive(Debug)]
 pub struct NginxProxyManager {
@@ -129,9 +132,11 @@ impl NginxProxyManager {
     /// One call, logged in. A token that is refused, in whatever way the version does it, is renewed once.
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, NpmError> {
         let token = self.session.token(&self.api).await?;
+        let began = Instant::now();
         let mut answer = match self.api.ask(method.clone(), path, Some(&token), body).await {
-            // The admin server reloads after each write, and may drop a question that comes right then.
-            Err(NpmError::NoAnswer { .. }) if method == Method::GET => {
+            // The admin server reloads after each write, and may drop a question that comes right then. One that is
+            // silent is not waited for twice.
+            Err(NpmError::NoAnswer { .. }) if method == Method::GET && began.elapsed() < AT_ONCE => {
                 self.api.ask(method.clone(), path, Some(&token), body).await?
             }
             answer => answer?,

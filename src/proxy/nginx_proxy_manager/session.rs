@@ -33,8 +33,9 @@ pub struct Vault {
     pub path: PathBuf,
     /// Where the key is looked for: credentials directory and file.
     pub key_place: (PathBuf, PathBuf),
-    /// What it is sealed with; none when there is none, and nothing may be made yet: then nothing is kept.
-    pub key: Option<SealingKey>,
+    /// What it is sealed with; none when there is none, and nothing may be made yet: then nothing is kept. A key that
+    /// cannot be used is told by the first call, so that what needs no proxy goes on.
+    pub key: Result<Option<SealingKey>, SecretError>,
 }
 
 /// The login of one user.
@@ -187,6 +188,7 @@ impl Session {
     fn kept(&self) -> Result<Option<Kept>, NpmError> {
         let Vault { path, key_place: (credentials, file), key } = &self.vault;
         let place = KeyPlace { credentials, file };
+        let key = key.as_ref().map_err(NpmError::key)?;
         match sealed::open(key.as_ref(), place, path, &self.bound_to()) {
             Ok(json) => Ok(json.and_then(|json| serde_json::from_str(json.expose_secret()).ok())),
             // Kept for another address or user, most likely: not ours to use, and soon replaced.
@@ -197,7 +199,7 @@ impl Session {
 
     /// Not being able to keep it costs a login in the next run, and nothing else.
     fn keep(&self, kept: &Kept) {
-        let Vault { path, key_place: _, key: Some(key) } = &self.vault else { return };
+        let Vault { path, key_place: _, key: Ok(Some(key)) } = &self.vault else { return };
         let Ok(json) = serde_json::to_string(kept) else { return };
         let text = key.seal(&self.bound_to(), &SecretString::from(json));
         if let Err(error) = text.and_then(|text| sealed::write(path, &text)) {

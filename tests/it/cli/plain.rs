@@ -53,8 +53,8 @@ async fn what_is_made_is_its_owner_s_alone_whatever_the_umask() {
     command.env("LANDFALL_CONFIG", config.path()).env("LANDFALL_DATA", &data);
     command.env("LANDFALL_DOCKER", "unix:///nowhere.sock").stderr(Stdio::null()).kill_on_drop(true);
     let mut daemon = command.spawn().unwrap();
-    let made = |name: &str| data.join(name).exists();
-    until("a pass was tried", async || made("daemon.lock") && made("lock")).await;
+    let has = |name: &str| data.join(name).exists();
+    until("a pass was tried", async || has("daemon.lock") && has("lock")).await;
     daemon.kill().await.unwrap();
     let paths = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
     for path in paths.chain([data.clone()]) {
