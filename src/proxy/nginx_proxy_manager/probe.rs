@@ -1,8 +1,8 @@
 //! The proof that requests are answered: looks from outside, each on a connection of its own, over a second.
 //!
 //! A look cannot tell the old instance from the new one. It tells that the host is in force at all: with a header that
-//! names it, with its redirect to https, or by an answer that an unknown name does not get. The default site answers
-//! 200 as well, so that a status alone says nothing.
+//! names it, with its redirect to https, or by an answer that an unknown name does not get, word for word. The default
+//! site answers 200 as well, and an app may answer 404, so that a status alone says nothing.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use reqwest::{Client, Response, StatusCode};
 
 use super::api::unpooled;
 use super::error::NpmError;
-use crate::client::causes;
+use crate::client::{BodyError, body, causes};
 use crate::model::Domain;
 
 /// So many looks in a row must succeed.
@@ -22,6 +22,8 @@ const APART: Duration = Duration::from_millis(550);
 const AGAIN: Duration = Duration::from_millis(100);
 /// Time for all of it: new workers were seen to serve after 0.9 s on a busy machine.
 const AT_MOST: Duration = Duration::from_secs(15);
+/// Most bytes of an answer that are compared.
+const MAX_BODY: usize = 64 << 10;
 /// Time for one look.
 const ONE_LOOK: Duration = Duration::from_secs(5);
 /// A name that no host has.
@@ -52,6 +54,8 @@ enum Seen {
 struct Shape {
     status: StatusCode,
     location: Option<String>,
+    /// None for one that is longer than any default page.
+    body: Option<Vec<u8>>,
 }
 
 /// Looks until the proof is there, or time is over.
@@ -97,13 +101,20 @@ async fn once(http: &Client, look: Look<'_>, domain: &Domain) -> Seen {
     if is_upstreams {
         return Seen::Not { reason: format!("it answers {}", answer.status()), upstream: true };
     }
-    let shape = shape(&answer);
+    let shape = match shape(answer).await {
+        Ok(shape) => shape,
+        Err(reason) => return Seen::Not { reason, upstream: false },
+    };
     let own = format!("https://{name}");
     if shape.location.as_ref().is_some_and(|to| to.strip_prefix(&own).is_some_and(|rest| !rest.starts_with('.'))) {
         return Seen::Served;
     }
     // Errors of the app carry no header: they are told from the default site by comparing.
-    match get(http, look.probe, UNKNOWN, look.path).await.map(|answer| self::shape(&answer)) {
+    let unknown = match get(http, look.probe, UNKNOWN, look.path).await {
+        Ok(answer) => self::shape(answer).await,
+        Err(reason) => Err(reason),
+    };
+    match unknown {
         Ok(unknown) if unknown == shape => {
             Seen::Not { reason: format!("it answers {} as to an unknown name", shape.status), upstream: false }
         }
@@ -117,9 +128,14 @@ async fn get(http: &Client, probe: &str, host: &str, path: &str) -> Result<Respo
     request.send().await.map_err(|error| causes(&error))
 }
 
-fn shape(answer: &Response) -> Shape {
+async fn shape(answer: Response) -> Result<Shape, String> {
     let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
-    Shape { status: answer.status(), location }
+    let status = answer.status();
+    match body(answer, MAX_BODY).await {
+        Ok(body) => Ok(Shape { status, location, body: Some(body) }),
+        Err(BodyError::TooLong) => Ok(Shape { status, location, body: None }),
+        Err(BodyError::Broken(error)) => Err(causes(&error)),
+    }
 }
 
 fn not_served(look: Look<'_>, domain: Option<&Domain>, reason: String, upstream: bool) -> NpmError {

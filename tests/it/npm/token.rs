@@ -37,12 +37,14 @@ pub struct Mint {
     given: u64,
     /// Those up to this number are too old, whatever they say themselves.
     expired: u64,
+    /// The texts of all of them.
+    pub texts: Vec<String>,
 }
 
 impl Mint {
     /// With new keys.
     pub fn new() -> Self {
-        Self { key: uuid::Uuid::new_v4().into_bytes(), given: 0, expired: 0 }
+        Self { key: uuid::Uuid::new_v4().into_bytes(), given: 0, expired: 0, texts: Vec::new() }
     }
 
     /// New keys: what was given out so far is no token any more.
@@ -66,6 +68,7 @@ impl Mint {
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let open = format!("{}.{}", encode(&json!({ "alg": "RS256", "typ": "JWT" })), encode(&payload));
         let token = format!("{open}.{}", self.seal(&open));
+        self.texts.push(token.clone());
         (token, (now + life.told).to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 

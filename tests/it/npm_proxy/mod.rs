@@ -8,6 +8,7 @@ mod drift;
 mod ground;
 mod life;
 mod login;
+mod probe;
 mod reach;
 mod records;
 mod refused;
