@@ -92,8 +92,8 @@ impl NginxProxyManager {
     ) -> Result<(), ProxyError> {
         let Change { store, key, domains, known, .. } = *change;
         let (own, foreign): (Vec<Row>, Vec<Row>) =
-            rows.into_iter().partition(|row| self.is_of(row, store, key, known) || is_of_store(row, store));
-        refuse_foreign(&foreign, domains)?;
+            rows.into_iter().partition(|row| self.is_of(row, store, key, known) || look::is_of_store(row, store));
+        look::refuse_foreign(&foreign, domains)?;
         let (mut mine, others): (Vec<Row>, Vec<Row>) =
             own.into_iter().partition(|row| self.is_of(row, store, key, known));
         mine.sort_by_key(|row| (!known.is_some_and(|host| look::is_known(host, row, &self.settings.url)), row.id));
@@ -169,7 +169,20 @@ impl NginxProxyManager {
         self.post(&body, wanted, |id| saved.undo.push(Undo::Remove(id))).await
     }
 
+    /// Puts all back, and waits until it is in force: the caller then takes away what the switch led to.
     async fn undo(&self, saved: &Saved) -> Result<(), ProxyError> {
+        self.write_back(saved).await?;
+        for undo in &saved.undo {
+            let (Undo::PutBack(row) | Undo::MakeAnew(row)) = undo else { continue };
+            if row.enabled && row.online != Some(false) {
+                let domains: Vec<Domain> = row.domains.iter().filter_map(|text| text.parse().ok()).collect();
+                probe::settle(probe::Look { probe: &self.settings.probe, domains: &domains, path: "/" }).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_back(&self, saved: &Saved) -> Result<(), ProxyError> {
         for undo in saved.undo.iter().rev() {
             match undo {
                 Undo::Remove(id) => self.delete(*id).await?,
@@ -217,22 +230,4 @@ impl NginxProxyManager {
         }
         lists
     }
-}
-
-fn is_of_store(row: &Row, store: StoreId) -> bool {
-    row.mark.as_ref().is_some_and(|(marked, _)| *marked == store)
-}
-
-/// A host of someone else with a domain that is wanted is a clash (R1).
-fn refuse_foreign(rows: &[Row], domains: &[Domain]) -> Result<(), ProxyError> {
-    for row in rows {
-        if let Some(domain) = domains.iter().find(|domain| row.has_one_of(std::slice::from_ref(domain))) {
-            let owner = match &row.mark {
-                Some((store, key)) => format!("{key} of store {store}"),
-                None => format!("{}, made by hand", row.what()),
-            };
-            return Err(ProxyError::Conflict { domain: domain.clone(), owner });
-        }
-    }
-    Ok(())
 }

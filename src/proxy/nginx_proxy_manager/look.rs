@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::row::Row;
 use crate::model::observed::ObservedCertificate;
 use crate::model::{Domain, ObservedHost, ObservedRoute, Recorded, RecordedHost, StageKey, StoreId};
+use crate::proxy::ProxyError;
 
 /// Who a host belongs to; none: a person made it.
 pub(super) fn owner(row: &Row, proxy: &str, recorded: &Recorded) -> Option<(StoreId, StageKey)> {
@@ -25,6 +26,25 @@ pub(super) fn owner(row: &Row, proxy: &str, recorded: &Recorded) -> Option<(Stor
 /// True when a remembered host is this one.
 pub(super) fn is_known(host: &RecordedHost, row: &Row, proxy: &str) -> bool {
     host.proxy == proxy && host.id == Some(row.id)
+}
+
+/// True when its mark names this store.
+pub(super) fn is_of_store(row: &Row, store: StoreId) -> bool {
+    row.mark.as_ref().is_some_and(|(marked, _)| *marked == store)
+}
+
+/// A host of someone else with a domain that is wanted is a clash (R1).
+pub(super) fn refuse_foreign(rows: &[Row], domains: &[Domain]) -> Result<(), ProxyError> {
+    for row in rows {
+        if let Some(domain) = domains.iter().find(|domain| row.has_one_of(std::slice::from_ref(domain))) {
+            let owner = match &row.mark {
+                Some((store, key)) => format!("{key} of store {store}"),
+                None => format!("{}, made by hand", row.what()),
+            };
+            return Err(ProxyError::Conflict { domain: domain.clone(), owner });
+        }
+    }
+    Ok(())
 }
 
 /// All routes by domain. Of two hosts of ours for one domain, the one that the store knows counts, and is said to have

@@ -22,6 +22,8 @@ const APART: Duration = Duration::from_millis(550);
 const AGAIN: Duration = Duration::from_millis(100);
 /// Time for all of it: new workers were seen to serve after 0.9 s on a busy machine.
 const AT_MOST: Duration = Duration::from_secs(15);
+/// Time after which nobody waits any longer for what was put back.
+const SETTLED: Duration = Duration::from_secs(5);
 /// Most bytes of an answer that are compared.
 const MAX_BODY: usize = 64 << 10;
 /// Time for one look.
@@ -60,6 +62,18 @@ struct Shape {
 
 /// Looks until the proof is there, or time is over.
 pub(super) async fn prove(look: Look<'_>) -> Result<(), NpmError> {
+    look_on(look, AT_MOST, false).await
+}
+
+/// Waits until what was put back is in force, whether it reaches an instance or not. Whoever takes away what it led to
+/// meanwhile must not do so before. One that is never seen does not hold anybody up: nginx said that it runs with it.
+pub(super) async fn settle(look: Look<'_>) {
+    if let Err(error) = look_on(look, SETTLED, true).await {
+        tracing::debug!(%error, "put back, and not seen");
+    }
+}
+
+async fn look_on(look: Look<'_>, at_most: Duration, or_unreached: bool) -> Result<(), NpmError> {
     let http = unpooled(ONE_LOOK, false).map_err(|reason| not_served(look, look.domains.first(), reason, false))?;
     let began = Instant::now();
     let mut in_a_row = 0;
@@ -68,7 +82,8 @@ pub(super) async fn prove(look: Look<'_>) -> Result<(), NpmError> {
         let Some(domain) = domain else { return Ok(()) };
         match once(&http, look, domain).await {
             Seen::Served => in_a_row += 1,
-            Seen::Not { reason, upstream } if began.elapsed() > AT_MOST => {
+            Seen::Not { upstream: true, .. } if or_unreached => in_a_row += 1,
+            Seen::Not { reason, upstream } if began.elapsed() > at_most => {
                 return Err(not_served(look, Some(domain), reason, upstream));
             }
             Seen::Not { .. } => in_a_row = 0,

@@ -1,6 +1,7 @@
 //! The engine behind Nginx Proxy Manager: real YAML, a real store, the fake Docker daemon, the contract server and a
 //! real nginx. Each test names the rule of engine.md that it guards.
 
+mod adopt;
 mod clash;
 mod create;
 mod door;
