@@ -3,7 +3,7 @@
 use super::deploy::{shares_host_network, switch_to};
 use super::host;
 use super::ownership::Own;
-use super::retire::{routed_domains, taker};
+use super::retire::{foreign_route, routed_domains, taker};
 use super::stage::retire_others;
 use super::{Cause, Effect, Input, StagePlan, Step, Target};
 use crate::model::route::Reach;
@@ -76,6 +76,10 @@ fn state(stage: &DesiredStage, current: &Own<'_>, plan: &mut StagePlan) -> bool 
 }
 
 fn route(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, wakes: bool, plan: &mut StagePlan) {
+    // The switch would be refused: whoever has the domain was named.
+    if foreign_route(input, stage).is_some() {
+        return;
+    }
     let Some(what) = route_difference(input, stage, current, wakes) else {
         return;
     };

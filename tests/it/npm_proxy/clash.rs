@@ -97,8 +97,10 @@ async fn r1_a_host_without_a_mark_and_with_other_domains_is_a_persons_from_then_
     behind.npm.by_hand().edit(id, &json!({ "meta": {}, "domain_names": ["web.test", "also.test"] }));
     let before = rows(&behind);
     behind.npm.reset_calls();
-    let plan = behind.host.converge().await.view.plan.to_string();
+    let converged = behind.host.converge().await;
+    let plan = converged.view.plan.to_string();
     assert!(plan.contains(&format!("domain web.test belongs to proxy host {id}, made by hand")), "{plan}");
+    assert!(converged.results.is_empty() && converged.view.plan.is_held(), "held, and nothing is tried: {plan}");
     assert_eq!((rows(&behind), behind.npm.writes()), (before.clone(), 0));
     behind.remove_all().await;
     assert_eq!((rows(&behind), behind.npm.writes()), (before, 0), "also when the stage goes");
