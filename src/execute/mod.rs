@@ -14,6 +14,7 @@ mod event;
 mod files;
 mod gate;
 mod give_up;
+mod givers;
 mod host_paths;
 mod log;
 mod perform;

@@ -1,6 +1,7 @@
 //! Traffic: where a container is reached, the switch to it, and what puts it back; each write to a host that the store has
 //! to remember is announced there as not proven before it is made (R9, R14).
 
+use super::givers::{self, Givers};
 use super::perform::{StepError, id};
 use super::run::Work;
 use crate::model::desired::Check;
@@ -57,6 +58,11 @@ pub(super) async fn switch(
     let context = work.context;
     let key = &work.plan.key;
     let known = remembered(work).await?;
+    let givers = match shared_proxy(work) {
+        Some(proxy) => givers::find(work, proxy, domains).await?,
+        None => Givers::new(),
+    };
+    givers::announce(work, &givers).await?;
     announce(work, known.as_ref(), domains).await?;
     let path = stage(work).map_or("/", |stage| path(&stage.ready.check)).to_owned();
     let change = Change {
@@ -71,12 +77,14 @@ pub(super) async fn switch(
         Ok(saved) => {
             let now = saved.now().cloned();
             // Kept first: should the store not take it, what serves now is still known, and put back.
-            work.saved.get_or_insert(saved);
+            work.saved.get_or_insert((saved, givers.clone()));
             remember(work, now.as_ref()).await?;
+            givers::gave(work, &givers, domains).await?;
         }
         Err(error) => {
             if is_settled(&error) {
                 remember(work, known.as_ref()).await?;
+                givers::kept(work, &givers).await?;
             }
             return Err(error.into());
         }
@@ -96,9 +104,11 @@ pub(super) async fn unroute(work: &mut Work<'_>) -> Result<(), StepError> {
 }
 
 /// Puts back what a switch replaced.
-pub(super) async fn restore(work: &Work<'_>, saved: &Saved) -> Result<(), StepError> {
+pub(super) async fn restore(work: &Work<'_>, (saved, givers): &(Saved, Givers)) -> Result<(), StepError> {
+    givers::announce(work, givers).await?;
     announce(work, saved.now(), &[]).await?;
     work.context.proxy.restore(saved).await?;
+    givers::kept(work, givers).await?;
     remember(work, saved.before()).await
 }
 

@@ -1,5 +1,6 @@
 //! One stage through its steps: a deploy with its row, phases and log, or a repair or removal without one.
 
+use super::givers::Givers;
 use super::log::Log;
 use super::perform::{self, StepError};
 use super::{Context, Event, StageResult, give_up, host_paths};
@@ -22,8 +23,8 @@ pub(super) struct Work<'a> {
     pub(super) host_port: Option<u16>,
     /// Old containers that were stopped before the new one was made (`recreate`).
     pub(super) stopped: Vec<Target>,
-    /// What the proxy had before the first write.
-    pub(super) saved: Option<Saved>,
+    /// What the proxy had before the first write, and what was remembered of stages that gave a domain.
+    pub(super) saved: Option<(Saved, Givers)>,
     /// True once a write to the proxy may have been made, whatever it answered.
     pub(super) proxy_touched: bool,
     /// The phase in force.

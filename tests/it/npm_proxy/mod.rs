@@ -9,6 +9,7 @@ mod drift;
 mod ground;
 mod life;
 mod login;
+mod moving;
 mod probe;
 mod reach;
 mod records;
