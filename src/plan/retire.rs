@@ -30,7 +30,12 @@ pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, key: &StageKey) -> Stage
         let reason = format!("it is to go and may still be routed, and {why}");
         return plan.block(Blocked { refused: true, reason, hint: None });
     }
-    let domains = routed_domains(input, key);
+    let mut domains = routed_domains(input, key);
+    if let (true, ObservedProxy::Routes(_)) = (domains.is_empty(), &input.observed.proxy) {
+        // Gone already; it must not be remembered, either, or another host with its number would be taken for it.
+        let host = input.recorded.stages.get(key).and_then(|stage| stage.host.as_ref());
+        domains = host.map(|host| host.domains.clone()).unwrap_or_default();
+    }
     if !domains.is_empty() {
         plan.steps.push(Step::new(Phase::Switching, Effect::Unroute { domains }));
     }

@@ -3,6 +3,7 @@
 
 mod adopt;
 mod clash;
+mod crash;
 mod create;
 mod door;
 mod drift;
