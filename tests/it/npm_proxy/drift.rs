@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::ground::{Behind, timeless};
+use crate::router_support::until;
 
 #[tokio::test]
 async fn r20_a_host_that_a_person_turned_is_led_back_and_their_own_fields_stay() {
@@ -51,4 +52,69 @@ async fn r20_a_host_removed_by_hand_is_made_once_more() {
     assert_eq!(behind.answer("web.test").await, "v1");
     assert_eq!((behind.npm.writes(), behind.npm.hosts().len()), (1, 1));
     assert!(behind.host.look().await.unwrap().plan.is_noop());
+}
+
+#[tokio::test]
+async fn r20_every_field_of_ours_that_a_person_changes_is_put_right_by_one_write() {
+    let behind = Behind::at_v1().await;
+    let id = behind.id("web.test");
+    let before = timeless(behind.row("web.test"));
+    let certificate = behind.npm.by_hand().certificate(&["web.test"], true);
+    for (edit, words) in [
+        (json!({ "forward_scheme": "https" }), "web.test leads to https://"),
+        (json!({ "forward_host": "example.com" }), "web.test leads to example.com:"),
+        (json!({ "allow_websocket_upgrade": false }), "websockets off → on"),
+        (json!({ "block_exploits": true }), "block_exploits on → off"),
+        (json!({ "certificate_id": certificate }), "certificate 1 → none"),
+        (
+            json!({ "certificate_id": certificate, "ssl_forced": true, "http2_support": true }),
+            "https redirect on → off",
+        ),
+        (json!({ "certificate_id": 0, "ssl_forced": true, "hsts_enabled": true }), "hsts on → off"),
+        (json!({ "domain_names": ["web.test", "more.test"] }), "more.test is routed"),
+        (json!({ "domain_names": ["more.test"] }), "web.test is not routed"),
+    ] {
+        behind.npm.by_hand().edit(id, &edit);
+        let plan = behind.plan().await;
+        assert!(plan.contains(words), "{edit}: {plan}");
+        behind.npm.reset_calls();
+        assert_eq!(behind.pass().await.0, "done", "{edit}");
+        assert_eq!(behind.npm.writes(), 1, "{edit}");
+        assert_eq!(timeless(behind.row("web.test")), before, "{edit}");
+        behind.is_settled_at("v1").await;
+    }
+    assert_eq!(behind.host.deploys().len(), 1, "no new container for any of it");
+}
+
+#[tokio::test]
+async fn r20_a_host_that_was_set_off_without_its_endpoint_is_set_on_again() {
+    let behind = Behind::at_v1().await;
+    behind.npm.by_hand().edit(behind.id("web.test"), &json!({ "enabled": false }));
+    assert!(behind.plan().await.contains("is switched off"));
+    assert_eq!(behind.pass().await.0, "done");
+    assert_eq!(behind.row("web.test")["enabled"], true);
+    behind.is_settled_at("v1").await;
+}
+
+#[tokio::test]
+async fn r9_r20_a_host_that_nginx_refuses_is_told_with_nginx_s_words_and_mended_once_it_can_be() {
+    let behind = Behind::at_v1().await;
+    let id = behind.id("web.test");
+    behind.npm.by_hand().edit(id, &json!({ "advanced_config": "nonsense on;" }));
+    let plan = behind.plan().await;
+    assert!(plan.contains("nginx refused it: ") && plan.contains("unknown directive"), "{plan}");
+    let (status, reason) = behind.pass().await;
+    assert_eq!(status, "no deploy", "{reason}");
+    assert!(reason.contains("unknown directive"), "{reason}");
+    assert_eq!(behind.row("web.test")["advanced_config"], "nonsense on;", "what is theirs stays theirs");
+    behind.npm.by_hand().edit(id, &json!({ "advanced_config": "" }));
+    // Old and new workers answer in turns for a while.
+    let mut in_a_row = 0;
+    until("it serves again for good", async || {
+        in_a_row = if behind.answer("web.test").await == "v1" { in_a_row + 1 } else { 0 };
+        in_a_row >= 150
+    })
+    .await;
+    behind.host.converge().await;
+    behind.is_settled_at("v1").await;
 }
