@@ -188,6 +188,10 @@ async fn announce(work: &Work<'_>, known: Option<&RecordedHost>, domains: &[Doma
 async fn remember(work: &Work<'_>, host: Option<&RecordedHost>) -> Result<(), StepError> {
     match shared_proxy(work) {
         Some(_) => Ok(work.context.store.set_host(&work.plan.key, host).await?),
+        // A host in the proxy that was there before: nothing is ever asked of that one again.
+        None if work.context.store.host(&work.plan.key).await?.is_some() => {
+            Ok(work.context.store.set_host(&work.plan.key, None).await?)
+        }
         None => Ok(()),
     }
 }

@@ -16,5 +16,6 @@ mod probe;
 mod reach;
 mod records;
 mod refused;
+mod sealing;
 mod secret;
 mod write;
