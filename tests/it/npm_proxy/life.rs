@@ -1,7 +1,12 @@
 //! A stage's whole life behind Nginx Proxy Manager.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use super::ground::{Behind, QUICK, timeless};
+use super::moving::two;
 use crate::execute::ground::{image, web};
+use crate::npm::{Fault, Matcher};
 
 #[tokio::test]
 async fn r9_a_stage_is_routed_replaced_and_removed_and_each_write_is_one() {
@@ -52,4 +57,18 @@ async fn r22_a_pass_without_work_asks_the_proxy_once_and_writes_nothing() {
     let converged = behind.host.converge().await;
     assert!(converged.results.is_empty() && converged.view.plan.is_noop());
     assert_eq!((behind.npm.writes(), behind.npm.logins(), behind.npm.reloads()), (0, 0, reloads));
+}
+
+#[tokio::test]
+async fn r9_writes_are_made_one_after_the_other_and_every_call_has_a_connection_of_its_own() {
+    let behind = Behind::with(&[&image("v1"), &image("v2")]).await;
+    let late = Duration::from_millis(700);
+    behind.npm.fail_next(Matcher::new("POST", "/nginx/proxy-hosts"), Fault::Late(late));
+    behind.host.apply(&two("a.test", "b.test")).await;
+    let calls = behind.npm.calls();
+    let writes: Vec<_> = calls.iter().filter(|call| call.is_write()).collect();
+    assert_eq!(writes.len(), 2);
+    assert!(writes[1].at - writes[0].at >= late, "the second waits until the first was answered");
+    let connections: BTreeSet<u64> = calls.iter().map(|call| call.connection).collect();
+    assert_eq!(connections.len(), calls.len(), "a kept connection breaks at the next reload");
 }

@@ -6,7 +6,7 @@ use crate::execute::ground::{REPOSITORY, image};
 use crate::npm::{Fault, Matcher};
 
 /// Two stages, the first at `v1` and the second at `v2`, with these domains.
-fn two(prod: &str, next: &str) -> String {
+pub fn two(prod: &str, next: &str) -> String {
     let stage = |name: &str, version: &str, domains: &str| {
         let digest = image(version).digest;
         let route =
