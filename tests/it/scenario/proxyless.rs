@@ -10,7 +10,7 @@ fn without_domain() -> String {
 fn a_domain_without_a_running_proxy_is_refused_before_anything_is_touched() {
     let mut host = Host::without_proxy();
     host.write("web.yaml", WEB);
-    host.landfall("apply").exits(4).says("`landfall proxy`").says("nothing was changed");
+    host.landfall("apply").exits(4).says("`landfall proxy --control ").says("nothing was changed");
     assert!(host.instances(WEB_PROD).is_empty());
     let (status, _) = host.engine.call("GET", &host.text("/networks/lf-<id>"), None);
     assert_eq!(status, 404, "a network was made");
@@ -24,7 +24,7 @@ fn a_domain_without_a_running_proxy_is_refused_before_anything_is_touched() {
     host.stop_proxy();
     host.write("web.yaml", &WEB.replace("v1", "v2"));
     host.landfall("apply").exits(4);
-    host.landfall("diff").exits(1).says("`landfall proxy`");
+    host.landfall("diff").exits(1).says("`landfall proxy --control ");
     host.landfall("status").exits(3).says("the proxy does not answer");
     assert_eq!(host.instance(WEB_PROD), old);
 }
