@@ -102,7 +102,7 @@ fn diff_against_another_configuration_needs_neither_docker_nor_a_store() {
     std::fs::copy(host.config().join("settings.yaml"), other.join("settings.yaml")).unwrap();
     let mut command = host.command(&format!("diff --against {}", other.display()));
     command.env("LANDFALL_DOCKER", "unix:///nowhere.sock");
-    host.run(command).exits(2).says("web-<id>/prod   changed").says("track.tag: v2");
+    host.run(command).exits(2).says("web-<id>/prod   changed").says("track.tag  v1 → v2");
     host.write("web.yaml", WEB);
     host.landfall(&format!("diff --against {}", other.display())).exits(0);
     assert!(!host.data().exists());
