@@ -102,7 +102,8 @@ fn real() -> Option<[String; 4]> {
 /// Replaces two stages side by side, ten times each and ten times that in a soak, while clients ask both all the time;
 /// answers how many versions there were.
 fn swaps(host: &Host, probe: &str) -> usize {
-    let rounds = if std::env::var_os("LANDFALL_TEST_SOAK").is_some() { SWAPS * 10 } else { SWAPS };
+    let rounds =
+        if std::env::var_os("LANDFALL_TEST_SOAK").is_some_and(|set| !set.is_empty()) { SWAPS * 10 } else { SWAPS };
     let tags: Vec<String> = (0..=rounds).map(|n| format!("s{n}-{}", host.id)).collect();
     host.push(&tags[0], &[&format!("VERSION={}", tags[0])]);
     host.deployed("web.yaml", &pair(&tags[0]));

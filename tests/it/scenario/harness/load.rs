@@ -23,7 +23,8 @@ impl Load {
         let until = dir.join(format!("until-{}", uuid::Uuid::new_v4().simple()));
         let mut child = Command::new(ground("LANDFALL_TEST_APP"))
             .args(["--load", "--url", url, "--host", host, "--rps", "200", "--connections", "8"])
-            .args(["--progress", "--tick", "50", "--until"])
+            // For a test that never ends it; a soak takes half an hour.
+            .args(["--seconds", "3600", "--progress", "--tick", "50", "--until"])
             .arg(&until)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
