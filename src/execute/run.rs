@@ -43,9 +43,19 @@ impl Work<'_> {
 pub(super) async fn stage(context: &Context, plan: &StagePlan) -> StageResult {
     let begin = Event::Begin { key: plan.key.clone(), verdict: plan.verdict, to: plan.to.clone() };
     context.sink.tell(begin);
+    explain(context, plan);
     match &plan.deploy {
         Some(deploy) => run_deploy(context, plan, deploy).await,
         None => run_plain(context, plan).await,
+    }
+}
+
+/// Why a stage is put right or removed (the first line of a deploy says it for the others), and what to know of it.
+fn explain(context: &Context, plan: &StagePlan) {
+    let causes: Vec<String> = plan.causes.iter().map(ToString::to_string).collect();
+    let why = (plan.deploy.is_none() && !causes.is_empty()).then(|| causes.join("; "));
+    for text in why.into_iter().chain(plan.warnings.iter().map(|warning| format!("warning: {warning}"))) {
+        context.sink.tell(Event::Line { key: Some(plan.key.clone()), text });
     }
 }
 

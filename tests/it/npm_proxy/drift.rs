@@ -19,6 +19,7 @@ async fn r20_a_host_that_a_person_turned_is_led_back_and_their_own_fields_stay()
     assert!(plan.to_string().contains("web.test leads to 127.0.0.1:9"), "{plan}");
     behind.npm.reset_calls();
     behind.host.converge().await;
+    assert!(behind.said("route: web.test leads to 127.0.0.1:9"), "{:?}", behind.host.events());
     assert_eq!(behind.answer("web.test").await, "v1");
     assert_eq!(behind.npm.writes(), 1);
     let row = behind.row("web.test");

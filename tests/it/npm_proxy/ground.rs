@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use landfall::execute::StageResult;
+use landfall::execute::{Event, StageResult};
 use landfall::model::{Recorded, RecordedHost};
 use landfall::plan::Options as PlanOptions;
 use serde_json::{Value, json};
@@ -129,6 +129,12 @@ impl Behind {
     /// A pass over what is written: how its only stage ended, and why.
     pub async fn pass(&self) -> (String, String) {
         ended(&self.host.converge().await)
+    }
+
+    /// True when a pass told this line of `web/prod` to whoever watches.
+    pub fn said(&self, words: &str) -> bool {
+        let is_it = |event: &Event| matches!(event, Event::Line { key: Some(_), text } if text.contains(words));
+        self.host.events().iter().any(is_it)
     }
 
     /// What a look says.

@@ -85,6 +85,7 @@ async fn a_host_in_another_proxy_is_told_when_its_stage_leaves_it_and_then_forgo
     let said = behind.host.look().await.unwrap().plan.to_string();
     assert!(said.contains("stays there and leads to an instance that goes: remove it by hand"), "{said}");
     behind.host.converge().await;
+    assert!(behind.said("warning: proxy host"), "{:?}", behind.host.events());
     assert_eq!(behind.host.version_at("web.test").await, "v1");
     assert!(behind.recorded().stages.values().all(|stage| stage.host.is_none()));
     let plan = behind.host.look().await.unwrap().plan;
