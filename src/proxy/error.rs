@@ -125,9 +125,10 @@ impl ProxyError {
                 "give {domain} up here or there; if a store that is no more has it, take it out of the proxy by hand"
             )),
             Self::Npm(error) => error.hint(),
-            Self::NothingToAdopt { near, .. } if near.is_empty() => {
-                Some("nothing has to be adopted: `landfall apply` makes the host".to_owned())
-            }
+            Self::NothingToAdopt { near, .. } if near.is_empty() => Some(
+                "`landfall apply` makes the host; if something else there has a domain, `landfall diff` names it"
+                    .to_owned(),
+            ),
             Self::NothingToAdopt { .. } => {
                 Some("give the stage exactly the domains that the host has, here or there".to_owned())
             }

@@ -77,6 +77,9 @@ async fn r1_a_host_with_other_domains_or_another_owner_is_not_adopted() {
         assert!(error.contains("no host of nginx proxy manager has exactly"), "{error}");
         assert_eq!(error.contains("www.web.test) has some of them"), domains != "none.test", "{error}");
     }
+    behind.npm.by_hand().create_redirection("none.test", "blog.test");
+    let hint = adopt(&behind).await.unwrap_err().hint().unwrap_or_default();
+    assert!(hint.contains("if something else there has a domain, `landfall diff` names it"), "{hint}");
     assert_eq!((behind.row("web.test"), behind.npm.writes()), (before, 0));
     let mark = json!({ "store": "00000000-0000-4000-8000-000000000001", "project": "shop", "stage": "prod" });
     behind.npm.by_hand().edit(behind.id("web.test"), &json!({ "meta": { "landfall": mark } }));
