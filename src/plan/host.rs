@@ -46,18 +46,22 @@ pub(super) fn certificate(input: Input<'_>, stage: &DesiredStage) -> Result<Opti
             // Of several, the one that lasts longest; then the newest.
             let best = known.iter().filter(fits).max_by_key(|certificate| (certificate.expires_ms, certificate.id));
             best.map(|certificate| Some(certificate.id))
-                .ok_or_else(|| missing(&format!("a certificate for {name}"), known))
+                .ok_or_else(|| missing(&format!("certificate for {name}"), known))
         }
     }
 }
 
 fn missing(what: &str, known: &[ObservedCertificate]) -> Blocked {
     let list: Vec<String> = known.iter().map(|one| format!("{} ({})", one.id, one.domains.join(", "))).collect();
-    let list = if list.is_empty() { "none".to_owned() } else { list.join("; ") };
+    let choice = if list.is_empty() {
+        "; Landfall's user sees none so far".to_owned()
+    } else {
+        format!(", or name one that Landfall's user sees: {}", list.join("; "))
+    };
     Blocked {
         refused: true,
-        reason: format!("nginx proxy manager has not {what}"),
-        hint: Some(format!("make it there, or name one that Landfall's user may see: {list}")),
+        reason: format!("nginx proxy manager has no {what}"),
+        hint: Some(format!("make it there{choice}")),
     }
 }
 

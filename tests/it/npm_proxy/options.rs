@@ -77,7 +77,7 @@ async fn r9_a_certificate_that_is_not_there_is_refused_with_those_that_are() {
     let id = behind.npm.by_hand().certificate(&["*.other.test"], true);
     let before = behind.npm.hosts();
     for (asked, words) in
-        [("{ id: 77 }", "has not certificate 77"), ("{ wildcard: \"*.test\" }", "has not a certificate for *.test")]
+        [("{ id: 77 }", "has no certificate 77"), ("{ wildcard: \"*.test\" }", "has no certificate for *.test")]
     {
         behind.host.write(&routed(&format!(", certificate: {asked}")));
         behind.npm.reset_calls();
@@ -101,7 +101,7 @@ async fn r9_a_certificate_that_was_deleted_in_use_is_told_and_nothing_is_written
     behind.npm.by_hand().done("DELETE", &format!("/nginx/certificates/{id}"), None);
     behind.npm.reset_calls();
     let converged = behind.host.converge().await;
-    assert!(converged.refused && converged.view.plan.to_string().contains(&format!("has not certificate {id}")));
+    assert!(converged.refused && converged.view.plan.to_string().contains(&format!("has no certificate {id}")));
     assert_eq!(behind.npm.writes(), 0);
     assert_eq!(over_tls(&behind).await.as_deref(), Some("v1"));
 }
