@@ -112,7 +112,8 @@ fn add_plan(plan: &Plan, key: &StageKey, status: &mut StageStatus) {
         status.notes.push(format!("held: {}", held_text(held, key, now_ms())));
     }
     if let Some(blocked) = &stage.blocked {
-        status.notes.push(format!("blocked: {blocked}"));
+        let hint = blocked.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+        status.notes.push(format!("blocked: {blocked}{hint}"));
     }
     let causes: Vec<String> = stage.causes.iter().map(ToString::to_string).collect();
     match stage.verdict {

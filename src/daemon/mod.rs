@@ -137,7 +137,8 @@ fn told(converged: &Converged) -> bool {
         match (stage.verdict, &stage.held, &stage.blocked) {
             (Verdict::Held, Some(held), _) => tracing::warn!(stage = %stage.key, "{}: held: {held}", stage.key),
             (Verdict::Blocked, _, Some(blocked)) => {
-                tracing::error!(stage = %stage.key, hint = blocked.hint, "{}: blocked: {blocked}", stage.key);
+                let hint = blocked.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+                tracing::error!(stage = %stage.key, "{}: blocked: {blocked}{hint}", stage.key);
             }
             _ => {}
         }

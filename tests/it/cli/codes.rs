@@ -136,6 +136,9 @@ async fn a_stage_that_cannot_be_done_is_blocked_with_the_remedy() {
         blocked.out
     );
     ends(&host, "apply --proxy-socket /nowhere.sock", 4).await;
+    host.write(&web("v1", "        networks: [ nowhere ]\n"));
+    let said = ends(&host, "status", 3).await;
+    assert!(said.out.contains("make it with `docker network create nowhere`"), "{}", said.out);
     assert_eq!(host.fake.count(Op::Create), 0);
 }
 
