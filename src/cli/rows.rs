@@ -96,7 +96,9 @@ pub(super) fn held_text(held: &Held, key: &StageKey, now_ms: i64) -> String {
             "{version} failed {} ({reason}); `landfall show {deploy}` tells more, `landfall apply --retry {key}` tries it again",
             ago(*failed_at_ms, now_ms)
         ),
-        Held::Clash { what } => format!("{what}; Landfall does not touch what it did not make"),
+        Held::Clash { what } => {
+            format!("{what}; Landfall does not touch what it did not make: give the domain up there, or in the route")
+        }
         Held::Waits { what } | Held::Prune { what } => what.clone(),
     }
 }

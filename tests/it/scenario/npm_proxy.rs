@@ -173,6 +173,7 @@ fn r5_a_host_kept_by_hand_is_held_until_it_is_adopted_and_then_deployed_to() {
     let before = npm.hosts();
     host.write("web.yaml", WEB);
     host.landfall("diff").exits(2).says("made by hand").says("landfall adopt --proxy-host web-<id>/prod");
+    host.landfall("status").exits(3).says("give the domain up there, or in the route");
     host.landfall("apply").exits(3);
     assert_eq!(npm.hosts(), before, "nothing was touched");
 
