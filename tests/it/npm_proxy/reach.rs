@@ -36,6 +36,8 @@ async fn r11_a_proxy_that_is_down_is_told_with_the_remedy_before_anything_is_tou
         assert!(text.contains(&format!("nginx proxy manager does not answer at {}", door.url())), "{text}");
         assert!(text.contains("is `url` in `settings.proxy` the address"), "{text}");
     }
+    let doctor = landfall(&behind.host, &["doctor"]).await;
+    assert_eq!(doctor.out.matches("nginx proxy manager does not answer at").count(), 1, "{}", doctor.out);
     assert_eq!((behind.host.fake.mutations(), behind.host.deploys().len()), (0, deploys));
     assert_eq!(behind.npm.hosts(), rows);
     assert_eq!(behind.answer("web.test").await, "v1");
