@@ -44,5 +44,6 @@ cat <<'TEXT'
 installed. Next:
   1. put your YAML into /etc/landfall/config and look at it: landfall validate && landfall diff
   2. systemctl enable --now landfall-proxy landfall
-  3. landfall status
+     (behind Nginx Proxy Manager only landfall: landfall-proxy would take its port 80)
+  3. landfall doctor && landfall status
 TEXT
