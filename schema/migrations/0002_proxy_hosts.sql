@@ -11,3 +11,7 @@ CREATE TABLE proxy_hosts (
     updated_at  INTEGER NOT NULL,
     CHECK (host_id IS NOT NULL OR is_dirty = 1)
 ) STRICT, WITHOUT ROWID;
+
+-- What a stage has been routed with since its newest success, where only its route was changed since: the domains and
+-- what is set beside them, as JSON. Empty: as that deploy's own spec says. It is what stays while the stage is held.
+ALTER TABLE stages ADD COLUMN route TEXT CHECK (route IS NULL OR json_valid(route));

@@ -7,7 +7,7 @@ use super::run::Work;
 use crate::model::desired::Check;
 use crate::model::observed::ObservedPort;
 use crate::model::route::Reach;
-use crate::model::{DesiredStage, Domain, HostOptions, Millis, ProxySettings, RecordedHost};
+use crate::model::{DesiredStage, Domain, HostOptions, Millis, ProxySettings, RecordedHost, RecordedRoute};
 use crate::plan::Target;
 use crate::proxy::{Change, ProxyError, Saved};
 
@@ -89,6 +89,7 @@ pub(super) async fn switch(
             return Err(error.into());
         }
     }
+    note(work, domains, options).await?;
     work.log.line(format!("traffic goes to {upstream}")).await;
     Ok(())
 }
@@ -100,7 +101,18 @@ pub(super) async fn unroute(work: &mut Work<'_>) -> Result<(), StepError> {
     let unrouted = context.proxy.unroute(context.store.id(), &work.plan.key, known.as_ref()).await;
     touched(work, &unrouted);
     unrouted?;
+    note(work, &[], HostOptions::default()).await?;
     remember(work, None).await
+}
+
+/// A change of the route alone is in no deploy's spec: noted here, it stays should the stage be held later.
+async fn note(work: &Work<'_>, domains: &[Domain], options: HostOptions) -> Result<(), StepError> {
+    let key = &work.plan.key;
+    if work.deploy.is_some() || !work.context.desired.stages.contains_key(key) {
+        return Ok(());
+    }
+    let route = RecordedRoute { domains: domains.to_vec(), options };
+    Ok(work.context.store.set_route(key, &route).await?)
 }
 
 /// Puts back what a switch replaced.

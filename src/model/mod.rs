@@ -28,7 +28,7 @@ pub use name::{Domain, Name, StageKey};
 pub use observed::{
     ContainerState, Observed, ObservedCertificate, ObservedContainer, ObservedHost, ObservedProxy, ObservedRoute,
 };
-pub use recorded::{Recorded, RecordedHost, RecordedStage};
+pub use recorded::{Recorded, RecordedHost, RecordedRoute, RecordedStage};
 pub use retry::Retry;
 pub use route::{HostOptions, NpmSettings, RouteOptions};
 pub use secret::SecretRef;

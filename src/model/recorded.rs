@@ -8,6 +8,7 @@ use super::desired::DesiredStage;
 use super::id::{DeployId, StoreId};
 use super::image::{Digest, ImageRef, Repository, Tag};
 use super::name::{Domain, StageKey};
+use super::route::HostOptions;
 use super::secret::Fingerprint;
 use super::status::InstanceStatus;
 
@@ -37,6 +38,17 @@ pub struct RecordedStage {
     pub instances: BTreeMap<String, RecordedInstance>,
     /// Its host in a proxy that people use as well.
     pub host: Option<RecordedHost>,
+    /// What it is routed with, where that was changed since its newest success.
+    pub route: Option<RecordedRoute>,
+}
+
+/// What a stage is routed with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedRoute {
+    /// Its domains, sorted; empty: not routed.
+    pub domains: Vec<Domain>,
+    /// What is set beside them.
+    pub options: HostOptions,
 }
 
 /// A host that was made, or taken over, in a proxy that people use as well.

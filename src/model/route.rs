@@ -124,6 +124,20 @@ impl RouteOptions {
     }
 }
 
+impl From<HostOptions> for RouteOptions {
+    /// What asks for exactly this.
+    fn from(options: HostOptions) -> Self {
+        let HostOptions { certificate, redirect, http2, hsts, websockets, block_exploits } = options;
+        let https = match certificate {
+            None => Https::Off,
+            Some(_) if redirect => Https::Redirect,
+            Some(_) => Https::Allow,
+        };
+        let certificate = certificate.map_or(Certificate::None, Certificate::Id);
+        Self { certificate, https, websockets, http2, hsts, block_exploits }
+    }
+}
+
 /// True when a wildcard such as `*.example.com` stands for this name: one label below it, no more.
 pub fn covers(wildcard: &str, domain: &Domain) -> bool {
     let below = domain.as_str().split_once('.').map(|(_, below)| below);
@@ -143,6 +157,16 @@ mod tests {
         assert!(secured.redirect && secured.http2 && secured.hsts);
         let allowed = RouteOptions { https: Https::Allow, ..all }.with_certificate(Some(3));
         assert!(!allowed.redirect && !allowed.hsts && allowed.http2);
+    }
+
+    #[test]
+    fn what_a_host_has_asks_for_the_same_again() {
+        for (redirect, hsts) in [(false, false), (true, false), (true, true)] {
+            let host = HostOptions { certificate: Some(3), redirect, hsts, http2: true, ..HostOptions::default() };
+            assert_eq!(RouteOptions::from(host).with_certificate(Some(3)), host);
+        }
+        let plain = HostOptions { block_exploits: true, ..HostOptions::default() };
+        assert_eq!(RouteOptions::from(plain).with_certificate(None), plain);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::repair::repair;
 use super::retire::{foreign_route, has_failed, retire_steps};
 use super::{Blocked, Cause, Held, Input, Owned, PlannedDeploy, StagePlan, Verdict, changes};
 use crate::model::hash::{self, HashInput, SecretsMatch};
-use crate::model::recorded::{LiveDeploy, Quarantine};
+use crate::model::recorded::{LiveDeploy, Quarantine, RecordedRoute};
 use crate::model::{ContainerState, DesiredStage, ImageRef, ObservedProxy};
 
 /// Plans a stage: unchanged, put right, replaced, held or blocked.
@@ -240,6 +240,11 @@ fn keep_well(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>], plan: &mut
     let current = live.as_ref().and_then(|(id, _)| best(own.iter().filter(|o| o.labels.deploy == *id), input));
     match (live, current) {
         (Some((_, mut spec)), Some(current)) => {
+            // Its route may have been changed since it was deployed.
+            if let Some(route) = input.recorded.stages.get(&stage.key).and_then(|s| s.route.clone()) {
+                let RecordedRoute { domains, options } = route;
+                (spec.domains, spec.route) = (domains, options.into());
+            }
             // A domain that another stage has by now is not taken back.
             spec.domains.retain(|domain| super::retire::taker(input, domain).is_none_or(|key| key == stage.key));
             repair(input, &spec, current, own, plan);

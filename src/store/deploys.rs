@@ -129,7 +129,9 @@ const fn earliest(status: DeployStatus) -> Phase {
 /// What works is not held any more, however it came to be tried again.
 pub(super) fn make_live(tx: &Transaction<'_>, deploy: DeployId) -> Result<()> {
     let id = deploy.to_string();
-    let sql = "UPDATE stages SET live_deploy = ?1 WHERE id = (SELECT stage_id FROM deploys WHERE id = ?1)";
+    // Its own spec says how it is routed.
+    let sql =
+        "UPDATE stages SET live_deploy = ?1, route = NULL WHERE id = (SELECT stage_id FROM deploys WHERE id = ?1)";
     tx.execute(sql, [&id])?;
     let sql = "DELETE FROM holds WHERE (stage_id, spec_hash, digest, secrets_label) IN
                    (SELECT stage_id, spec_hash, digest, secrets_label FROM deploys WHERE id = ?1)";

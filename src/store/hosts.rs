@@ -1,9 +1,10 @@
-//! Hosts in a proxy that people use as well: which is a stage's, and whether its last change was proven (R1, R9).
+//! Hosts in a proxy that people use as well: which is a stage's, and whether its last change was proven (R1, R9); and
+//! what a stage is routed with, where only that was changed since its newest success.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 
-use crate::model::RecordedHost;
 use crate::model::name::StageKey;
+use crate::model::{RecordedHost, RecordedRoute};
 
 use super::clock::now_ms;
 use super::config::stage_id;
@@ -43,6 +44,14 @@ fn forget(tx: &Transaction<'_>, key: &StageKey) -> Result<()> {
     let sql = "DELETE FROM proxy_hosts WHERE stage_id IN
                    (SELECT s.id FROM stages s JOIN projects p ON p.id = s.project_id WHERE p.name = ?1 AND s.name = ?2)";
     tx.execute(sql, (key.project.as_str(), key.stage.as_str()))?;
+    Ok(())
+}
+
+/// Remembers what a stage is routed with since a change of its route alone.
+pub(super) fn set_route(tx: &Transaction<'_>, key: &StageKey, route: &RecordedRoute) -> Result<()> {
+    let stage = stage_id(tx, key)?;
+    let route = serde_json::to_string(route).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    tx.execute("UPDATE stages SET route = ?1 WHERE id = ?2", (route, stage))?;
     Ok(())
 }
 

@@ -35,7 +35,9 @@ use std::collections::BTreeSet;
 
 use crate::model::name::StageKey;
 use crate::model::recorded::Pin;
-use crate::model::{DeployId, DeployStatus, DesiredStage, InstanceStatus, Phase, Recorded, RecordedHost, StoreId};
+use crate::model::{
+    DeployId, DeployStatus, DesiredStage, InstanceStatus, Phase, Recorded, RecordedHost, RecordedRoute, StoreId,
+};
 
 pub use clock::{new_deploy_id, now_ms};
 pub use datadir::DataDir;
@@ -128,6 +130,12 @@ impl Store {
     pub async fn set_host(&self, key: &StageKey, host: Option<&RecordedHost>) -> Result<()> {
         let (key, host) = (key.clone(), host.cloned());
         self.write(Durable::Disk, move |tx| hosts::set(tx, &key, host.as_ref())).await
+    }
+
+    /// Remembers what a stage is routed with, after a change of its route alone; its next success forgets it.
+    pub async fn set_route(&self, key: &StageKey, route: &RecordedRoute) -> Result<()> {
+        let (key, route) = (key.clone(), route.clone());
+        self.write(Durable::Disk, move |tx| hosts::set_route(tx, &key, &route)).await
     }
 
     /// Lets what failed be tried again, of one stage or of all (`apply --retry`, R12); answers how many were held.

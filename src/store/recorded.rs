@@ -35,14 +35,15 @@ pub(super) fn recorded(conn: &Connection) -> Result<Recorded> {
 
 fn stages(conn: &Connection) -> Result<ByStage> {
     let sql = "SELECT s.id, p.name, s.name, s.pin, d.id, d.spec, d.spec_hash, d.secrets,
-                   d.repository, d.tag, d.digest, d.is_local
+                   d.repository, d.tag, d.digest, d.is_local, s.route
                FROM stages s JOIN projects p ON p.id = s.project_id LEFT JOIN deploys d ON d.id = s.live_deploy
                WHERE s.removed_at IS NULL OR EXISTS (SELECT 1 FROM instances i WHERE i.stage_id = s.id)
                    OR EXISTS (SELECT 1 FROM proxy_hosts h WHERE h.stage_id = s.id)";
     let mut statement = conn.prepare(sql)?;
     let rows = statement.query_map([], |row| {
         let key = StageKey::new(parsed(row, 1)?, parsed(row, 2)?);
-        let stage = RecordedStage { pin: json(row, 3)?, live: live(row)?, ..RecordedStage::default() };
+        let stage =
+            RecordedStage { pin: json(row, 3)?, live: live(row)?, route: json(row, 12)?, ..RecordedStage::default() };
         Ok((row.get(0)?, (key, stage)))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -119,3 +119,16 @@ async fn r9_websockets_and_exploits_are_switched_by_one_write_and_fields_of_othe
         assert_eq!(&row[field], value, "{field}");
     }
 }
+
+#[tokio::test]
+async fn r9_a_route_that_changed_since_the_deploy_is_kept_while_its_stage_is_blocked() {
+    let behind = Behind::at_v1().await;
+    let id = behind.npm.by_hand().certificate(&["*.test"], true);
+    behind.host.apply(&routed(&format!(", certificate: {{ id: {id} }}"))).await;
+    behind.npm.by_hand().done("DELETE", &format!("/nginx/certificates/{id}"), None);
+    let daemon = landfall::plan::Options { partial: true, ..landfall::plan::Options::default() };
+    for _ in 0..2 {
+        behind.host.converge_with(daemon.clone()).await.expect("a pass");
+    }
+    assert_eq!(over_tls(&behind).await.as_deref(), Some("v1"), "{}", behind.row("web.test"));
+}
