@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::error::NpmError;
 use super::row::{Row, Wanted};
-use super::{NginxProxyManager, look, probe};
+use super::{NginxProxyManager, look, probe, writes};
 use crate::model::{Domain, RecordedHost, StageKey, StoreId};
 use crate::proxy::{Change, ProxyError};
 
@@ -187,7 +187,7 @@ impl NginxProxyManager {
             match undo {
                 Undo::Remove(id) => self.delete(*id).await?,
                 Undo::MakeAnew(row) => {
-                    let made = self.call(Method::POST, "/nginx/proxy-hosts", Some(&row.to_make_anew())).await?;
+                    let made = self.call(Method::POST, writes::HOSTS, Some(&row.to_make_anew())).await?;
                     let id = made.get("id").and_then(Value::as_u64);
                     tracing::info!(id, host = row.what(), "made anew");
                 }

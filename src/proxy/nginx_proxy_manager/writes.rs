@@ -11,7 +11,8 @@ use super::error::NpmError;
 use super::row::{Row, Wanted};
 use crate::proxy::ProxyError;
 
-const HOSTS: &str = "/nginx/proxy-hosts";
+/// Where all hosts are.
+pub(super) const HOSTS: &str = "/nginx/proxy-hosts";
 
 impl NginxProxyManager {
     /// Every proxy host that the user may see.
