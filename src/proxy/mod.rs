@@ -19,7 +19,7 @@ use crate::router::control;
 use crate::secrets::Secrets;
 pub use embedded::Embedded;
 pub use error::ProxyError;
-pub use nginx_proxy_manager::{Adopted, NginxProxyManager, NpmError, Vault};
+pub use nginx_proxy_manager::{Adopted, Login, NginxProxyManager, NpmError, Vault};
 
 /// The configured proxy.
 pub enum Proxy {

@@ -4,7 +4,7 @@ use super::{Places, access, ask_docker, load, read_store};
 use crate::docker::Docker;
 use crate::model::route::Reach;
 use crate::model::{Desired, NpmSettings, ObservedContainer, ObservedProxy, ProxySettings};
-use crate::proxy::{NginxProxyManager, Proxy};
+use crate::proxy::{Login, NginxProxyManager, Proxy};
 use crate::secrets::Secrets;
 
 /// What was found of one part.
@@ -61,10 +61,14 @@ pub async fn examine(places: &Places) -> Vec<Finding> {
 fn secrets(places: &Places, desired: &Desired) -> Finding {
     let secrets = Secrets::new(&places.credentials);
     let registries = desired.registries.values().filter_map(|registry| registry.password.as_ref());
+    let proxy = match &desired.settings.proxy {
+        ProxySettings::NginxProxyManager(npm) => Some(&npm.password),
+        ProxySettings::Embedded | ProxySettings::None => None,
+    };
     let containers = desired.stages.values().map(|stage| &stage.container);
     let containers = containers.flat_map(|spec| spec.secret_environment.values().chain(spec.secret_files.values()));
     let mut count = 0;
-    for reference in registries.chain(containers) {
+    for reference in registries.chain(proxy).chain(containers) {
         if let Err(error) = secrets.read(reference) {
             return bad("secrets", error.to_string(), error.hint());
         }
@@ -107,7 +111,7 @@ async fn nginx_proxy_manager(
         Err(error) => bad("proxy", error.to_string(), error.hint()),
     });
     let login = match npm.log_in().await {
-        Ok(count) => good("proxy login", format!("{} sees {count} proxy hosts", settings.email)),
+        Ok(login) => rights(settings, login),
         Err(error) => bad("proxy login", error.to_string(), error.hint()),
     };
     // What nobody answers is said once.
@@ -123,6 +127,23 @@ async fn nginx_proxy_manager(
         }
     });
     found
+}
+
+/// A login that works is not enough: who may only look can switch nothing.
+fn rights(settings: &NpmSettings, login: Login) -> Finding {
+    let Login { hosts, may_write } = login;
+    let email = &settings.email;
+    match may_write {
+        Some(true) => good("proxy login", format!("{email} sees {hosts} proxy hosts and may change them")),
+        None => {
+            good("proxy login", format!("{email} sees {hosts} proxy hosts; whether it may change them is not told"))
+        }
+        Some(false) => bad(
+            "proxy login",
+            format!("{email} sees {hosts} proxy hosts and may only look at them"),
+            Some("give the user the permission to manage proxy hosts: Users → … → Permissions".into()),
+        ),
+    }
 }
 
 /// Whether the proxy's container is in Landfall's network. It is known by the ports of its admin page and of its traffic,

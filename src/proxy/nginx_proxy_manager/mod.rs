@@ -14,6 +14,7 @@ mod look;
 mod probe;
 mod row;
 mod session;
+mod token;
 mod writes;
 
 use std::time::{Duration, Instant};
@@ -113,12 +114,16 @@ impl NginxProxyManager {
         }
     }
 
-    /// Logs in and lists, as a pass does; answers how many hosts the user sees.
+    /// Logs in with the password in use, lists as a pass does, and asks what the user may do.
     ///
     /// # Errors
     /// The login or the list is refused.
-    pub async fn log_in(&self) -> Result<usize, NpmError> {
-        Ok(self.rows().await?.len())
+    pub async fn log_in(&self) -> Result<Login, NpmError> {
+        self.session.log_in(&self.api).await?;
+        let hosts = self.rows().await?.len();
+        // A user who may not ask for that is one who may do little else; the list was answered all the same.
+        let me = self.call(Method::GET, "/users/me?expand=permissions", None).await.unwrap_or_default();
+        Ok(Login { hosts, may_write: may_write(&me) })
     }
 
     /// Whether plain HTTP is served where switches are proven.
@@ -157,6 +162,22 @@ impl NginxProxyManager {
             _ => Err(answer.refused(what)),
         }
     }
+}
+
+/// What a login gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Login {
+    /// Hosts that the user sees.
+    pub hosts: usize,
+    /// Whether it may make and change hosts; none when the proxy does not say.
+    pub may_write: Option<bool>,
+}
+
+/// An admin may do all; of the others, each has a level for proxy hosts.
+fn may_write(me: &Value) -> Option<bool> {
+    let is_admin = me.get("roles")?.as_array()?.iter().any(|role| role == "admin");
+    let level = me.get("permissions").and_then(|all| all.get("proxy_hosts")).and_then(Value::as_str);
+    if is_admin { Some(true) } else { level.map(|level| level == "manage") }
 }
 
 type Look = (std::collections::BTreeMap<crate::model::Domain, crate::model::ObservedRoute>, Vec<ObservedCertificate>);

@@ -4,27 +4,17 @@
 //! other side half a second, and looks like an attack. *Must not*: show or keep a password, or a token in plain (R28).
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::api::{Answer, Api};
 use super::error::NpmError;
+use super::token::{Kept, LONGEST_PAUSE_MS, REFRESH_BEFORE_MS, Refusal, Token, now_ms};
 use crate::model::{NpmSettings, hash};
 use crate::secrets::{KeyPlace, SealingKey, SecretError, Secrets, sealed};
-
-/// A token with less time left than this is exchanged for a new one, which needs no password.
-const REFRESH_BEFORE_MS: i64 = 3_600_000;
-/// First pause after a refused login; it doubles up to the longest.
-const PAUSE_MS: i64 = 10_000;
-/// Longest pause after a refused login.
-const LONGEST_PAUSE_MS: i64 = 300_000;
 
 /// Where the token is kept between runs.
 #[derive(Debug)]
@@ -47,32 +37,6 @@ pub(super) struct Session {
     token: Mutex<Option<Token>>,
 }
 
-#[derive(Debug, Clone)]
-struct Token {
-    secret: SecretString,
-    expires_ms: i64,
-    /// When its user was last told, right after a login, that it may not do something.
-    denied_ms: Option<i64>,
-}
-
-/// What the file holds, sealed.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Kept {
-    Token { token: String, expires_ms: i64, denied_ms: Option<i64> },
-    Refused(Refusal),
-}
-
-#[derive(Serialize, Deserialize)]
-struct Refusal {
-    at_ms: i64,
-    times: u32,
-    reason: String,
-    two_factor: bool,
-    /// Hash of the password that was refused: another one is tried at once.
-    password: String,
-}
-
 impl Session {
     pub(super) fn new(settings: NpmSettings, secrets: Secrets, vault: Vault) -> Self {
         Self { settings, secrets, vault, token: Mutex::default() }
@@ -82,12 +46,7 @@ impl Session {
     pub(super) async fn token(&self, api: &Api) -> Result<SecretString, NpmError> {
         let mut held = self.token.lock().await;
         if held.is_none() {
-            *held = match self.kept()? {
-                Some(Kept::Token { token, expires_ms, denied_ms }) => {
-                    Some(Token { secret: token.into(), expires_ms, denied_ms })
-                }
-                Some(Kept::Refused(_)) | None => None,
-            };
+            *held = self.kept()?.and_then(Kept::token);
         }
         let now = now_ms();
         let token = match held.take().filter(|token| token.expires_ms > now) {
@@ -96,10 +55,10 @@ impl Session {
                 Ok(token) => token,
                 Err(error) => {
                     tracing::debug!(%error, "the token is not renewed");
-                    self.login(api).await?
+                    self.login(api, None).await?
                 }
             },
-            None => self.login(api).await?,
+            None => self.login(api, None).await?,
         };
         Ok(held.insert(token).secret.clone())
     }
@@ -122,7 +81,7 @@ impl Session {
             }
             Some(_) | None => {
                 *held = None;
-                Ok(Some(held.insert(self.login(api).await?).secret.clone()))
+                Ok(Some(held.insert(self.login(api, None).await?).secret.clone()))
             }
         }
     }
@@ -131,33 +90,43 @@ impl Session {
     pub(super) async fn denied(&self) {
         if let Some(token) = &mut *self.token.lock().await {
             token.denied_ms = Some(now_ms());
-            self.keep(&kept(token));
+            self.keep(&Kept::from(&*token));
         }
+    }
+
+    /// Logs in with the password in use though a token may be good: nothing else shows whether the password is right. One
+    /// that is refused leaves the token as it is.
+    pub(super) async fn log_in(&self, api: &Api) -> Result<(), NpmError> {
+        let mut held = self.token.lock().await;
+        let good = held.take().or(self.kept()?.and_then(Kept::token)).filter(|token| token.expires_ms > now_ms());
+        let token = self.login(api, good).await?;
+        // What it may not do now, it may not do after one more login either.
+        *held = Some(Token { denied_ms: Some(now_ms()), ..token });
+        Ok(())
     }
 
     async fn refresh(&self, api: &Api, old: &Token) -> Result<Token, NpmError> {
         let answer = api.ask(Method::GET, "/tokens", Some(&old.secret), None).await?;
-        let token = token_of(&answer).ok_or_else(|| answer.refused("GET /tokens".into()))?;
-        self.keep(&kept(&token));
+        let token = Token::of(&answer).ok_or_else(|| answer.refused("GET /tokens".into()))?;
+        let token = Token { refused: old.refused.clone(), ..token };
+        self.keep(&Kept::from(&token));
         Ok(token)
     }
 
-    async fn login(&self, api: &Api) -> Result<Token, NpmError> {
+    /// `good` is a token that stays, should this be refused.
+    async fn login(&self, api: &Api, good: Option<Token>) -> Result<Token, NpmError> {
         let password = self.secrets.read(&self.settings.password)?;
         let digest = hash::sha256_hex(password.expose_secret().as_bytes());
-        let before = match self.kept()? {
-            Some(Kept::Refused(refusal)) if refusal.password == digest => Some(refusal),
-            Some(Kept::Refused(_) | Kept::Token { .. }) | None => None,
-        };
-        if let Some(error) = before.as_ref().and_then(paused) {
+        let before = self.kept()?.and_then(Kept::refused).filter(|refusal| refusal.password == digest);
+        if let Some(error) = before.as_ref().and_then(Refusal::paused) {
             return Err(error);
         }
         let NpmSettings { url, email, .. } = &self.settings;
         tracing::info!(%url, %email, "logging in to nginx proxy manager");
         let body = json!({ "identity": email, "secret": password.expose_secret() });
         let answer = api.ask(Method::POST, "/tokens", None, Some(&body)).await?;
-        if let Some(token) = token_of(&answer) {
-            self.keep(&kept(&token));
+        if let Some(token) = Token::of(&answer) {
+            self.keep(&Kept::from(&token));
             return Ok(token);
         }
         let error = self.refusal(&answer);
@@ -165,7 +134,11 @@ impl Session {
         if two_factor || matches!(error, NpmError::LoginRefused { .. }) {
             let times = before.map_or(0, |refusal| refusal.times).saturating_add(1);
             let reason = error.to_string();
-            self.keep(&Kept::Refused(Refusal { at_ms: now_ms(), times, reason, two_factor, password: digest }));
+            let refusal = Refusal { at_ms: now_ms(), times, reason, two_factor, password: digest };
+            self.keep(&match good {
+                Some(token) => Kept::from(&Token { refused: Some(refusal), ..token }),
+                None => Kept::Refused(refusal),
+            });
         }
         Err(error)
     }
@@ -210,37 +183,4 @@ impl Session {
     fn bound_to(&self) -> [&str; 3] {
         ["npm token", &self.settings.url, &self.settings.email]
     }
-}
-
-fn kept(token: &Token) -> Kept {
-    let Token { secret, expires_ms, denied_ms } = token;
-    Kept::Token { token: secret.expose_secret().to_owned(), expires_ms: *expires_ms, denied_ms: *denied_ms }
-}
-
-fn paused(refusal: &Refusal) -> Option<NpmError> {
-    let doublings = refusal.times.saturating_sub(1).min(16);
-    let pause = PAUSE_MS.saturating_mul(1 << doublings).min(LONGEST_PAUSE_MS);
-    let left = refusal.at_ms.saturating_add(pause) - now_ms();
-    // A clock that went back must not keep us out for longer than the pause.
-    (1..=pause).contains(&left).then(|| NpmError::LoginPaused {
-        reason: refusal.reason.clone(),
-        wait_secs: u64::try_from(left / 1000 + 1).unwrap_or_default(),
-        two_factor: refusal.two_factor,
-    })
-}
-
-/// The token of an answer and its end, which the token itself says; the `expires` beside it was seen to be wrong.
-fn token_of(answer: &Answer) -> Option<Token> {
-    let text = answer.body.get("token").filter(|_| answer.status.is_success())?.as_str()?;
-    let claims = text.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-    let claims: Option<Value> = claims.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let end = claims.and_then(|claims| claims.get("exp")?.as_i64()).map(|secs| secs.saturating_mul(1000));
-    // One that cannot be read is used for this run and no longer.
-    let expires_ms = end.unwrap_or_else(|| now_ms() + REFRESH_BEFORE_MS * 2);
-    Some(Token { secret: text.into(), expires_ms, denied_ms: None })
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -5,6 +5,7 @@ mod adopt;
 mod clash;
 mod crash;
 mod create;
+mod doctor;
 mod door;
 mod drift;
 mod ground;
