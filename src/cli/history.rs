@@ -79,7 +79,7 @@ fn cells(row: &DeployRow, now: i64) -> Vec<String> {
         row.id.short(),
         row.key.to_string(),
         row.image.version(),
-        row.status.to_string(),
+        row.status.words(),
         ago(row.created_at_ms, now),
         row.finished_at_ms.map(|end| took(row.created_at_ms, end)).unwrap_or_default(),
         cause,
@@ -142,7 +142,7 @@ fn facts(row: &DeployRow) -> Vec<(&'static str, String)> {
         ("deploy", row.id.to_string()),
         ("stage", row.key.to_string()),
         ("image", row.image.to_string()),
-        ("status", row.status.to_string()),
+        ("status", row.status.words()),
         ("trigger", format!("{}: {}", row.trigger, row.cause)),
         ("container", row.container_name.clone()),
         (

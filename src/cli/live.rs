@@ -80,9 +80,11 @@ impl Live {
             bar.finish_and_clear();
         }
         let text = match result {
-            StageResult::Deployed { status, deploy, reason: None, .. } => format!("{} ({deploy})", status.green()),
+            StageResult::Deployed { status, deploy, reason: None, .. } => {
+                format!("{} ({deploy})", status.words().green())
+            }
             StageResult::Deployed { status, deploy, reason: Some(reason), .. } => {
-                format!("{}: {reason}; `landfall show {deploy}` has the log", status.red().bold())
+                format!("{}: {reason}; `landfall show {deploy}` has the log", status.words().red().bold())
             }
             StageResult::Done => "done".green().to_string(),
             StageResult::Failed { reason, hint } => {

@@ -106,7 +106,7 @@ pub(super) fn held_text(held: &Held, key: &StageKey, now_ms: i64) -> String {
 /// What becomes of a deploy without an end.
 pub(super) fn open_text(open: &OpenDeploy) -> String {
     let OpenDeploy { deploy, is_under_way } = open;
-    let (id, version, phase) = (deploy.id.short(), deploy.image.version(), deploy.phase);
+    let (id, version, phase) = (deploy.id.short(), deploy.image.version(), deploy.phase.words());
     if *is_under_way {
         format!("deploying {version}: {phase} ({id})")
     } else {

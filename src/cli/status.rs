@@ -7,16 +7,16 @@ use serde::Serialize;
 use super::diff::{stderr_has_color, warn};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::render::Out;
+use super::render::{Out, ago, time};
 use super::rows::{held_text, open_text};
 use crate::config::LoadError;
 use crate::model::desired::Check;
 use crate::model::observed::Health;
 use crate::model::route::Https;
-use crate::model::{ContainerState, DesiredStage, Observed, Recorded, StageKey};
+use crate::model::{ContainerState, DeployStatus, DesiredStage, Observed, Recorded, StageKey};
 use crate::plan::{Options, Own, Owned, Plan, Selection, Verdict, age};
 use crate::reconcile::{self, Error, OpenDeploy, Places, View};
-use crate::store::now_ms;
+use crate::store::{DataDir, DeployRow, Filter, Store, now_ms};
 
 /// One stage.
 #[derive(Debug, Serialize)]
@@ -26,9 +26,22 @@ struct StageStatus {
     instance: Option<String>,
     health: &'static str,
     urls: Vec<String>,
+    /// The same as `created_at`, from before all times were RFC 3339.
     created_at_ms: Option<i64>,
+    created_at: Option<String>,
+    last_try: Option<LastTry>,
     ok: bool,
     notes: Vec<String>,
+}
+
+/// The newest deploy of a stage that waits for a deploy, when it did not succeed.
+#[derive(Debug, Serialize)]
+struct LastTry {
+    deploy: String,
+    version: String,
+    status: &'static str,
+    reason: Option<String>,
+    ended_at: Option<String>,
 }
 
 /// Prints every stage: 0 when all is as it should be, 3 when anything is degraded or held.
@@ -38,6 +51,7 @@ pub(super) async fn run(places: &Places, selection: &Selection, out: Out) -> Res
         Ok(view) => {
             warn(&view.loaded, out);
             let mut stages = of_view(&view);
+            add_last_tries(places, &view.plan, &mut stages)?;
             add_open(&view.open, &mut stages);
             Ok(print(&stages, None, out))
         }
@@ -94,6 +108,8 @@ fn one(facts: Facts<'_>, key: &StageKey) -> StageStatus {
         health,
         urls: desired.map(urls).unwrap_or_default(),
         created_at_ms: shown.map(|own| own.container.created_ms),
+        created_at: shown.map(|own| time(own.container.created_ms)),
+        last_try: None,
         ok: healthy,
         notes: Vec::new(),
     };
@@ -146,6 +162,45 @@ fn health(own: Option<&Own<'_>>, desired: Option<&DesiredStage>) -> (&'static st
             ("stopped", false)
         }
     }
+}
+
+/// What waits and is not held was perhaps tried, and failed for an outside fault: the plan knows nothing of that.
+fn add_last_tries(places: &Places, plan: &Plan, stages: &mut [StageStatus]) -> Result<(), Failure> {
+    let waits = |key: &StageKey| {
+        let stage = plan.stages.iter().find(|stage| stage.key == *key);
+        stage.is_some_and(|stage| matches!(stage.verdict, Verdict::Create | Verdict::Replace))
+    };
+    let mut waiting = stages.iter_mut().filter(|status| waits(&status.key)).peekable();
+    if waiting.peek().is_none() {
+        return Ok(());
+    }
+    let Some(reader) = Store::open_read(&DataDir::new(&places.data))? else { return Ok(()) };
+    for status in waiting {
+        let newest = reader.deploys(&Filter::from(&status.key), 1)?.pop();
+        let Some(row) = newest.filter(|row| has_failed(row.status)) else { continue };
+        status.notes.push(last_try_text(&row));
+        status.last_try = Some(LastTry {
+            deploy: row.id.to_string(),
+            version: row.image.version(),
+            status: row.status.as_str(),
+            reason: row.reason,
+            ended_at: row.finished_at_ms.map(time),
+        });
+    }
+    Ok(())
+}
+
+const fn has_failed(status: DeployStatus) -> bool {
+    matches!(status, DeployStatus::Failed | DeployStatus::RolledBack)
+}
+
+fn last_try_text(row: &DeployRow) -> String {
+    let reason = row.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let when = ago(row.finished_at_ms.unwrap_or(row.updated_at_ms), now_ms());
+    let (version, status, id) = (row.image.version(), row.status.words(), row.id.short());
+    format!(
+        "last try: {version} {status} {when}{reason}; `landfall show {id}` tells more, `landfall apply` tries again"
+    )
 }
 
 /// A deploy that runs right now, which explains whatever else there is to see; or one that a crash left open.

@@ -168,10 +168,10 @@ fn log_sink() -> Sink {
         Event::End { key, result } => match result {
             StageResult::Done => tracing::info!(stage = %key, "{key}: done"),
             StageResult::Deployed { status, deploy, reason: None, .. } => {
-                tracing::info!(stage = %key, deploy, "{key}: {status}");
+                tracing::info!(stage = %key, deploy, "{key}: {}", status.words());
             }
             StageResult::Deployed { status, deploy, reason: Some(reason), hint } => {
-                tracing::error!(stage = %key, deploy, hint, "{key}: {status}: {reason}");
+                tracing::error!(stage = %key, deploy, hint, "{key}: {}: {reason}", status.words());
             }
             StageResult::Failed { reason, hint } => tracing::error!(stage = %key, hint, "{key}: {reason}"),
             StageResult::Skipped { reason } => tracing::warn!(stage = %key, "{key}: skipped: {reason}"),

@@ -21,14 +21,14 @@ pub(super) async fn give_up(work: &mut Work<'_>, id: DeployId, effect: &Effect, 
     let veil = Veil::of(work);
     let reason = harmless(&veil.over(reason(work, effect, &error)));
     let hint = error.hint();
-    work.log.line(format!("failed: {reason}")).await;
+    work.log.end(format!("failed: {reason}")).await;
     tell_hint(work, hint.as_deref()).await;
     keep_evidence(work, &veil).await;
     let unsettled = matches!(error, StepError::Proxy(ProxyError::Unsettled { .. }));
     let status = put_back(work, id, unsettled).await;
     let costs_an_outage = !work.stopped.is_empty() && is_seen_too_late(&error);
     let hold = is_its_own_fault(work.phase, effect, &error) || costs_an_outage;
-    work.log.line(status.as_str()).await;
+    work.log.end(status.words()).await;
     if let Err(error) = work.context.store.finish(id, status, Some(&reason), hold).await {
         return StageResult::Failed { reason: format!("{reason}; and then: {error}"), hint: error.hint() };
     }

@@ -28,6 +28,15 @@ impl<'a> Log<'a> {
         for text in &lines {
             self.context.sink.tell(Event::Line { key: Some(self.key.clone()), text: text.clone() });
         }
+        self.write(now, lines).await;
+    }
+
+    /// Adds a line that whoever watches is told by the end of the work.
+    pub(super) async fn end(&self, text: impl Into<String>) {
+        self.write(crate::store::now_ms(), vec![harmless(&text.into())]).await;
+    }
+
+    async fn write(&self, now: i64, lines: Vec<String>) {
         let Some(deploy) = self.deploy else { return };
         let rows: Vec<LogLine> = lines.into_iter().map(|text| LogLine { at_ms: now, text }).collect();
         if let Err(error) = self.context.store.append_log(deploy, rows).await {

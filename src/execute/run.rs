@@ -134,7 +134,7 @@ async fn enter_and_perform(work: &mut Work<'_>, id: DeployId, step: &Step) -> Re
 }
 
 async fn finish(work: &Work<'_>, id: DeployId) -> StageResult {
-    work.log.line(DeployStatus::Success.as_str()).await;
+    work.log.end(DeployStatus::Success.words()).await;
     match work.context.store.finish(id, DeployStatus::Success, None, false).await {
         Ok(()) => StageResult::Deployed { status: DeployStatus::Success, deploy: id.short(), reason: None, hint: None },
         Err(error) => StageResult::Failed { reason: error.to_string(), hint: error.hint() },

@@ -20,6 +20,11 @@ macro_rules! text_enum {
                 match self { $(Self::$variant => $text),* }
             }
 
+            /// The same as people read it, as in `rolled back`.
+            pub fn words(self) -> String {
+                self.as_str().replace('_', " ")
+            }
+
             /// The value of a text; none for an unknown one.
             pub fn parse(text: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|v| v.as_str() == text)

@@ -2,7 +2,7 @@
 
 use super::{landfall, masked};
 use crate::execute::ground::{Host, image, web};
-use crate::fake_docker::Behaviour;
+use crate::fake_docker::{Behaviour, Op};
 
 async fn out(host: &Host, line: &str) -> String {
     masked(host, &landfall(host, &line.split(' ').collect::<Vec<_>>()).await.out)
@@ -35,4 +35,27 @@ async fn what_is_held_and_what_is_wrong() {
     insta::assert_snapshot!("pruned_apply", out(&host, "apply").await);
     host.write(&web("v1", "        drian: 1s\n"));
     insta::assert_snapshot!("invalid_diff", err(&host, "diff").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_try_that_failed_for_an_outside_fault_is_told_by_status_until_one_succeeds() {
+    let host = Host::with(&[&image("v1"), &image("v2")]).await;
+    host.apply(&web("v1", "")).await;
+    host.write(&web("v2", ""));
+    host.fake.fail_next(Op::Pull, 500, "toomanyrequests: wait");
+    assert_eq!(landfall(&host, &["apply"]).await.code, 1);
+    let last = host.last();
+    insta::assert_snapshot!("failed_try_status", out(&host, "status").await);
+    let json: serde_json::Value =
+        serde_json::from_str(&landfall(&host, &["status", "-o", "json"]).await.out).expect("an object");
+    let stage = &json["stages"][0];
+    let told = &stage["last_try"];
+    assert_eq!((&told["deploy"], &told["status"]), (&last.id.to_string().into(), &"failed".into()), "{stage}");
+    assert_eq!(told["reason"], last.reason.expect("a reason"));
+    for time in [&told["ended_at"], &stage["created_at"]] {
+        assert!(chrono::DateTime::parse_from_rfc3339(time.as_str().expect("a time")).is_ok(), "{stage}");
+    }
+    host.apply(&web("v2", "")).await;
+    host.write(&web("v1", ""));
+    assert!(!out(&host, "status").await.contains("last try"));
 }

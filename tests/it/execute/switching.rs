@@ -15,6 +15,7 @@ use landfall::reconcile::Places;
 use tokio::net::UnixListener;
 
 use super::ground::{Host, ended, image, web};
+use crate::cli::landfall;
 use crate::router_support::control;
 
 /// Stands before the control socket of the proxy, hands everything on, and loses answers.
@@ -78,6 +79,21 @@ async fn r9_a_switch_whose_answer_is_lost_is_put_back_and_the_deploy_rolled_back
         assert_eq!(ended(&host.converge_at(places).await).0, "success");
         assert_eq!(host.containers(), ["web-prod@v2 running"]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deploy_that_was_rolled_back_is_told_in_words_and_its_end_once() {
+    let (host, lossy, places) = to_be_replaced("").await;
+    lossy.loses_changes.store(true, Ordering::SeqCst);
+    let said = landfall(&host, &["apply", "--proxy-socket", &places.proxy_socket.display().to_string()]).await;
+    assert_eq!(said.err.matches("rolled back").count(), 1, "{}", said.err);
+    let id = host.last().id.short();
+    for line in ["history", "status", &format!("show {id}")] {
+        let said = landfall(&host, &line.split(' ').collect::<Vec<_>>()).await;
+        assert!(said.out.contains("rolled back") && !said.out.contains("rolled_back"), "{line}: {}", said.out);
+    }
+    let said = landfall(&host, &["history", "-o", "json"]).await;
+    assert!(said.out.contains("\"rolled_back\""), "{}", said.out);
 }
 
 #[tokio::test]
