@@ -123,6 +123,11 @@ fn place(stage: &StagePlan, loaded: &Loaded) -> Option<String> {
     if stage.causes.iter().all(crate::plan::Cause::is_drift) || stage.verdict == Verdict::Remove {
         return None;
     }
+    // Nothing of the stage differs: a setting does.
+    if let (true, Some(path)) = (stage.changes.is_empty(), stage.causes.iter().find_map(crate::plan::Cause::setting)) {
+        let origin = loaded.setting_origin(path)?;
+        return Some(format!("{origin} settings.{path}; {}", causes(stage)));
+    }
     let path = match stage.changes.iter().find(|c| c.path.starts_with("track")) {
         Some(change) => change.path.as_str(),
         None => stage.changes.first().map_or("", |c| c.path.as_str()),

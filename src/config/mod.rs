@@ -136,6 +136,13 @@ impl Loaded {
         let hit = stage.value.find(path).or_else(|| project.node().find(path))?;
         Some(origin_of(doc, hit.key.unwrap_or(hit.value)))
     }
+
+    /// Where a key of `settings` is written, by its path below; none for a default.
+    pub fn setting_origin(&self, path: &str) -> Option<Origin> {
+        let settings = self.entries.settings.as_ref()?;
+        let hit = settings.node().find(path)?;
+        Some(origin_of(self.docs.get(settings.doc)?, hit.key.unwrap_or(hit.value)))
+    }
 }
 
 fn origin_of(doc: &Document, span: syntax::Span) -> Origin {

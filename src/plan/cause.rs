@@ -23,6 +23,20 @@ pub enum Cause {
     Digest,
     /// The container's spec changed.
     Spec,
+    /// The network of the instances is another one.
+    Network {
+        /// From.
+        from: String,
+        /// To.
+        to: String,
+    },
+    /// The proxy reaches it in another way: by a port of the host, or not by one.
+    Published {
+        /// Whether it had one.
+        before: bool,
+        /// Whether it gets one.
+        now: bool,
+    },
     /// A secret's value changed.
     Secret {
         /// Which ones.
@@ -64,9 +78,19 @@ impl Cause {
         match self {
             Self::Gone | Self::Stopped | Self::Paused | Self::Renamed { .. } | Self::Disconnected { .. } => true,
             Self::Route { .. } | Self::Leftover { .. } => true,
-            Self::First | Self::Version { .. } | Self::Digest | Self::Spec | Self::Secret { .. } | Self::NotDesired => {
-                false
-            }
+            Self::First | Self::Version { .. } | Self::Digest | Self::Spec | Self::Secret { .. } => false,
+            Self::Network { .. } | Self::Published { .. } | Self::NotDesired => false,
+        }
+    }
+
+    /// The key below `settings` that it comes from; none for one that comes from the stage or the host.
+    pub const fn setting(&self) -> Option<&'static str> {
+        match self {
+            Self::Network { .. } => Some("network"),
+            Self::Published { .. } => Some("proxy"),
+            Self::First | Self::Version { .. } | Self::Digest | Self::Spec | Self::Secret { .. } => None,
+            Self::Gone | Self::Stopped | Self::Paused | Self::Renamed { .. } | Self::Disconnected { .. } => None,
+            Self::Route { .. } | Self::Leftover { .. } | Self::NotDesired => None,
         }
     }
 
@@ -83,6 +107,11 @@ impl fmt::Display for Cause {
             Self::Version { from, to } => write!(f, "version {from} → {to}"),
             Self::Digest => f.write_str("digest differs"),
             Self::Spec => f.write_str("spec changed"),
+            Self::Network { from, to } => write!(f, "network {from} → {to}"),
+            Self::Published { before, now } => {
+                let word = |is: &bool| if *is { "yes" } else { "no" };
+                write!(f, "published for the proxy: {} → {}", word(before), word(now))
+            }
             Self::Secret { names } if names.is_empty() => f.write_str("a secret changed"),
             Self::Secret { names } => write!(f, "secret changed: {}", names.join(", ")),
             Self::Gone => f.write_str("its container is gone"),

@@ -19,6 +19,7 @@ mod repair;
 mod retire;
 mod stage;
 mod step;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -5,7 +5,7 @@ use super::host;
 use super::ownership::Own;
 use super::repair::repair;
 use super::retire::{foreign_route, has_failed, retire_steps};
-use super::{Blocked, Cause, Held, Input, Owned, PlannedDeploy, StagePlan, Verdict, changes};
+use super::{Blocked, Cause, Held, Input, Owned, PlannedDeploy, StagePlan, Verdict, changes, surroundings};
 use crate::model::hash::{self, HashInput, SecretsMatch};
 use crate::model::recorded::{LiveDeploy, Quarantine, RecordedRoute};
 use crate::model::{ContainerState, DesiredStage, ImageRef, ObservedProxy};
@@ -180,10 +180,11 @@ impl Wanted<'_> {
             Some(_) => {}
         }
         let old_hash = live.map(|l| l.spec_hash.as_str()).or_else(|| own.first().map(|o| o.labels.spec.as_str()));
-        if old_hash.is_some_and(|hash| !hash::matches(hash, self.hash_input())) {
-            plan.causes.push(Cause::Spec);
+        let old = live.and_then(LiveDeploy::spec);
+        if let Some(hash) = old_hash.filter(|hash| !hash::matches(hash, self.hash_input())) {
+            plan.causes.extend(surroundings::explain(self.input, self.stage, own, hash, old.as_ref()));
         }
-        if let Some(old) = live.and_then(LiveDeploy::spec) {
+        if let Some(old) = old {
             plan.changes = changes(&old, self.stage);
         }
         self.explain_secrets(own, plan);

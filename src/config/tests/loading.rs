@@ -68,4 +68,6 @@ fn every_value_knows_where_it_is_written() {
     assert_eq!(at("environment.VERSION").as_deref(), Some("site.yaml:13"));
     assert_eq!(at("mem_limit").as_deref(), Some("site.yaml:16"));
     assert_eq!(at("drain"), None);
+    assert_eq!(loaded.setting_origin("domain").map(|origin| origin.to_string()).as_deref(), Some("site.yaml:3"));
+    assert_eq!(loaded.setting_origin("ports"), None);
 }

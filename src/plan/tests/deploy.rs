@@ -71,6 +71,28 @@ fn a_changed_field_is_shown_by_its_path() {
 }
 
 #[test]
+fn a_setting_that_recreates_a_stage_is_named_and_the_spec_is_not_blamed() {
+    let mut world = World::new().want("shop/prod", "v1").runs("shop/prod", 1);
+    world.desired.settings.network = "other".into();
+    let causes = |world: &World| world.plan().stages[0].causes.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(causes(&world), ["network landfall → other"]);
+    // Without a success that the store knows, the label alone tells.
+    world.recorded.stages.get_mut(&key("shop/prod")).unwrap().live = None;
+    assert_eq!(causes(&world), ["network landfall → other"]);
+}
+
+#[test]
+fn a_spec_that_changes_together_with_a_setting_is_told_beside_it() {
+    let mut world = World::new().want("shop/prod", "v1").runs("shop/prod", 1);
+    world.desired.settings.network = "other".into();
+    let world = world.change("shop/prod", |stage| stage.container.user = Some("1000".into()));
+    let plan = world.plan();
+    let network = Cause::Network { from: "landfall".into(), to: "other".into() };
+    assert_eq!(plan.stages[0].causes, [network, Cause::Spec]);
+    assert_eq!(plan.stages[0].changes[0].to_string(), "user  (none) → 1000");
+}
+
+#[test]
 fn r28_a_changed_secret_is_named_and_never_shown() {
     let print =
         |value: &str| Fingerprint { key_id: "k".into(), values: [("PASSWORD".to_owned(), value.to_owned())].into() };

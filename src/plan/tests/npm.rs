@@ -143,7 +143,7 @@ fn r9_an_instance_that_was_reached_by_name_is_drained_once_ports_are_used() {
     let mut world = behind(Reach::Network).want("shop/prod", "v1").hosted("shop/prod", 1);
     world.desired.settings.proxy = behind(Reach::Host).desired.settings.proxy;
     let text = world.plan().to_string();
-    assert!(text.contains("shop/prod replace: spec changed"), "{text}");
+    assert!(text.contains("shop/prod replace: published for the proxy: no → yes"), "{text}");
     assert!(text.contains("drain shop-prod-00000001 within 10s"), "{text}");
 }
 
@@ -318,4 +318,18 @@ fn https_that_a_host_has_and_its_route_does_not_ask_for_ends_with_a_warning() {
     assert_eq!(switched(&plan), Some(PLAIN));
     let warning = "proxy host 4 has certificate 5, and the route asks for none: https ends there; `certificate: { id: 5 }` keeps it";
     assert_eq!(plan.warnings, [warning]);
+}
+
+#[test]
+fn another_way_to_reach_instances_is_named_as_the_cause() {
+    for (from, to, words) in [(Reach::Network, Reach::Host, "no → yes"), (Reach::Host, Reach::Network, "yes → no")]
+    {
+        let mut world = behind(from).want("shop/prod", "v1").hosted("shop/prod", 1);
+        assert!(world.plan().is_noop(), "{}", world.plan());
+        world.desired.settings.proxy = behind(to).desired.settings.proxy;
+        let plan = world.plan();
+        let causes: Vec<String> = plan.stages[0].causes.iter().map(ToString::to_string).collect();
+        assert_eq!(causes, [format!("published for the proxy: {words}")], "{plan}");
+        assert!(plan.stages[0].changes.is_empty(), "{plan}");
+    }
 }

@@ -59,3 +59,14 @@ async fn a_try_that_failed_for_an_outside_fault_is_told_by_status_until_one_succ
     host.write(&web("v1", ""));
     assert!(!out(&host, "status").await.contains("last try"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_that_recreates_stages_is_told_with_its_own_place() {
+    let host = Host::with(&[&image("v1")]).await;
+    host.apply(&web("v1", "")).await;
+    let file = host.path("config/settings.yaml");
+    let settings = std::fs::read_to_string(&file).expect("the settings");
+    std::fs::write(&file, settings.replace("network: landfall", "network: other")).expect("a file");
+    let said = out(&host, "diff").await;
+    assert!(said.contains("v1   (settings.yaml:2 settings.network; network landfall → other)\n"), "{said}");
+}
