@@ -191,10 +191,11 @@ async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, R
     let accepted = AcceptedConfig { revision: desired.revision.clone(), commit: None, desired: desired.clone() };
     let generation = store.accept_config(accepted).await?;
     record_pins(&store, &view).await?;
+    let history = desired.settings.history;
     let context = Context {
         docker,
         proxy,
-        store,
+        store: store.clone(),
         secrets: Secrets::new(&places.credentials),
         desired,
         files: view.loaded.files.clone(),
@@ -203,6 +204,12 @@ async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, R
         sink,
     };
     let results = execute::execute(Arc::new(context), &view.plan).await;
+    // A history that is too long harms nobody before the next pass.
+    match store.prune_history(history).await {
+        Ok(0) => {}
+        Ok(dropped) => tracing::info!(dropped, "deploys beyond `settings.history` were dropped"),
+        Err(error) => tracing::warn!(%error, "the history could not be cut"),
+    }
     Ok((view, results))
 }
 

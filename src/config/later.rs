@@ -42,7 +42,6 @@ const TABLE: &[(&str, &str, Fate)] = &[
     // Settings
     ("Settings", "timezone", Later(TAGS)),
     ("Settings", "max_concurrent_deploys", Later(ENGINE)),
-    ("Settings", "history", Later(ENGINE)),
     ("Settings", "notifications", Later("notifications")),
     ("Settings", "git", Later(DAEMON)),
     ("Settings", "api", Later(DAEMON)),

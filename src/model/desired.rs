@@ -41,6 +41,9 @@ pub struct Settings {
     pub ports: (u16, u16),
     /// What stages are allowed beyond the ordinary (R32).
     pub policy: Policy,
+    /// How long deploys are remembered. Settings that were stored before there was a choice had none.
+    #[serde(default)]
+    pub history: History,
 }
 
 impl Settings {
@@ -79,6 +82,21 @@ impl ProxySettings {
             Self::NginxProxyManager(_) => Millis::secs(5),
             Self::Embedded | Self::None => Millis(0),
         }
+    }
+}
+
+/// Which deploys stay in the store (R17); what is in use stays in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// Those begun within so many days, at least 1.
+    pub days: u32,
+    /// Of these the newest of each stage, at least 1.
+    pub per_stage: u32,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { days: 90, per_stage: 200 }
     }
 }
 

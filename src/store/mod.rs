@@ -27,12 +27,14 @@ mod queries;
 mod reader;
 mod recorded;
 mod remedy;
+mod retention;
 mod rows;
 mod watched;
 mod writer;
 
 use std::collections::BTreeSet;
 
+use crate::model::desired::History;
 use crate::model::name::StageKey;
 use crate::model::recorded::Pin;
 use crate::model::{
@@ -142,6 +144,23 @@ impl Store {
     pub async fn release_quarantine(&self, key: Option<&StageKey>) -> Result<usize> {
         let key = key.cloned();
         self.write(Durable::Disk, move |tx| deploys::release_holds(tx, key.as_ref())).await
+    }
+}
+
+/// Forgetting.
+impl Store {
+    /// Drops deploys with their logs that are older, or more of a stage, than is asked for; answers how many. What is in
+    /// use, and what can be gone back to, stays (R17). A call that finds nothing to drop writes nothing.
+    pub async fn prune_history(&self, history: History) -> Result<usize> {
+        let cut = retention::Cut::new(history, now_ms());
+        let mut dropped = 0;
+        for _ in 0..retention::MAX_BATCHES {
+            if self.read(move |conn| retention::excess(conn, &cut, 1)).await?.is_empty() {
+                break;
+            }
+            dropped += self.write(Durable::Os, move |tx| retention::drop_some(tx, &cut)).await?;
+        }
+        Ok(dropped)
     }
 }
 

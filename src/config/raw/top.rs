@@ -23,6 +23,20 @@ pub(in crate::config) struct Settings {
     pub(in crate::config) ports: Option<String>,
     /// What stages may do beyond the ordinary.
     pub(in crate::config) policy: Option<Policy>,
+    /// How long deploys are remembered.
+    pub(in crate::config) history: Option<History>,
+}
+
+/// How long deploys are remembered, with their logs. What runs, the newest success of a stage and the one before it stay
+/// in any case.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) struct History {
+    /// Days since a deploy began; 90 by default.
+    #[schemars(range(min = 1, max = 36500))]
+    pub(in crate::config) days: Option<u32>,
+    /// Deploys of each stage; 200 by default.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(in crate::config) per_stage: Option<u32>,
 }
 
 /// Which reverse proxy routes to the instances.

@@ -8,7 +8,7 @@ use crate::config::raw;
 use crate::config::report::{Report, Site};
 use crate::config::shape;
 use crate::config::syntax;
-use crate::model::desired::{Policy, Prune};
+use crate::model::desired::{History, Policy, Prune};
 use crate::model::name::InvalidName;
 use crate::model::{Millis, ProxySettings, Settings, StageKey};
 
@@ -36,6 +36,11 @@ const DANGEROUS: &[&str] = &[
     "/home",
 ];
 
+/// A hundred years: whoever writes more wants all of it.
+const MAX_DAYS: u32 = 36_500;
+/// Deploys of one stage: one each hour of eleven years, some tens of gigabytes with their logs.
+const MAX_PER_STAGE: u32 = 100_000;
+
 /// Settings, and whether they are known: when they are not, nothing may be refused on their account.
 pub(super) struct Known {
     pub(super) value: Settings,
@@ -56,7 +61,7 @@ pub(super) fn settings(entries: &Entries, report: &Report<'_>) -> Known {
 }
 
 fn resolve(site: &Site<'_>, raw: raw::Settings) -> Settings {
-    let raw::Settings { domain, network, proxy, resync, prune, ports, policy } = raw;
+    let raw::Settings { domain, network, proxy, resync, prune, ports, policy, history } = raw;
     let default = defaults();
     let resync = resync.and_then(|text| site.parse::<Millis>("resync", &text.0));
     if resync.is_some_and(|time| time < Millis::secs(1)) {
@@ -74,6 +79,25 @@ fn resolve(site: &Site<'_>, raw: raw::Settings) -> Settings {
         }),
         ports: ports.and_then(|text| port_range(site, &text)).unwrap_or(default.ports),
         policy: policy.map(|raw| policy_of(site, raw)).unwrap_or_default(),
+        history: history.map(|raw| history_of(site, &raw)).unwrap_or_default(),
+    }
+}
+
+fn history_of(site: &Site<'_>, raw: &raw::History) -> History {
+    let raw::History { days, per_stage } = raw;
+    let count = |key: &str, written: Option<u32>, most: u32, default: u32| {
+        let Some(count) = written else { return default };
+        if !(1..=most).contains(&count) {
+            let title = format!("`history.{key}` is {count}");
+            let help = format!("from 1 to {most}; {default} is the default, and what is in use is kept in any case");
+            site.refuse(code::BAD_VALUE, &format!("history.{key}"), title, &help);
+        }
+        count
+    };
+    let default = History::default();
+    History {
+        days: count("days", *days, MAX_DAYS, default.days),
+        per_stage: count("per_stage", *per_stage, MAX_PER_STAGE, default.per_stage),
     }
 }
 
@@ -86,6 +110,7 @@ fn defaults() -> Settings {
         prune: Prune::default(),
         ports: (20_000, 29_999),
         policy: Policy::default(),
+        history: History::default(),
     }
 }
 

@@ -452,3 +452,20 @@ fn every_key_of_the_table_of_later_keys_is_unknown_to_the_types() {
         assert!(shown.contains("C0202"), "{shown}");
     }
 }
+
+#[test]
+fn r17_the_history_has_bounds_of_at_least_one() {
+    let history = |lines: &str| {
+        let text = format!("settings: {{ history: {{ {lines} }} }}\nprojects: {{}}\n");
+        load_tree(&files(&text)).map(|loaded| loaded.desired.settings.history).map_err(|_| titles(&text))
+    };
+    let kept = |days, per_stage| Ok(crate::model::desired::History { days, per_stage });
+    assert_eq!(history(""), kept(90, 200));
+    assert_eq!(history("days: 1"), kept(1, 200));
+    assert_eq!(history("days: 7, per_stage: 1"), kept(7, 1));
+    assert_eq!(
+        history("days: 0, per_stage: 0"),
+        Err(vec!["`history.days` is 0".into(), "`history.per_stage` is 0".into()])
+    );
+    assert_eq!(history("days: 36501"), Err(vec!["`history.days` is 36501".into()]));
+}

@@ -69,6 +69,7 @@ impl World {
             prune: Prune::Guarded,
             ports: (20_000, 29_999),
             policy: Policy::default(),
+            history: crate::model::desired::History::default(),
         };
         Self {
             desired: Desired { settings, registries: BTreeMap::new(), stages: BTreeMap::new(), revision: "r1".into() },

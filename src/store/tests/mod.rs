@@ -10,4 +10,5 @@ mod logs;
 mod migrations;
 mod opening;
 mod reading;
+mod retention;
 mod support;

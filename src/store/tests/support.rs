@@ -58,6 +58,7 @@ pub(super) fn desired(revision: &str, keys: &[&str]) -> Desired {
         prune: crate::model::desired::Prune::Guarded,
         ports: (20000, 29999),
         policy: crate::model::desired::Policy::default(),
+        history: crate::model::desired::History::default(),
     };
     let stages = keys.iter().map(|text| (key(text), stage(text))).collect();
     Desired { settings, registries: BTreeMap::new(), stages, revision: revision.into() }

@@ -122,3 +122,25 @@ async fn r17_a_stage_that_comes_back_keeps_its_volume_and_begins_anew() {
     assert_eq!(host.deploys().iter().filter(|deploy| deploy.key.stage.as_str() == "e").count(), 2);
     assert_eq!(host.last().cause, "first deploy");
 }
+
+#[tokio::test]
+async fn r17_a_pass_drops_what_the_settings_do_not_keep_and_never_what_runs() {
+    let host = Host::with(&[&image("v1"), &image("v2")]).await;
+    host.settings("  history: { per_stage: 2 }\n");
+    host.apply(&web("v1", "")).await;
+    let live = host.last().id;
+    host.write(&web("v2", ""));
+    for _ in 0..4 {
+        host.fake.fail_next(crate::fake_docker::Op::Pull, 500, "toomanyrequests: wait");
+        assert!(!host.converge().await.results.values().all(landfall::execute::StageResult::is_ok));
+    }
+    let statuses: Vec<_> = host.deploys().into_iter().map(|deploy| deploy.status.to_string()).collect();
+    assert_eq!(statuses, ["success", "failed", "failed"]);
+    assert_eq!(host.deploys()[0].id, live);
+    assert_eq!(host.recorded().stages.values().next().and_then(|stage| stage.live.as_ref()).map(|l| l.id), Some(live));
+    host.apply(&web("v2", "")).await;
+    // The version before is what a rollback would lead to.
+    assert_eq!(host.deploys().len(), 3);
+    assert_eq!(host.deploys()[0].id, live);
+    assert_eq!(host.version_at("web.test").await, "v2");
+}
