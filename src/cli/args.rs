@@ -127,6 +127,19 @@ pub enum Command {
         #[arg(long, required = true)]
         proxy_host: bool,
     },
+    /// Write the store to one file, while a daemon or an apply goes on
+    Backup {
+        /// File to write
+        file: PathBuf,
+        /// Replace the file if it is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Put a backup in the place of the store, and keep what is there; no daemon may run
+    Restore {
+        /// File that `landfall backup` wrote
+        file: PathBuf,
+    },
     /// Look at everything around Landfall, and say what to do about what is wrong
     Doctor,
     /// Print the JSON Schema of the YAML files

@@ -6,6 +6,7 @@
 mod adopt;
 mod apply;
 mod args;
+mod backup;
 mod daemon;
 mod diff;
 mod doctor;
@@ -16,6 +17,7 @@ mod live;
 mod logs;
 mod proxy;
 mod render;
+mod restore;
 mod rows;
 mod status;
 mod telemetry;
@@ -72,6 +74,8 @@ fn runtime(command: &Command) -> tokio::runtime::Builder {
         | Command::Show { .. }
         | Command::Logs { .. }
         | Command::Adopt { .. }
+        | Command::Backup { .. }
+        | Command::Restore { .. }
         | Command::Doctor
         | Command::Schema => tokio::runtime::Builder::new_current_thread(),
     }
@@ -92,6 +96,8 @@ async fn run(cli: Cli, out: Out) -> Result<Exit, Failure> {
         Command::Show { deploy } => history::show(&places, &deploy, out),
         Command::Logs { selection, follow, tail } => logs::run(&places, &selection, follow, tail, out).await,
         Command::Adopt { stage, proxy_host: _ } => adopt::run(&places, &stage, out).await,
+        Command::Backup { file, force } => backup::run(&places, &file, force, out),
+        Command::Restore { file } => restore::run(&places, &file, out).await,
         Command::Doctor => doctor::run(&places, out).await,
         Command::Schema => {
             out.raw(&crate::config::json_schema());

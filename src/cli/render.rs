@@ -120,3 +120,27 @@ pub fn time(ms: i64) -> String {
     let time = chrono::DateTime::from_timestamp_millis(ms);
     time.map(|t| t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)).unwrap_or_default()
 }
+
+/// A number of bytes, as in `1.4 MB`.
+pub fn size(bytes: u64) -> String {
+    let units = ["kB", "MB", "GB", "TB"];
+    let mut tenths = bytes.div_ceil(100);
+    let mut unit = 0;
+    while tenths >= 10_000 && unit + 1 < units.len() {
+        tenths /= 1000;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, units[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_are_told_in_the_unit_that_fits() {
+        let told = [0, 1, 99_999, 135_168, 999_999, 1_449_000, 1_000_000_000, 20_000_000_000_000].map(size);
+        let wanted = ["0.0 kB", "0.1 kB", "100.0 kB", "135.2 kB", "1.0 MB", "1.4 MB", "1.0 GB", "20.0 TB"];
+        assert_eq!(told, wanted);
+    }
+}

@@ -13,9 +13,6 @@ mod scheduler;
 mod source;
 mod watch;
 
-use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
@@ -23,7 +20,7 @@ use sd_notify::NotifyState;
 use crate::execute::{Event, Results, Sink, StageResult};
 use crate::plan::{Options, Verdict};
 use crate::reconcile::{self, Converged, Error, Places};
-use crate::store::{DataDir, StoreError};
+use crate::store::{DaemonLock, DataDir};
 use scheduler::{Action, Scheduler};
 use source::{News, Source};
 use watch::Watch;
@@ -37,7 +34,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// # Errors
 /// The data directory cannot be used, or another daemon uses it.
 pub async fn run(places: Places, stop: impl Future<Output = ()>) -> Result<(), Error> {
-    let _alone = alone(&DataDir::new(&places.data))?;
+    let _alone = DaemonLock::take(&DataDir::new(&places.data))?;
     let mut daemon = Daemon {
         source: Source::new(&places.config),
         watch: Watch::new(&places.config),
@@ -179,26 +176,10 @@ fn log_sink() -> Sink {
     })
 }
 
-/// Holds `<data>/daemon.lock` for the life of the daemon. The store's own lock is taken for each pass, so that
-/// commands work beside a daemon that waits.
-fn alone(data: &DataDir) -> Result<Arc<File>, Error> {
-    data.create()?;
-    let path = data.root().join("daemon.lock");
-    let fail = |source| StoreError::Io { doing: "lock", path: path.clone(), source };
-    let mut file = File::options().create(true).read(true).write(true).truncate(false).open(&path).map_err(fail)?;
-    if file.try_lock().is_err() {
-        let mut holder = String::new();
-        file.read_to_string(&mut holder).map_err(fail)?;
-        return Err(Error::SecondDaemon { data: data.root().to_owned(), holder: holder.trim().to_owned() });
-    }
-    file.set_len(0).map_err(fail)?;
-    write!(file, "pid {}", std::process::id()).map_err(fail)?;
-    Ok(Arc::new(file))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::StoreError;
 
     #[test]
     fn a_log_line_tells_the_cause_once() {

@@ -51,14 +51,6 @@ pub enum Error {
         /// What there is.
         known: Vec<String>,
     },
-    /// Another daemon runs on this store.
-    #[error("another daemon uses {} ({holder})", .data.display())]
-    SecondDaemon {
-        /// The data directory.
-        data: PathBuf,
-        /// Who it is.
-        holder: String,
-    },
     /// A thread of ours ended early.
     #[error("a fault of Landfall itself: {0}")]
     Internal(String),
@@ -82,7 +74,6 @@ impl Error {
             Self::UnknownSelection { known, .. } => {
                 (!known.is_empty()).then(|| format!("known here: {}", known.join(", ")))
             }
-            Self::SecondDaemon { .. } => Some("stop it first, or give this one another --data".into()),
             Self::Internal(_) => Some("please report this".into()),
         }
     }

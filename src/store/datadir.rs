@@ -36,6 +36,11 @@ impl DataDir {
         self.root.join("lock")
     }
 
+    /// The lock that a daemon holds as long as it runs.
+    pub fn daemon_lock(&self) -> PathBuf {
+        self.root.join("daemon.lock")
+    }
+
     /// Copies of files from the config tree, by hash of their content (R34).
     pub fn files(&self) -> PathBuf {
         self.root.join("files")

@@ -25,6 +25,36 @@ pub enum StoreError {
         /// Who holds it.
         holder: Holder,
     },
+    /// A daemon runs on the data directory.
+    #[error("a daemon uses {} ({holder})", data.display())]
+    Daemon {
+        /// The data directory.
+        data: PathBuf,
+        /// Who it is, as in `pid 7`.
+        holder: String,
+    },
+    /// A backup cannot be restored. What is there now stays as it is.
+    #[error("{} cannot be restored: {why}", path.display())]
+    BadBackup {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A backup is not written over another file unasked, and never over the store.
+    #[error("{} is there already{}", path.display(), if *is_store { ", and is the store itself" } else { "" })]
+    Taken {
+        /// The file.
+        path: PathBuf,
+        /// True for the store that is to be copied.
+        is_store: bool,
+    },
+    /// There is nothing to make a backup of.
+    #[error("there is no store in {}", data.display())]
+    NoStore {
+        /// The data directory.
+        data: PathBuf,
+    },
     /// The file has no content: it was cut off, and is not a new store.
     #[error("the store {} is an empty file", path.display())]
     Truncated {

@@ -52,12 +52,20 @@ pub(super) fn migrate_then(
         tx.execute_batch(sql)?;
         tx.pragma_update(None, "user_version", number)?;
     }
-    if let Some(table) = first_broken_reference(&tx)? {
-        return Err(StoreError::Damaged { path: path.to_owned(), what: format!("rows of {table} refer to nothing") });
-    }
+    refuse_broken_references(&tx, path)?;
     before_commit(&tx);
     tx.commit()?;
     Ok(())
+}
+
+/// Refuses a store with rows that refer to nothing.
+pub(super) fn refuse_broken_references(conn: &Connection, path: &Path) -> Result<()> {
+    match first_broken_reference(conn)? {
+        None => Ok(()),
+        Some(table) => {
+            Err(StoreError::Damaged { path: path.to_owned(), what: format!("rows of {table} refer to nothing") })
+        }
+    }
 }
 
 fn first_broken_reference(conn: &Connection) -> Result<Option<String>> {

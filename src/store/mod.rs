@@ -11,8 +11,10 @@
 //!
 //! *Caveats*: whether a missing store is a first run or a loss (R16) is for who sees the containers to say.
 
+mod backup;
 mod clock;
 mod config;
+mod daemon_lock;
 mod datadir;
 mod deploys;
 mod error;
@@ -27,6 +29,7 @@ mod queries;
 mod reader;
 mod recorded;
 mod remedy;
+mod restore;
 mod retention;
 mod rows;
 mod watched;
@@ -41,11 +44,14 @@ use crate::model::{
     DeployId, DeployStatus, DesiredStage, InstanceStatus, Phase, Recorded, RecordedHost, RecordedRoute, StoreId,
 };
 
+pub use backup::{Copied, backup};
 pub use clock::{new_deploy_id, now_ms};
+pub use daemon_lock::DaemonLock;
 pub use datadir::DataDir;
 pub use error::{Result, StoreError};
 pub use lock::{Holder, Lock};
 pub use reader::Reader;
+pub use restore::{Restored, restore};
 pub use rows::{AcceptedConfig, DeployRow, Filter, InForce, InstanceRow, LogLine, NewDeploy, NewInstance};
 pub use writer::Store;
 

@@ -39,7 +39,7 @@ pub(super) fn open_write(dir: &DataDir) -> Result<Connection> {
         create(dir)?;
     }
     let path = dir.db();
-    refuse_cut_off(dir)?;
+    refuse_cut_off(&path, &dir.wal())?;
     let doubtful = size(&dir.wal()) > 0 || size(&path) <= ALWAYS_CHECKED_BYTES;
     let until = Instant::now() + BUSY_TIMEOUT;
     loop {
@@ -85,7 +85,7 @@ pub(super) fn open_read(dir: &DataDir) -> Result<Option<Connection>> {
         return Ok(None);
     }
     let path = dir.db();
-    refuse_cut_off(dir)?;
+    refuse_cut_off(&path, &dir.wal())?;
     let (wal, shm) = (dir.wal(), dir.shm());
     let how = match (wal.exists(), shm.exists()) {
         (true, true) => "readonly_shm=1",
@@ -114,7 +114,7 @@ pub(super) fn check_readable(conn: &Connection, path: &Path) -> Result<()> {
 }
 
 /// Settings that make a damaged or hostile file, or a slip in our own SQL, an error instead of a surprise.
-fn harden(conn: &Connection) -> Result<()> {
+pub(super) fn harden(conn: &Connection) -> Result<()> {
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
@@ -129,24 +129,23 @@ fn harden(conn: &Connection) -> Result<()> {
 ///
 /// Nothing but `SQLite` ever opens the file. When any descriptor of a file is closed, the kernel drops every lock
 /// that this process holds on it, and a connection elsewhere in the process would go on without its locks.
-fn refuse_cut_off(dir: &DataDir) -> Result<()> {
-    let path = dir.db();
-    let meta = path.metadata().map_err(|source| StoreError::io("look at", &path, source))?;
-    let len = meta.len();
+pub(super) fn refuse_cut_off(path: &Path, wal: &Path) -> Result<()> {
+    let meta = path.metadata().map_err(|source| StoreError::io("look at", path, source))?;
+    let (path, len) = (path.to_owned(), meta.len());
     if !meta.is_file() {
         return Err(StoreError::NotAStore { path, why: "it is no file".into() });
     }
     if len == 0 {
         return Err(StoreError::Truncated { path });
     }
-    if !len.is_multiple_of(PAGE_BYTES) && size(&dir.wal()) == 0 {
+    if !len.is_multiple_of(PAGE_BYTES) && size(wal) == 0 {
         return Err(StoreError::NotAStore { path, why: "it was cut off, or is no SQLite file".into() });
     }
     Ok(())
 }
 
 /// Refuses a database of another program.
-fn refuse_foreign(conn: &Connection, path: &Path) -> Result<()> {
+pub(super) fn refuse_foreign(conn: &Connection, path: &Path) -> Result<()> {
     let id: i64 = conn.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     if id == APPLICATION_ID {
         return Ok(());
@@ -154,7 +153,7 @@ fn refuse_foreign(conn: &Connection, path: &Path) -> Result<()> {
     Err(StoreError::NotAStore { path: path.to_owned(), why: "it does not carry landfall's mark".into() })
 }
 
-fn check(conn: &Connection, path: &Path) -> Result<()> {
+pub(super) fn check(conn: &Connection, path: &Path) -> Result<()> {
     let answer: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if answer == "ok" { Ok(()) } else { Err(StoreError::Damaged { path: path.to_owned(), what: answer }) }
 }
@@ -194,19 +193,19 @@ fn refuse_remains(dir: &DataDir) -> Result<()> {
     remove_if_there(&dir.shm())
 }
 
-fn remove_if_there(path: &Path) -> Result<()> {
+pub(super) fn remove_if_there(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io("remove", path, error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
-fn size(path: &Path) -> u64 {
+pub(super) fn size(path: &Path) -> u64 {
     path.metadata().map_or(0, |meta| meta.len())
 }
 
 /// The file as a URI, with every byte escaped that means something in one.
-fn uri(path: &Path, how: &str) -> String {
+pub(super) fn uri(path: &Path, how: &str) -> String {
     use std::fmt::Write as _;
     let mut text = if path.is_absolute() { "file://" } else { "file:" }.to_owned();
     for byte in path.as_os_str().as_bytes() {

@@ -77,15 +77,18 @@ impl Reader {
     }
 
     fn read<T>(&self, job: impl Fn(&Connection) -> Result<T>) -> Result<T> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match job(&self.conn) {
-                Err(StoreError::Sqlite(error)) if tries < TRIES && open::is_read_only(&error) => {
-                    std::thread::sleep(PAUSE);
-                }
-                result => return result.map_err(|error| error.at(&self.path)),
-            }
+        patiently(|| job(&self.conn)).map_err(|error| error.at(&self.path))
+    }
+}
+
+/// Tries again while a writer is about to make the index usable.
+pub(super) fn patiently<T>(mut job: impl FnMut() -> Result<T>) -> Result<T> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match job() {
+            Err(StoreError::Sqlite(error)) if tries < TRIES && open::is_read_only(&error) => std::thread::sleep(PAUSE),
+            result => return result,
         }
     }
 }

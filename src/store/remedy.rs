@@ -11,6 +11,7 @@ impl StoreError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Locked { .. }
+            | Self::Daemon { .. }
             | Self::Full { .. }
             | Self::Busy { .. }
             | Self::Io { .. }
@@ -18,6 +19,9 @@ impl StoreError {
             | Self::NoPort { .. }
             | Self::Sqlite(_) => Retry::Backoff,
             Self::Truncated { .. }
+            | Self::BadBackup { .. }
+            | Self::Taken { .. }
+            | Self::NoStore { .. }
             | Self::NotAStore { .. }
             | Self::Damaged { .. }
             | Self::Newer { .. }
@@ -38,10 +42,20 @@ impl StoreError {
 
     /// What to do about it, where there is something to do.
     pub fn hint(&self) -> Option<String> {
-        const RESTORE: &str = "put the newest backup in its place; without one, move it and its `-wal` and `-shm` \
-                               files away: the history is lost, and `landfall apply` says what becomes of the apps";
+        const RESTORE: &str = "`landfall restore FILE` puts a backup in its place; without one, move it and its `-wal` \
+                               and `-shm` files away: the history is lost, and `landfall apply` says how the apps are \
+                               taken over";
         match self {
             Self::Locked { .. } => Some("wait for it to end, or stop it".into()),
+            Self::Daemon { .. } => Some("stop it first (`systemctl stop landfall`), or give another --data".into()),
+            Self::BadBackup { .. } => {
+                Some("take another one, made by `landfall backup`; what is in the data directory is as it was".into())
+            }
+            Self::Taken { is_store: true, .. } => Some("give another file, best on another disk".into()),
+            Self::Taken { is_store: false, .. } => Some("give another name, or `--force` to replace it".into()),
+            Self::NoStore { .. } => {
+                Some("the first `landfall apply` makes it; or point --data at another directory".into())
+            }
             Self::Truncated { .. } | Self::NotAStore { .. } | Self::Damaged { .. } => Some(RESTORE.into()),
             Self::Newer { .. } => Some("run the landfall that wrote it, or a newer one".into()),
             Self::Older { .. } => Some("`landfall apply`, or a restart of the daemon, brings it up to date".into()),

@@ -1,5 +1,6 @@
 //! The store's rules, each as a test in its words.
 
+mod backup;
 mod child;
 mod config;
 mod damage;

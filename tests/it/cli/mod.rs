@@ -1,6 +1,7 @@
 //! The command line: exit codes, what goes to which stream, JSON, and words, with the built binary over the fake
 //! Docker daemon.
 
+mod backup;
 mod codes;
 mod json;
 mod plain;

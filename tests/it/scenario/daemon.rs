@@ -147,7 +147,7 @@ fn a_second_daemon_is_refused_and_names_the_first_and_commands_work_beside_it() 
     host.write("web.yaml", WEB);
     let first = daemon(&host);
     follows(&host, "v1", "at the start");
-    host.landfall("daemon").exits(1).says("another daemon uses").says(&format!("pid {}", first.pid()));
+    host.landfall("daemon").exits(1).says("a daemon uses").says(&format!("pid {}", first.pid()));
     host.landfall("apply").exits(0).says("1 unchanged");
     host.landfall("status").exits(0);
 }
