@@ -7,8 +7,11 @@ mod access;
 mod adopt;
 mod doctor;
 mod error;
+mod lost;
+mod readopt;
+mod record;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +21,7 @@ use crate::docker::Docker;
 use crate::execute::{self, Context, Results, Sink};
 use crate::model::recorded::Pin;
 use crate::model::secret::Fingerprint;
-use crate::model::{Desired, ImageRef, Observed, ObservedContainer, Recorded, StageKey};
+use crate::model::{DeployId, ImageRef, Observed, Recorded, StageKey};
 use crate::plan::{self, Blocked, Input, Options, Plan, Selection};
 use crate::proxy::Proxy;
 use crate::secrets::{Key, Secrets, SecretsSeen};
@@ -29,6 +32,8 @@ pub use crate::proxy::Adopted;
 pub use adopt::adopt;
 pub use doctor::{Finding, examine};
 pub use error::Error;
+pub use lost::adopt_store;
+pub use readopt::Found;
 
 /// Where everything is.
 #[derive(Debug, Clone)]
@@ -63,6 +68,8 @@ pub struct View {
     pub plan: Plan,
     /// Deploys without an end, when only looking.
     pub open: Vec<OpenDeploy>,
+    /// Containers that the store does not know.
+    pub found: Found,
 }
 
 /// A deploy without an end.
@@ -94,7 +101,7 @@ pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
     tracing::debug!("configuration, Docker and store read");
     let data = DataDir::new(&places.data);
     if !data.has_store() {
-        refuse_lost_store(places, &loaded.desired, host.containers())?;
+        lost::refuse(places, &loaded.desired, host.containers())?;
     }
     let proxy = access::to_look(places, &loaded.desired);
     let mut observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
@@ -104,7 +111,9 @@ pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
         observed = execute::as_recovered(store, &open, &recorded, observed);
     }
     let key = Key::read(&data.fingerprint_key());
-    let view = view(places, &docker, Arc::new(loaded), Seen { recorded, observed, key }, options).await?;
+    let unknown = unknown_deploys(&data, readopt::candidates(&recorded, &observed)).await?;
+    let seen = Seen { recorded, observed, key, unknown };
+    let view = view(places, &docker, Arc::new(loaded), seen, options).await?;
     let open = open.into_iter().map(|deploy| OpenDeploy { deploy, is_under_way }).collect();
     Ok(View { open, ..view })
 }
@@ -134,7 +143,7 @@ pub async fn converge_to(
     let lock = Lock::acquire(&data, command, LOCK_WAIT).await?;
     let (docker, host) = ask_docker(places).await?;
     if !data.has_store() {
-        refuse_lost_store(places, &loaded.desired, host.containers())?;
+        lost::refuse(places, &loaded.desired, host.containers())?;
     }
     let store = Store::open(&data, lock).await?;
     let proxy = access::to_change(places, &loaded.desired);
@@ -147,7 +156,11 @@ pub async fn converge_to(
     }
     execute::forget_gone(&store, &recorded, &observed).await?;
     let key = Some(Key::read_or_make(&data.fingerprint_key())?);
-    let view = view(places, &docker, loaded, Seen { recorded, observed, key }, options).await?;
+    let unknown = match readopt::candidates(&recorded, &observed) {
+        none if none.is_empty() => none,
+        some => store.unknown_deploys(some).await?,
+    };
+    let view = view(places, &docker, loaded, Seen { recorded, observed, key, unknown }, options).await?;
     let refused = view.plan.stages.iter().any(|s| s.blocked.as_ref().is_some_and(|b| b.refused));
     if view.plan.held.is_some() || (refused && !options.partial) {
         return Ok(Converged { view, results: Results::new(), refused });
@@ -190,6 +203,7 @@ async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, R
     let desired = view.loaded.desired.clone();
     let accepted = AcceptedConfig { revision: desired.revision.clone(), commit: None, desired: desired.clone() };
     let generation = store.accept_config(accepted).await?;
+    record::record(&view.found, &store, generation, &sink).await?;
     record_pins(&store, &view).await?;
     let history = desired.settings.history;
     let context = Context {
@@ -201,6 +215,7 @@ async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, R
         files: view.loaded.files.clone(),
         files_dir: DataDir::new(&places.data).files(),
         generation,
+        keeps_files: view.found.is_partial,
         sink,
     };
     let results = execute::execute(Arc::new(context), &view.plan).await;
@@ -257,11 +272,26 @@ async fn read(places: &Places) -> Result<(Recorded, Vec<DeployRow>), Error> {
     joined.await.map_err(|error| Error::Internal(error.to_string()))?
 }
 
+/// Those of some deploys that the store has no row of; asked only where there are some.
+async fn unknown_deploys(data: &DataDir, some: BTreeSet<DeployId>) -> Result<BTreeSet<DeployId>, Error> {
+    if some.is_empty() {
+        return Ok(some);
+    }
+    let data = data.clone();
+    let joined = tokio::task::spawn_blocking(move || match Store::open_read(&data)? {
+        Some(reader) => Ok(reader.unknown_deploys(&some)?),
+        None => Ok(BTreeSet::new()),
+    });
+    joined.await.map_err(|error| Error::Internal(error.to_string()))?
+}
+
 /// What was seen beside the configuration.
 struct Seen {
     recorded: Recorded,
     observed: Observed,
     key: Option<Key>,
+    /// Deploys of our containers that the store has no row of.
+    unknown: BTreeSet<DeployId>,
 }
 
 /// Pins and plans.
@@ -272,7 +302,7 @@ async fn view(
     seen: Seen,
     options: &Options,
 ) -> Result<View, Error> {
-    let Seen { recorded, observed, key } = seen;
+    let Seen { mut recorded, observed, key, unknown } = seen;
     let desired = &loaded.desired;
     let secrets = Secrets::new(&places.credentials);
     let mut fingerprints: BTreeMap<StageKey, Fingerprint> = BTreeMap::new();
@@ -284,6 +314,8 @@ async fn view(
             SecretsSeen::None | SecretsSeen::NoKey => {}
         }
     }
+    let found = readopt::find(desired, &recorded, &observed, &fingerprints, &unknown);
+    record::remember(&mut recorded, &found);
     let images = pin::pin(docker, &secrets, desired, &recorded, &options.selection).await;
     let input = Input {
         desired,
@@ -297,7 +329,7 @@ async fn view(
     let plan = plan::plan(input);
     tracing::debug!(plan = plan.id(), "planned");
     check_selection(&options.selection, plan.stages.iter().map(|s| &s.key).chain(desired.stages.keys()))?;
-    Ok(View { loaded, recorded, observed, images, plan, open: Vec::new() })
+    Ok(View { loaded, recorded, observed, images, plan, open: Vec::new(), found })
 }
 
 /// Docker's half of what is observed, for commands that need no plan.
@@ -307,21 +339,4 @@ async fn view(
 pub async fn observe_host(places: &Places) -> Result<(Docker, Observed), Error> {
     let (docker, host) = ask_docker(places).await?;
     Ok((docker, observe::without_proxy(host)))
-}
-
-/// A store that is missing while containers of our stages name one was lost, not never made (R16): starting anew would
-/// run everything twice.
-fn refuse_lost_store(places: &Places, desired: &Desired, containers: &[ObservedContainer]) -> Result<(), Error> {
-    let lost = containers.iter().filter_map(|container| {
-        let labels = container.labels.as_ref()?;
-        let is_named = labels.own_name == container.name && desired.stages.contains_key(&labels.key);
-        is_named.then(|| (labels.store, container.name.clone()))
-    });
-    let lost: Vec<_> = lost.collect();
-    let Some((store, _)) = lost.first() else { return Ok(()) };
-    Err(Error::StoreLost {
-        data: places.data.clone(),
-        other: store.to_string(),
-        containers: lost.iter().map(|(_, name)| name.clone()).collect(),
-    })
 }

@@ -9,7 +9,7 @@ use super::live::Live;
 use super::render::Out;
 use super::rows;
 use crate::execute::{Results, StageResult};
-use crate::model::StageKey;
+use crate::model::{StageKey, StoreId};
 use crate::plan::{Options, Verdict};
 use crate::reconcile::{self, Converged, Places};
 use crate::store::now_ms;
@@ -26,7 +26,16 @@ struct Ended<'a> {
 }
 
 /// Converges: 0 done, 1 a deploy failed, 3 something held, 4 refused before anything was touched.
-pub(super) async fn run(places: &Places, options: &Options, out: Out) -> Result<Exit, Failure> {
+pub(super) async fn run(
+    places: &Places,
+    options: &Options,
+    adopt_store: Option<StoreId>,
+    out: Out,
+) -> Result<Exit, Failure> {
+    if let Some(id) = adopt_store {
+        reconcile::adopt_store(places, id).await.map_err(|error| Failure::from(error).refused())?;
+        out.note(&format!("store {id} is made again, without its history"));
+    }
     let live = Live::new();
     let converged = match reconcile::converge(places, options, live.sink(), "apply").await {
         Ok(converged) => converged,

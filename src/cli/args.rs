@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::model::StageKey;
+use crate::model::{StageKey, StoreId};
 
 /// Commit YAML; it lands on your Docker host.
 #[derive(Debug, Parser)]
@@ -85,6 +85,9 @@ pub enum Command {
         /// Retire as many stages as the configuration says
         #[arg(long)]
         allow_prune: bool,
+        /// Make the store that was lost again, and take over what runs under its id
+        #[arg(long, value_name = "ID")]
+        adopt_store: Option<StoreId>,
     },
     /// Show what runs, how it is, and why anything waits
     Status {

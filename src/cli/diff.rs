@@ -40,6 +40,12 @@ pub(super) async fn run(places: &Places, options: &Options, out: Out) -> Result<
     for open in &view.open {
         out.note(&format!("{}  {}", open.deploy.key, rows::open_text(open)));
     }
+    for one in &view.found.adopted {
+        out.note(&format!(
+            "{}  {} runs without a record; the next `landfall apply` takes it over as it is",
+            one.key, one.name
+        ));
+    }
     out.line(rows::plan_text(&view.plan, &view.loaded, now_ms()).trim_end());
     out.data(PlanData::new(&view.plan));
     Ok(if view.plan.count(Verdict::Blocked) > 0 {

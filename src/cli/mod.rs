@@ -87,9 +87,9 @@ async fn run(cli: Cli, out: Out) -> Result<Exit, Failure> {
         Command::Validate { dir } => validate::run(&dir.unwrap_or(places.config), out),
         Command::Diff { selection, against: None } => diff::run(&places, &options(selection), out).await,
         Command::Diff { selection, against: Some(other) } => diff::against(&places, &other, &Selection(selection), out),
-        Command::Apply { selection, retry, allow_prune } => {
+        Command::Apply { selection, retry, allow_prune, adopt_store } => {
             let options = Options { retry, allow_prune, secrets_needed: true, ..options(selection) };
-            apply::run(&places, &options, out).await
+            apply::run(&places, &options, adopt_store, out).await
         }
         Command::Status { selection } => status::run(&places, &Selection(selection), out).await,
         Command::History { selection, limit } => history::list(&places, &Selection(selection), limit, out),

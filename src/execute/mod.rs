@@ -65,6 +65,8 @@ pub struct Context {
     pub files_dir: PathBuf,
     /// Counts the accepted configurations.
     pub generation: i64,
+    /// Containers of ours run that the store has no spec of: which files they mount cannot be told, so that all stay.
+    pub keeps_files: bool,
     /// Who is told.
     pub sink: Sink,
 }
@@ -106,7 +108,7 @@ pub async fn execute(context: Arc<Context>, plan: &Plan) -> Results {
         context.sink.tell(Event::End { key: stage.key.clone(), result: result.clone() });
         results.insert(stage.key.clone(), result);
     }
-    if plan.stages.iter().any(|stage| stage.deploy.is_some()) {
+    if !context.keeps_files && plan.stages.iter().any(|stage| stage.deploy.is_some()) {
         files::collect(&context.store, &context.files_dir).await;
     }
     results

@@ -188,6 +188,22 @@ impl fmt::Display for ImageRef {
     }
 }
 
+impl FromStr for ImageRef {
+    type Err = InvalidName;
+
+    /// Reads what `Display` writes, as in the label of a container. It says nothing of `local`, which is false then.
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let bad = || InvalidName(format!("`{text}` is not an image with its digest"));
+        let (name, digest) = text.rsplit_once('@').ok_or_else(bad)?;
+        let (repository, tag) = match name.rsplit_once(':') {
+            // A colon before the last slash is that of a port.
+            Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag.parse()?)),
+            Some(_) | None => (name, None),
+        };
+        Ok(Self { repository: repository.parse()?, tag, digest: digest.parse()?, local: false })
+    }
+}
+
 text_conversions!(Repository, Tag, Digest);
 
 #[cfg(test)]
@@ -207,6 +223,19 @@ mod tests {
         assert!("nginx@sha256:00".parse::<Repository>().unwrap_err().0.contains("track: { digest"));
         for bad in ["", "UPPER/x", "a//b", "a/../b", "https://a/b", "h:x/y", "-a.b/c"] {
             assert!(bad.parse::<Repository>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_image_is_read_as_it_is_written() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        for name in ["ghcr.io/acme/shop", "ghcr.io/acme/shop:v1.2", "127.0.0.1:5000/a/b", "127.0.0.1:5000/a/b:v1"] {
+            let text = format!("{name}@{digest}");
+            assert_eq!(text.parse::<ImageRef>().unwrap().to_string(), text);
+        }
+        for bad in ["", "ghcr.io/acme/shop", "ghcr.io/acme/shop:v1", &digest, &format!("a/b:@{digest}"), "a/b@sha256:0"]
+        {
+            assert!(bad.parse::<ImageRef>().is_err(), "{bad}");
         }
     }
 

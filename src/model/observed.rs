@@ -128,6 +128,8 @@ pub struct ObservedRoute {
 pub struct ObservedHost {
     /// What people call it, as in `proxy host 12` or `redirection host 3`.
     pub what: String,
+    /// Its number, if it is a proxy host; other kinds have numbers of their own.
+    pub id: Option<u64>,
     /// All its domains as they stand there, sorted: wildcards too, which no stage can have.
     pub domains: Vec<String>,
     /// What is set; none for one that leads to no container.

@@ -1,6 +1,6 @@
 //! Taking over what a person made (R5): so far a host of Nginx Proxy Manager, by exactly the domains of a stage.
 
-use super::{Error, LOCK_WAIT, Places, access, ask_docker, load, refuse_lost_store};
+use super::{Error, LOCK_WAIT, Places, access, ask_docker, load, lost};
 use crate::model::StageKey;
 use crate::proxy::Adopted;
 use crate::store::{DataDir, Lock, Store, StoreError};
@@ -23,7 +23,7 @@ pub async fn adopt(places: &Places, key: &StageKey) -> Result<Adopted, Error> {
     let lock = Lock::acquire(&data, "adopt", LOCK_WAIT).await?;
     if !data.has_store() {
         let (_, host) = ask_docker(places).await?;
-        refuse_lost_store(places, &desired, host.containers())?;
+        lost::refuse(places, &desired, host.containers())?;
     }
     let store = Store::open(&data, lock).await?;
     let adopted = access::to_change(places, &desired).adopt(store.id(), key, &stage.domains).await?;

@@ -1,10 +1,11 @@
 //! Why a pass ended before its plan. What happens to single stages is in the plan and in the results instead.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::config::LoadError;
 use crate::docker::DockerError;
-use crate::model::StageKey;
+use crate::model::{StageKey, StoreId};
 use crate::proxy::ProxyError;
 use crate::secrets::SecretError;
 use crate::store::StoreError;
@@ -34,14 +35,30 @@ pub enum Error {
     #[error("an interrupted deploy could not be cleaned up: {0}")]
     Recover(String, Option<String>),
     /// There is no store, and yet containers of one (R16).
-    #[error("there is no store in {}, but stages of this configuration run under store {other}", .data.display())]
+    #[error("there is no store in {}, but stages of this configuration run under {}", .data.display(), counted(.stores))]
     StoreLost {
         /// Where it was looked for.
         data: PathBuf,
-        /// The store that the containers name.
-        other: String,
-        /// Their names.
-        containers: Vec<String>,
+        /// The stores that containers name, with the names of these containers.
+        stores: BTreeMap<StoreId, Vec<String>>,
+    },
+    /// A store was to be made in the place of one that is there.
+    #[error("{} has a store already{}", .data.display(), .has.map(|id| format!(", {id}")).unwrap_or_default())]
+    HasStore {
+        /// Where.
+        data: PathBuf,
+        /// Which, where it can be read.
+        has: Option<StoreId>,
+        /// The one that was to be made.
+        wanted: StoreId,
+    },
+    /// Nothing runs here under the store that was to be made again.
+    #[error("no stage of this configuration runs here under store {wanted}")]
+    OtherStore {
+        /// The one that was to be made.
+        wanted: StoreId,
+        /// Those that containers name.
+        stores: BTreeMap<StoreId, Vec<String>>,
     },
     /// A name on the command line picks nothing: a typing error, not an empty result.
     #[error("`{name}` is neither a project nor a stage here")]
@@ -67,14 +84,41 @@ impl Error {
             Self::Proxy(error) => error.hint(),
             Self::NotRouted(_) => Some("give it the domains that the host has: `route: { domains: [ … ] }`".into()),
             Self::Recover(_, hint) => hint.clone(),
-            Self::StoreLost { containers, .. } => Some(format!(
-                "restore landfall.db from a backup or point --data at it; to start anew instead, remove its containers first: docker rm -f {}",
-                containers.join(" ")
+            Self::StoreLost { stores, .. } => Some(format!(
+                "point --data at it, or put a backup back with `landfall restore FILE`; without one, {}",
+                ways(stores)
             )),
+            Self::HasStore { has, wanted, .. } if *has == Some(*wanted) => {
+                Some("it is the one: `landfall apply` alone records what runs and is not in it".into())
+            }
+            Self::HasStore { .. } => Some(
+                "only a store that is lost can be made again; `landfall restore FILE` puts a backup in its place"
+                    .into(),
+            ),
+            Self::OtherStore { stores, .. } if stores.is_empty() => {
+                Some("nothing of a lost store runs here: `landfall apply` alone begins a new one".into())
+            }
+            Self::OtherStore { stores, .. } => Some(ways(stores)),
             Self::UnknownSelection { known, .. } => {
                 (!known.is_empty()).then(|| format!("known here: {}", known.join(", ")))
             }
             Self::Internal(_) => Some("please report this".into()),
         }
     }
+}
+
+/// As in `store 018f… (3 containers)`.
+fn counted(stores: &BTreeMap<StoreId, Vec<String>>) -> String {
+    let one = |(id, names): (&StoreId, &Vec<String>)| {
+        let what = if names.len() == 1 { "container" } else { "containers" };
+        format!("store {id} ({} {what})", names.len())
+    };
+    stores.iter().map(one).collect::<Vec<_>>().join(" and ")
+}
+
+/// The command that takes a store over, for each there is.
+fn ways(stores: &BTreeMap<StoreId, Vec<String>>) -> String {
+    let ways: Vec<String> = stores.keys().map(|id| format!("`landfall apply --adopt-store {id}`")).collect();
+    let rest = if ways.len() > 1 { "; what the others run stays foreign" } else { "" };
+    format!("{} takes over what runs as it is, without its history{rest}", ways.join(" or "))
 }

@@ -27,6 +27,7 @@ mod open;
 mod ports;
 mod queries;
 mod reader;
+mod readopt;
 mod recorded;
 mod remedy;
 mod restore;
@@ -51,6 +52,7 @@ pub use datadir::DataDir;
 pub use error::{Result, StoreError};
 pub use lock::{Holder, Lock};
 pub use reader::Reader;
+pub use readopt::Readopted;
 pub use restore::{Restored, restore};
 pub use rows::{AcceptedConfig, DeployRow, Filter, InForce, InstanceRow, LogLine, NewDeploy, NewInstance};
 pub use writer::Store;
@@ -153,8 +155,18 @@ impl Store {
     }
 }
 
-/// Forgetting.
+/// Taking up and forgetting.
 impl Store {
+    /// Records deploys again whose containers run and whose rows are gone (R16). `above` is the highest port of the host
+    /// that any container of ours has: ports of those that are not recorded are not known to be taken.
+    pub async fn readopt(&self, found: Vec<Readopted>, above: Option<u16>) -> Result<()> {
+        let record = move |tx: &rusqlite::Transaction<'_>| {
+            readopt::record(tx, &found)?;
+            above.map_or(Ok(()), |port| readopt::begin_above(tx, port))
+        };
+        self.write(Durable::Disk, record).await
+    }
+
     /// Drops deploys with their logs that are older, or more of a stage, than is asked for; answers how many. What is in
     /// use, and what can be gone back to, stays (R17). A call that finds nothing to drop writes nothing.
     pub async fn prune_history(&self, history: History) -> Result<usize> {
@@ -217,6 +229,11 @@ impl Store {
     /// Those of some content hashes that no deploy's spec names: their copies on the host are of no use any more (R34).
     pub async fn unused_files(&self, hashes: BTreeSet<String>) -> Result<BTreeSet<String>> {
         self.read(move |conn| queries::unused_files(conn, hashes)).await
+    }
+
+    /// Those of some deploys that the store has no row of.
+    pub async fn unknown_deploys(&self, ids: BTreeSet<DeployId>) -> Result<BTreeSet<DeployId>> {
+        self.read(move |conn| readopt::unknown(conn, ids)).await
     }
 
     /// Who this store is (R1).

@@ -13,6 +13,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, FileControl, MAIN_DB, OpenFlags, TransactionBehavior};
 use uuid::Uuid;
 
+use crate::model::StoreId;
+
 use super::clock::now_ms;
 use super::datadir::DataDir;
 use super::error::{Result, StoreError};
@@ -36,7 +38,7 @@ const ALWAYS_CHECKED_BYTES: u64 = 64 << 20;
 /// Opens the store for writing; makes it on first use. The caller holds the lock.
 pub(super) fn open_write(dir: &DataDir) -> Result<Connection> {
     if !dir.has_store() {
-        create(dir)?;
+        create(dir, StoreId(Uuid::new_v4()))?;
     }
     let path = dir.db();
     refuse_cut_off(&path, &dir.wal())?;
@@ -159,7 +161,7 @@ pub(super) fn check(conn: &Connection, path: &Path) -> Result<()> {
 }
 
 /// Makes a complete store under another name, then gives it its own: a kill leaves none, or a whole one.
-fn create(dir: &DataDir) -> Result<()> {
+pub(super) fn create(dir: &DataDir, id: StoreId) -> Result<()> {
     refuse_remains(dir)?;
     let (path, fresh) = (dir.db(), dir.root().join("landfall.db.new"));
     for left in [fresh.clone(), dir.root().join("landfall.db.new-journal")] {
@@ -167,19 +169,19 @@ fn create(dir: &DataDir) -> Result<()> {
     }
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh);
     made.map_err(|source| StoreError::io("create", &fresh, source))?;
-    fill(&fresh).map_err(|error| error.at(&fresh))?;
+    fill(&fresh, id).map_err(|error| error.at(&fresh))?;
     let published = fs::rename(&fresh, &path).and_then(|()| File::open(dir.root())?.sync_all());
     published.map_err(|source| StoreError::io("create", &path, source))
 }
 
-fn fill(fresh: &Path) -> Result<()> {
+fn fill(fresh: &Path, id: StoreId) -> Result<()> {
     let mut conn = Connection::open_with_flags(fresh, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     harden(&conn)?;
     conn.pragma_update(None, "page_size", PAGE_BYTES.cast_signed())?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
     migrate::migrate(&mut conn, fresh, MIGRATIONS)?;
     let sql = "INSERT INTO meta (id, store_id, created_at) VALUES (1, ?1, ?2)";
-    conn.execute(sql, (Uuid::new_v4().to_string(), now_ms()))?;
+    conn.execute(sql, (id.to_string(), now_ms()))?;
     conn.close().map_err(|(_, error)| error.into())
 }
 

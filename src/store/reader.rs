@@ -1,5 +1,6 @@
 //! The store, read only: for `diff`, `status`, `history` and the pages, with or without a writer beside it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::model::{DeployId, DesiredStage, Recorded};
 use super::datadir::DataDir;
 use super::error::{Result, StoreError};
 use super::rows::{DeployRow, Filter, InForce, InstanceRow, LogLine};
-use super::{config, logs, open, queries, recorded};
+use super::{config, logs, open, queries, readopt, recorded};
 
 /// A writer that starts or is killed just now leaves the shared index unusable for some microseconds; a reader may
 /// not mend it, so it tries so often again, with a pause.
@@ -74,6 +75,11 @@ impl Reader {
     /// Every instance, by stage and age.
     pub fn instances(&self) -> Result<Vec<InstanceRow>> {
         self.read(queries::instances)
+    }
+
+    /// Those of some deploys that the store has no row of.
+    pub fn unknown_deploys(&self, ids: &BTreeSet<DeployId>) -> Result<BTreeSet<DeployId>> {
+        self.read(|conn| readopt::unknown(conn, ids.clone()))
     }
 
     fn read<T>(&self, job: impl Fn(&Connection) -> Result<T>) -> Result<T> {

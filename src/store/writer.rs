@@ -73,6 +73,18 @@ impl Store {
         Ok(Self { inner: Arc::new(Inner { id, jobs: Some(jobs), thread: Some(thread), _lock: lock }) })
     }
 
+    /// Makes a store with the id of one that was lost, so that what carries it is ours again (R16).
+    ///
+    /// # Errors
+    /// There is a store already.
+    pub async fn make_as(dir: &DataDir, lock: Lock, id: StoreId) -> Result<Self> {
+        if dir.has_store() {
+            return Err(StoreError::Exists(format!("a store in {}", dir.root().display())));
+        }
+        open::create(dir, id)?;
+        Self::open(dir, lock).await
+    }
+
     /// Opens the store for reading; none when there is none. Changes no byte of the directory (R21). Blocks.
     pub fn open_read(dir: &DataDir) -> Result<Option<Reader>> {
         Reader::open(dir)

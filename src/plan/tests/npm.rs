@@ -65,7 +65,8 @@ impl World {
     ) -> Self {
         if let ObservedProxy::Routes(routes) = &mut self.observed.proxy {
             for domain in domains {
-                let host = ObservedHost { what: what.into(), domains: texts(domains), options, trouble: None };
+                let host =
+                    ObservedHost { what: what.into(), id: None, domains: texts(domains), options, trouble: None };
                 let route = ObservedRoute { upstream: upstream.into(), owner: owner.cloned(), host: Some(host) };
                 routes.insert(domain.clone(), route);
             }

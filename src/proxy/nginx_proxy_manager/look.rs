@@ -64,6 +64,7 @@ pub(super) fn routes(rows: &[Row], proxy: &str, recorded: &Recorded) -> BTreeMap
         for domain in &domains {
             let host = ObservedHost {
                 what: format!("proxy host {}", row.id),
+                id: Some(row.id),
                 domains: row.domains.clone(),
                 options: Some(row.options),
                 trouble: trouble.clone(),
@@ -127,7 +128,7 @@ pub(super) fn add_others(routes: &mut BTreeMap<Domain, ObservedRoute>, kind: &st
         let domains: Vec<Domain> = names.iter().filter_map(|name| name.parse().ok()).collect();
         for domain in &domains {
             let what = format!("{kind} {id}");
-            let host = ObservedHost { what, domains: names.clone(), options: None, trouble: None };
+            let host = ObservedHost { what, id: None, domains: names.clone(), options: None, trouble: None };
             let route = ObservedRoute { upstream: String::new(), owner: None, host: Some(host) };
             routes.entry(domain.clone()).or_insert(route);
         }

@@ -91,21 +91,6 @@ async fn r1_a_domain_of_another_store_is_held_and_its_owner_named() {
 }
 
 #[tokio::test]
-async fn r16_a_store_that_is_gone_is_not_begun_anew_beside_its_containers() {
-    let host = Host::with(&[&image("v1")]).await;
-    host.apply(&web("v1", "")).await;
-    let (store, name) = (host.recorded().store.unwrap(), host.last().container_name);
-    std::fs::remove_dir_all(host.path("data")).unwrap();
-    host.fake.reset_calls();
-    let error = host.converge_with(Options::default()).await.unwrap_err();
-    let Error::StoreLost { other, containers, .. } = &error else { panic!("{error}") };
-    assert_eq!((other, containers), (&store.to_string(), &vec![name.clone()]));
-    assert!(error.hint().unwrap().contains(&name));
-    assert_eq!(host.changes(), [""; 0]);
-    assert_eq!(host.version_at("web.test").await, "v1");
-}
-
-#[tokio::test]
 async fn r30_a_name_that_leads_elsewhere_reaches_no_url() {
     let host = Host::with(&[&image("v1")]).await;
     host.apply(&web("v1", "")).await;

@@ -14,6 +14,7 @@ mod phases;
 mod ports;
 mod pulling;
 mod quarantine;
+mod readopt;
 mod secrets;
 mod switching;
 mod trouble;

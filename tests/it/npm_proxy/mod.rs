@@ -11,6 +11,7 @@ mod drift;
 mod ground;
 mod life;
 mod login;
+mod lost;
 mod moving;
 mod options;
 mod probe;
