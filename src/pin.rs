@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::docker::Docker;
 use crate::model::policy::{Choice, choose};
-use crate::model::{Desired, ImageRef, Recorded, Repository, StageKey, Tag};
+use crate::model::{Desired, DesiredStage, ImageRef, Recorded, Repository, StageKey, Tag};
 use crate::plan::{Blocked, Selection};
 use crate::registry::{self, Access, Credentials, Registry};
 use crate::secrets::Secrets;
@@ -43,6 +43,11 @@ pub async fn pin(
     let answers: Vec<_> = stream::iter(questions).map(ask).buffer_unordered(CONCURRENT_QUESTIONS).collect().await;
     known.extend(answers);
     known
+}
+
+/// Looks up anew what a stage tracks, whatever was recorded before: someone asked for it.
+pub async fn look_up(docker: &Docker, secrets: &Secrets, desired: &Desired, stage: &DesiredStage) -> Pinned {
+    answer(docker, &Registry::new(), secrets, desired, choose(stage, None)).await
 }
 
 async fn answer(docker: &Docker, registry: &Registry, secrets: &Secrets, desired: &Desired, choice: Choice) -> Pinned {

@@ -5,6 +5,7 @@
 
 mod access;
 mod adopt;
+mod by_hand;
 mod doctor;
 mod error;
 mod lost;
@@ -21,15 +22,16 @@ use crate::docker::Docker;
 use crate::execute::{self, Context, Results, Sink};
 use crate::model::recorded::Pin;
 use crate::model::secret::Fingerprint;
-use crate::model::{DeployId, ImageRef, Observed, Recorded, StageKey};
+use crate::model::{DeployId, Desired, ImageRef, Observed, Recorded, StageKey};
 use crate::plan::{self, Blocked, Input, Options, Plan, Selection};
 use crate::proxy::Proxy;
 use crate::secrets::{Key, Secrets, SecretsSeen};
-use crate::store::{AcceptedConfig, DataDir, DeployRow, Lock, Store};
+use crate::store::{AcceptedConfig, DataDir, DeployRow, Lock, Store, now_ms};
 use crate::{observe, pin};
 
 pub use crate::proxy::Adopted;
 pub use adopt::adopt;
+pub use by_hand::{Order, by_hand, pause};
 pub use doctor::{Finding, examine};
 pub use error::Error;
 pub use lost::adopt_store;
@@ -138,14 +140,37 @@ pub async fn converge_to(
     sink: Sink,
     command: &str,
 ) -> Result<Converged, Error> {
+    let opened = open(places, &loaded.desired, command).await?;
+    pass(places, loaded, options, sink, opened).await
+}
+
+/// The store under the lock, and the host as it is since.
+struct Opened {
+    docker: Docker,
+    host: observe::Host,
+    store: Store,
+}
+
+async fn open(places: &Places, desired: &Desired, command: &str) -> Result<Opened, Error> {
     let data = DataDir::new(&places.data);
     // Observed only under the lock: whoever held it before has just changed what there is to see.
     let lock = Lock::acquire(&data, command, LOCK_WAIT).await?;
     let (docker, host) = ask_docker(places).await?;
     if !data.has_store() {
-        lost::refuse(places, &loaded.desired, host.containers())?;
+        lost::refuse(places, desired, host.containers())?;
     }
-    let store = Store::open(&data, lock).await?;
+    Ok(Opened { docker, host, store: Store::open(&data, lock).await? })
+}
+
+/// One pass: what was left open is closed, all is looked at and planned, and the plan is carried out.
+async fn pass(
+    places: &Places,
+    loaded: Arc<Loaded>,
+    options: &Options,
+    sink: Sink,
+    opened: Opened,
+) -> Result<Converged, Error> {
+    let Opened { docker, host, store } = opened;
     let proxy = access::to_change(places, &loaded.desired);
     let mut recorded = store.recorded().await?;
     let mut observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
@@ -155,12 +180,15 @@ pub async fn converge_to(
         observed = observe::with_proxy(observe::host(&docker).await?, &proxy, &loaded.desired, &recorded).await;
     }
     execute::forget_gone(&store, &recorded, &observed).await?;
-    let key = Some(Key::read_or_make(&data.fingerprint_key())?);
+    let key = Some(Key::read_or_make(&DataDir::new(&places.data).fingerprint_key())?);
     let unknown = match readopt::candidates(&recorded, &observed) {
         none if none.is_empty() => none,
         some => store.unknown_deploys(some).await?,
     };
     let view = view(places, &docker, loaded, Seen { recorded, observed, key, unknown }, options).await?;
+    if let Some(wanted) = options.only.as_ref().filter(|wanted| **wanted != view.plan.id()) {
+        return Err(Error::OtherPlan { wanted: wanted.clone(), now: view.plan.id() });
+    }
     let refused = view.plan.stages.iter().any(|s| s.blocked.as_ref().is_some_and(|b| b.refused));
     if view.plan.held.is_some() || (refused && !options.partial) {
         return Ok(Converged { view, results: Results::new(), refused });
@@ -205,6 +233,9 @@ async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, R
     let generation = store.accept_config(accepted).await?;
     record::record(&view.found, &store, generation, &sink).await?;
     record_pins(&store, &view).await?;
+    for key in plan::overtaken(&desired, &view.recorded, |key| view.images.get(key)) {
+        store.choose(&key, None).await?;
+    }
     let history = desired.settings.history;
     let context = Context {
         docker,
@@ -325,6 +356,7 @@ async fn view(
         fingerprints: &fingerprints,
         unreadable: &unreadable,
         options,
+        now_ms: now_ms(),
     };
     let plan = plan::plan(input);
     tracing::debug!(plan = plan.id(), "planned");

@@ -44,8 +44,7 @@ pub(super) async fn run(
     };
     live.finish();
     warn(&converged.view.loaded, out);
-    report(&converged, out);
-    Ok(exit(&converged))
+    Ok(report(&converged, out))
 }
 
 fn exit(converged: &Converged) -> Exit {
@@ -63,7 +62,8 @@ fn exit(converged: &Converged) -> Exit {
     }
 }
 
-fn report(converged: &Converged, out: Out) {
+/// Says how it ended, and what is held.
+pub(super) fn report(converged: &Converged, out: Out) -> Exit {
     let plan = &converged.view.plan;
     let touched = !converged.results.is_empty();
     if touched {
@@ -76,6 +76,7 @@ fn report(converged: &Converged, out: Out) {
     let ended: Vec<Ended<'_>> = converged.results.iter().map(|(key, result)| ended(key, result)).collect();
     out.data(serde_json::json!({ "plan": PlanData::new(plan), "results": ended }));
     out.line(&closing(&converged.results, converged));
+    exit(converged)
 }
 
 fn closing(results: &Results, converged: &Converged) -> String {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::model::{StageKey, StoreId};
+use crate::model::{Millis, StageKey, StoreId, Tag};
 
 /// Commit YAML; it lands on your Docker host.
 #[derive(Debug, Parser)]
@@ -79,6 +79,9 @@ pub enum Command {
         /// Projects (`shop`) or stages (`shop/prod`); all when none
         #[arg(value_name = "SEL")]
         selection: Vec<String>,
+        /// Only if the plan is still the one of this name, as `diff` showed it
+        #[arg(long, value_name = "HASH")]
+        plan: Option<String>,
         /// Try again what failed before
         #[arg(long)]
         retry: bool,
@@ -91,6 +94,12 @@ pub enum Command {
     },
     /// Show what runs, how it is, and why anything waits
     Status {
+        /// Projects (`shop`) or stages (`shop/prod`); all when none
+        #[arg(value_name = "SEL")]
+        selection: Vec<String>,
+    },
+    /// Tell why stages are as they are, and what comes next; changes nothing
+    Explain {
         /// Projects (`shop`) or stages (`shop/prod`); all when none
         #[arg(value_name = "SEL")]
         selection: Vec<String>,
@@ -142,6 +151,51 @@ pub enum Command {
     Restore {
         /// File that `landfall backup` wrote
         file: PathBuf,
+    },
+    /// Deploy one stage by hand: its tag is looked up anew, and what failed before is tried again
+    Deploy {
+        /// Stage, as in `shop/prod`
+        #[arg(value_name = "STAGE")]
+        stage: StageKey,
+        /// Run this tag until the configuration of the stage changes
+        #[arg(long, value_name = "TAG")]
+        tag: Option<Tag>,
+    },
+    /// Go back to an earlier version; the stage stays there until its configuration changes
+    Rollback {
+        /// Stage, as in `shop/prod`
+        #[arg(value_name = "STAGE")]
+        stage: StageKey,
+        /// Go back to this deploy, as `history` shows it [default: the last other version that succeeded]
+        #[arg(long, value_name = "DEPLOY")]
+        to: Option<String>,
+    },
+    /// Replace the instance of a stage by a new one of the same version
+    Restart {
+        /// Stage, as in `shop/prod`
+        #[arg(value_name = "STAGE")]
+        stage: StageKey,
+    },
+    /// Leave a stage alone: nothing of it is deployed, put right or removed
+    Suspend {
+        /// Stage, as in `shop/prod`
+        #[arg(value_name = "STAGE")]
+        stage: StageKey,
+        /// Only for so long, as in `2h` [default: until `resume`]
+        #[arg(long = "for", value_name = "TIME")]
+        duration: Option<Millis>,
+    },
+    /// Look after a suspended or released stage again
+    Resume {
+        /// Stage, as in `shop/prod`
+        #[arg(value_name = "STAGE")]
+        stage: StageKey,
+    },
+    /// Let go of a stage without removing anything: its containers, routes and volumes stay as they are
+    Release {
+        /// Stage, as in `shop/prod`
+        #[arg(value_name = "STAGE")]
+        stage: StageKey,
     },
     /// Look at everything around Landfall, and say what to do about what is wrong
     Doctor,

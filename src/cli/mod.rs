@@ -7,10 +7,12 @@ mod adopt;
 mod apply;
 mod args;
 mod backup;
+mod by_hand;
 mod daemon;
 mod diff;
 mod doctor;
 mod exit;
+mod explain;
 mod failure;
 mod history;
 mod live;
@@ -30,7 +32,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use crate::plan::{Options, Selection};
-use crate::reconcile::Places;
+use crate::reconcile::{Order, Places};
 use args::{Cli, Command, Form, Global};
 use exit::Exit;
 use failure::Failure;
@@ -66,16 +68,25 @@ pub fn main() -> ExitCode {
 /// One thread is enough for a command that asks and prints, and costs less to start than several.
 fn runtime(command: &Command) -> tokio::runtime::Builder {
     match command {
-        Command::Apply { .. } | Command::Daemon | Command::Proxy(_) => tokio::runtime::Builder::new_multi_thread(),
+        Command::Apply { .. }
+        | Command::Deploy { .. }
+        | Command::Rollback { .. }
+        | Command::Restart { .. }
+        | Command::Daemon
+        | Command::Proxy(_) => tokio::runtime::Builder::new_multi_thread(),
         Command::Validate { .. }
         | Command::Diff { .. }
         | Command::Status { .. }
+        | Command::Explain { .. }
         | Command::History { .. }
         | Command::Show { .. }
         | Command::Logs { .. }
         | Command::Adopt { .. }
         | Command::Backup { .. }
         | Command::Restore { .. }
+        | Command::Suspend { .. }
+        | Command::Resume { .. }
+        | Command::Release { .. }
         | Command::Doctor
         | Command::Schema => tokio::runtime::Builder::new_current_thread(),
     }
@@ -87,17 +98,24 @@ async fn run(cli: Cli, out: Out) -> Result<Exit, Failure> {
         Command::Validate { dir } => validate::run(&dir.unwrap_or(places.config), out),
         Command::Diff { selection, against: None } => diff::run(&places, &options(selection), out).await,
         Command::Diff { selection, against: Some(other) } => diff::against(&places, &other, &Selection(selection), out),
-        Command::Apply { selection, retry, allow_prune, adopt_store } => {
-            let options = Options { retry, allow_prune, secrets_needed: true, ..options(selection) };
+        Command::Apply { selection, plan, retry, allow_prune, adopt_store } => {
+            let options = Options { retry, allow_prune, secrets_needed: true, only: plan, ..options(selection) };
             apply::run(&places, &options, adopt_store, out).await
         }
         Command::Status { selection } => status::run(&places, &Selection(selection), out).await,
+        Command::Explain { selection } => explain::run(&places, &Selection(selection), out).await,
         Command::History { selection, limit } => history::list(&places, &Selection(selection), limit, out),
         Command::Show { deploy } => history::show(&places, &deploy, out),
         Command::Logs { selection, follow, tail } => logs::run(&places, &selection, follow, tail, out).await,
         Command::Adopt { stage, proxy_host: _ } => adopt::run(&places, &stage, out).await,
         Command::Backup { file, force } => backup::run(&places, &file, force, out),
         Command::Restore { file } => restore::run(&places, &file, out).await,
+        Command::Deploy { stage, tag } => by_hand::run(&places, &stage, &Order::Deploy { tag }, out).await,
+        Command::Rollback { stage, to } => by_hand::run(&places, &stage, &Order::Rollback { to }, out).await,
+        Command::Restart { stage } => by_hand::run(&places, &stage, &Order::Restart, out).await,
+        Command::Suspend { stage, duration } => by_hand::suspend(&places, &stage, duration, out).await,
+        Command::Resume { stage } => by_hand::resume(&places, &stage, out).await,
+        Command::Release { stage } => by_hand::release(&places, &stage, out).await,
         Command::Doctor => doctor::run(&places, out).await,
         Command::Schema => {
             out.raw(&crate::config::json_schema());

@@ -5,7 +5,7 @@ use owo_colors::OwoColorize as _;
 use super::render::ago;
 use crate::config::Loaded;
 use crate::model::{ImageRef, StageKey};
-use crate::plan::{Effect, Held, Plan, StagePlan, Target, Verdict};
+use crate::plan::{Effect, Held, Plan, StagePlan, Target, Verdict, age};
 use crate::reconcile::OpenDeploy;
 
 /// One line of a plan: what, to whom, why.
@@ -99,6 +99,17 @@ pub(super) fn held_text(held: &Held, key: &StageKey, now_ms: i64) -> String {
         Held::Clash { what } => {
             format!("{what}; Landfall does not touch what it did not make: give the domain up there, or in the route")
         }
+        Held::Chosen { chosen_at_ms, .. } => {
+            format!("{held} ({}); `landfall deploy {key}` goes to what it says now", ago(*chosen_at_ms, now_ms))
+        }
+        Held::Suspended { since_ms, until_ms } => {
+            let left = until_ms.map(|until| format!(", for another {}", age(now_ms, until))).unwrap_or_default();
+            format!("suspended {}{left}; `landfall resume {key}` looks after it again", ago(*since_ms, now_ms))
+        }
+        Held::Released { since_ms } => format!(
+            "released {}; take it out of the configuration, or `landfall resume {key}` takes it back",
+            ago(*since_ms, now_ms)
+        ),
         Held::Waits { what } | Held::Prune { what } => what.clone(),
     }
 }

@@ -33,14 +33,14 @@ use tokio::task::JoinSet;
 
 use crate::config::TreeFiles;
 use crate::docker::Docker;
-use crate::model::{Desired, Registry, Repository, StageKey};
+use crate::model::{Desired, StageKey};
 use crate::plan::{Plan, StagePlan};
 use crate::proxy::Proxy;
 use crate::secrets::Secrets;
 use crate::store::Store;
 
 pub use event::{Event, Sink, StageResult};
-pub use perform::StepError;
+pub use perform::{StepError, fetch};
 pub use recover::{as_recovered, forget_gone, recover};
 
 /// Stages worked on at the same time: dockerd on two cores starts containers fastest four at a time, and above that
@@ -69,13 +69,6 @@ pub struct Context {
     pub keeps_files: bool,
     /// Who is told.
     pub sink: Sink,
-}
-
-impl Context {
-    /// The registry an image belongs to, by the longest matching prefix.
-    pub fn registry_of(&self, repository: &Repository) -> Option<&Registry> {
-        crate::registry::find(&self.desired.registries, repository)
-    }
 }
 
 /// How every stage ended.

@@ -3,12 +3,13 @@
 use super::gate::{self, Gate, GateError, Passed};
 use super::run::Work;
 use super::{Context, Event, create, route};
-use crate::docker::{Credentials, DockerError};
+use crate::docker::{Credentials, Docker, DockerError};
 use crate::model::desired::{PullPolicy, Ready};
-use crate::model::{ImageRef, Millis};
+use crate::model::{Desired, ImageRef, Millis};
 use crate::plan::{Effect, Target};
 use crate::proxy::ProxyError;
-use crate::secrets::SecretError;
+use crate::registry;
+use crate::secrets::{SecretError, Secrets};
 use crate::store::StoreError;
 
 /// Why a step did not work.
@@ -106,7 +107,7 @@ async fn pull(work: &mut Work<'_>, image: &ImageRef) -> Result<(), StepError> {
         }
         (_, PullPolicy::Missing | PullPolicy::Always) => {
             work.log.line(format!("pull {reference}")).await;
-            let credentials = credentials(work.context, image)?;
+            let credentials = credentials(&work.context.secrets, &work.context.desired, image)?;
             let (sink, key) = (work.context.sink.clone(), work.plan.key.clone());
             let progress = move |now: crate::docker::PullProgress| {
                 sink.tell(Event::Pull { key: key.clone(), current: now.bytes, total: now.total_bytes });
@@ -119,11 +120,26 @@ async fn pull(work: &mut Work<'_>, image: &ImageRef) -> Result<(), StepError> {
     create::mounted_files(work).map(drop)
 }
 
-/// The user and password of the registry that an image belongs to.
-pub(super) fn credentials(context: &Context, image: &ImageRef) -> Result<Option<Credentials>, SecretError> {
-    let Some(registry) = context.registry_of(&image.repository) else { return Ok(None) };
+/// The user and password of the registry that an image belongs to, by the longest matching prefix.
+fn credentials(secrets: &Secrets, desired: &Desired, image: &ImageRef) -> Result<Option<Credentials>, SecretError> {
+    let Some(registry) = registry::find(&desired.registries, &image.repository) else { return Ok(None) };
     let (Some(username), Some(password)) = (&registry.username, &registry.password) else { return Ok(None) };
-    Ok(Some(Credentials { username: username.clone(), password: context.secrets.read(password)? }))
+    Ok(Some(Credentials { username: username.clone(), password: secrets.read(password)? }))
+}
+
+/// Has an image on the host that someone wants to go back to, before anything is said about it.
+///
+/// # Errors
+/// It is neither here nor to be had.
+pub async fn fetch(docker: &Docker, secrets: &Secrets, desired: &Desired, image: &ImageRef) -> Result<(), StepError> {
+    if docker.image(&image.by_digest()).await?.is_some() {
+        return Ok(());
+    }
+    if image.local {
+        return Err(StepError::Other(format!("image {image} is not on this host any more")));
+    }
+    let credentials = credentials(secrets, desired, image)?;
+    Ok(docker.pull(&image.repository, &image.digest, credentials.as_ref(), |_| {}).await?)
 }
 
 async fn wait(work: &Work<'_>, target: &Target, ready: &Ready, network: &str) -> Result<(), StepError> {

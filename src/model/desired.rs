@@ -186,6 +186,16 @@ pub enum Track {
     Digest(Digest),
 }
 
+impl Track {
+    /// What people call what it leads to: the tag, or a short digest.
+    pub fn version(&self) -> String {
+        match self {
+            Self::Tag(tag) => tag.to_string(),
+            Self::Digest(digest) => digest.short().to_owned(),
+        }
+    }
+}
+
 /// When an image is fetched.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

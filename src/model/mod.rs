@@ -28,10 +28,10 @@ pub use name::{Domain, Name, StageKey};
 pub use observed::{
     ContainerState, Observed, ObservedCertificate, ObservedContainer, ObservedHost, ObservedProxy, ObservedRoute,
 };
-pub use recorded::{Recorded, RecordedHost, RecordedRoute, RecordedStage};
+pub use recorded::{Choice, Pause, Recorded, RecordedHost, RecordedRoute, RecordedStage};
 pub use retry::Retry;
 pub use route::{HostOptions, NpmSettings, RouteOptions};
 pub use secret::SecretRef;
 pub use spec::ContainerSpec;
-pub use status::{DeployStatus, InstanceStatus, Phase, Trigger};
+pub use status::{ChoiceKind, DeployStatus, InstanceStatus, PauseKind, Phase, Trigger};
 pub use units::{Bytes, Millis};

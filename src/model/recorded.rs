@@ -10,7 +10,7 @@ use super::image::{Digest, ImageRef, Repository, Tag};
 use super::name::{Domain, StageKey};
 use super::route::HostOptions;
 use super::secret::Fingerprint;
-use super::status::InstanceStatus;
+use super::status::{ChoiceKind, InstanceStatus, PauseKind};
 
 /// The store, as far as a plan needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,6 +40,50 @@ pub struct RecordedStage {
     pub host: Option<RecordedHost>,
     /// What it is routed with, where that was changed since its newest success.
     pub route: Option<RecordedRoute>,
+    /// The version that somebody chose instead of the configuration's (R13).
+    pub choice: Option<Choice>,
+    /// That it is left alone, if it is.
+    pub pause: Option<Pause>,
+}
+
+/// A version that somebody chose instead of the one that the configuration leads to. It stays until the configuration
+/// of the stage leads elsewhere (R13).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// How.
+    pub kind: ChoiceKind,
+    /// The deploy that was gone back to.
+    pub from: Option<DeployId>,
+    /// What runs instead.
+    pub image: ImageRef,
+    /// Its resolved spec as JSON.
+    pub spec_json: String,
+    /// What people call the version that the configuration led to then.
+    pub refused_version: String,
+    /// The resolved spec that the configuration led to then, as JSON.
+    pub refused_json: String,
+    /// The digest that it led to then, where that was known.
+    pub refused_digest: Option<Digest>,
+    /// When, in milliseconds since 1970 UTC.
+    pub chosen_at_ms: i64,
+}
+
+/// A stage that is left alone: nothing of it is deployed, put right or removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause {
+    /// Why.
+    pub kind: PauseKind,
+    /// Since when, in milliseconds since 1970 UTC.
+    pub since_ms: i64,
+    /// Until when; none until told.
+    pub until_ms: Option<i64>,
+}
+
+impl Pause {
+    /// True while it lasts.
+    pub fn holds(&self, now_ms: i64) -> bool {
+        self.until_ms.is_none_or(|until| now_ms < until)
+    }
 }
 
 /// What a stage is routed with.

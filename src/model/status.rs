@@ -146,6 +146,26 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// How a version came to be chosen by hand.
+    ChoiceKind {
+        /// By going back to an earlier deploy.
+        Rollback = "rollback",
+        /// By naming a tag.
+        Deploy = "deploy",
+    }
+}
+
+text_enum! {
+    /// Why a stage is left alone.
+    PauseKind {
+        /// For a while, or until told.
+        Suspended = "suspended",
+        /// For good (R5).
+        Released = "released",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -70,6 +70,15 @@ pub enum Cause {
     },
     /// The configuration does not name it any more.
     NotDesired,
+    /// A new instance of what runs was asked for.
+    Restart,
+    /// Somebody went back to an earlier version.
+    GoneBack {
+        /// The version that was refused.
+        from: String,
+    },
+    /// Somebody asked for this version.
+    ByHand,
 }
 
 impl Cause {
@@ -80,6 +89,7 @@ impl Cause {
             Self::Route { .. } | Self::Leftover { .. } => true,
             Self::First | Self::Version { .. } | Self::Digest | Self::Spec | Self::Secret { .. } => false,
             Self::Network { .. } | Self::Published { .. } | Self::NotDesired => false,
+            Self::Restart | Self::GoneBack { .. } | Self::ByHand => false,
         }
     }
 
@@ -91,12 +101,21 @@ impl Cause {
             Self::First | Self::Version { .. } | Self::Digest | Self::Spec | Self::Secret { .. } => None,
             Self::Gone | Self::Stopped | Self::Paused | Self::Renamed { .. } | Self::Disconnected { .. } => None,
             Self::Route { .. } | Self::Leftover { .. } | Self::NotDesired => None,
+            Self::Restart | Self::GoneBack { .. } | Self::ByHand => None,
         }
     }
 
     /// What woke the loop for a change with these causes.
     pub fn trigger(causes: &[Self]) -> Trigger {
-        if !causes.is_empty() && causes.iter().all(Self::is_drift) { Trigger::Drift } else { Trigger::Config }
+        if causes.iter().any(|cause| matches!(cause, Self::GoneBack { .. })) {
+            Trigger::Rollback
+        } else if causes.iter().any(|cause| matches!(cause, Self::Restart | Self::ByHand)) {
+            Trigger::Manual
+        } else if !causes.is_empty() && causes.iter().all(Self::is_drift) {
+            Trigger::Drift
+        } else {
+            Trigger::Config
+        }
     }
 }
 
@@ -122,6 +141,9 @@ impl fmt::Display for Cause {
             Self::Route { what } => write!(f, "route: {what}"),
             Self::Leftover { name } => write!(f, "{name} is left over"),
             Self::NotDesired => f.write_str("not in the configuration"),
+            Self::Restart => f.write_str("restart"),
+            Self::GoneBack { from } => write!(f, "back from {from}"),
+            Self::ByHand => f.write_str("deployed by hand"),
         }
     }
 }

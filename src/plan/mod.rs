@@ -9,6 +9,7 @@
 //! *Must not*: look at the world. Everything it knows is in [`Input`].
 
 mod breaker;
+mod by_hand;
 mod cause;
 mod changes;
 mod deploy;
@@ -30,8 +31,9 @@ use serde::Serialize;
 
 use crate::model::hash;
 use crate::model::secret::Fingerprint;
-use crate::model::{Desired, DesiredStage, ImageRef, Observed, Recorded, StageKey};
+use crate::model::{ChoiceKind, Desired, DesiredStage, ImageRef, Observed, Recorded, StageKey};
 
+pub use by_hand::overtaken;
 pub use cause::Cause;
 pub use changes::{FieldChange, changes, leaves};
 pub use ownership::{Own, Owned};
@@ -55,6 +57,8 @@ pub struct Input<'a> {
     pub unreadable: &'a BTreeMap<StageKey, String>,
     /// What the user asked for.
     pub options: &'a Options,
+    /// The time, in milliseconds since 1970 UTC.
+    pub now_ms: i64,
 }
 
 /// What the user asked for.
@@ -69,6 +73,10 @@ pub struct Options {
     pub allow_prune: bool,
     /// The plan is to be carried out: a secret that cannot be read blocks its stage.
     pub secrets_needed: bool,
+    /// Carry out only the plan of this name.
+    pub only: Option<String>,
+    /// Bring a new instance of what runs, though nothing changed.
+    pub renew: bool,
     /// Stages that are refused do not keep the others from being converged (the daemon's way).
     pub partial: bool,
 }
@@ -120,6 +128,29 @@ pub enum Held {
     Waits {
         /// Which domain, and to whom.
         what: String,
+    },
+    /// Somebody chose another version than the configuration's, which waits until it leads elsewhere (R13).
+    Chosen {
+        /// How it was chosen.
+        kind: ChoiceKind,
+        /// What runs instead.
+        version: String,
+        /// What the configuration led to then.
+        refused: String,
+        /// When, in milliseconds since 1970 UTC.
+        chosen_at_ms: i64,
+    },
+    /// It is left alone for a while, or until told.
+    Suspended {
+        /// Since when, in milliseconds since 1970 UTC.
+        since_ms: i64,
+        /// Until when; none until told.
+        until_ms: Option<i64>,
+    },
+    /// It is left alone for good (R5).
+    Released {
+        /// Since when, in milliseconds since 1970 UTC.
+        since_ms: i64,
     },
     /// Retiring is switched off, or too much of it is asked for at once (R3).
     Prune {
@@ -210,6 +241,11 @@ impl StagePlan {
         }
     }
 
+    /// True when it is held at the version that somebody chose.
+    pub fn stands_chosen(&self) -> bool {
+        matches!(self.held, Some(Held::Chosen { .. }))
+    }
+
     fn block(mut self, blocked: Blocked) -> Self {
         self.verdict = Verdict::Blocked;
         self.steps.clear();
@@ -265,7 +301,12 @@ pub fn plan(input: Input<'_>) -> Plan {
     let mut gone: BTreeSet<StageKey> = owned.stages().cloned().collect();
     gone.extend(retire::routed_stages(input));
     for key in gone.iter().filter(|key| !input.desired.stages.contains_key(key)).filter(wanted) {
-        stages.push(retire::plan(input, &owned, key));
+        match by_hand::paused(input, key) {
+            // The configuration forgot it, too: nothing is left to be said (R5).
+            Some(Held::Released { .. }) => {}
+            Some(held) => stages.push(by_hand::leave(key, held)),
+            None => stages.push(retire::plan(input, &owned, key)),
+        }
     }
     order::order(input, &mut stages);
     let held = breaker::check(input, &owned, &stages);

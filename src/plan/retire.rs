@@ -1,8 +1,8 @@
 //! What goes: an old instance after its successor serves, and a stage that the configuration no longer names.
 
-use super::host;
 use super::ownership::Own;
 use super::{Blocked, Cause, Effect, Held, Input, Owned, StagePlan, Step, Verdict};
+use super::{by_hand, host};
 use crate::model::desired::Prune;
 use crate::model::recorded::LiveDeploy;
 use crate::model::{
@@ -127,7 +127,10 @@ pub(super) fn foreign_route(input: Input<'_>, stage: &DesiredStage) -> Option<St
         return None;
     };
     stage.domains.iter().find_map(|domain| match &routes.get(domain)?.owner {
-        Some((store, _)) if Some(*store) == input.recorded.store => None,
+        Some((store, key)) if Some(*store) == input.recorded.store => {
+            let held = by_hand::paused(input, key).filter(|_| *key != stage.key)?;
+            Some(format!("domain {domain} belongs to {key}, which is {held}"))
+        }
         Some((store, key)) => Some(format!("domain {domain} belongs to {key} of store {store}")),
         None => Some(made_by_hand(stage, domain, routes.get(domain)?)),
     })

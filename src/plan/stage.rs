@@ -1,5 +1,6 @@
 //! The plan of one stage that the configuration names.
 
+use super::by_hand;
 use super::deploy::deploy_steps;
 use super::host;
 use super::ownership::Own;
@@ -10,12 +11,30 @@ use crate::model::hash::{self, HashInput, SecretsMatch};
 use crate::model::recorded::{LiveDeploy, Quarantine, RecordedRoute};
 use crate::model::{ContainerState, DesiredStage, ImageRef, ObservedProxy};
 
-/// Plans a stage: unchanged, put right, replaced, held or blocked.
+/// Plans a stage: left alone, kept at what somebody chose, or brought to what the configuration wants.
 pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, stage: &DesiredStage) -> StagePlan {
+    if let Some(held) = by_hand::paused(input, &stage.key) {
+        let from = serving_version(input, stage, owned.of(&stage.key));
+        return StagePlan { from, ..by_hand::leave(&stage.key, held) };
+    }
+    let image = input.images.get(&stage.key);
+    match by_hand::chosen(input.recorded, stage, image) {
+        Some(choice) => by_hand::plan(input, owned, stage, choice),
+        None => wanted(input, owned, stage, image),
+    }
+}
+
+/// Plans a stage to a spec and an image: unchanged, put right, replaced, held or blocked.
+pub(super) fn wanted(
+    input: Input<'_>,
+    owned: &Owned<'_>,
+    stage: &DesiredStage,
+    image: Option<&Result<ImageRef, Blocked>>,
+) -> StagePlan {
     let mut plan = StagePlan::new(&stage.key, Verdict::Unchanged);
     let own = owned.of(&stage.key);
     plan.from = serving_version(input, stage, own);
-    let image = match input.images.get(&stage.key) {
+    let image = match image {
         Some(Ok(image)) => image,
         Some(Err(blocked)) => return block(input, stage, own, blocked.clone(), plan),
         None => return plan.block(unpinned()),
@@ -41,6 +60,10 @@ pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, stage: &DesiredStage) ->
     plan.warnings.extend(host::https_ends(input, stage));
     plan.warnings.extend(host::left_behind(input, stage));
     let target = Wanted { input, stage, image };
+    if input.options.renew {
+        plan.causes.push(Cause::Restart);
+        return target.deploy(own, plan);
+    }
     if let Some(current) = best(own.iter().filter(|own| target.is(own, &mut plan.warnings)), input) {
         repair(input, stage, current, own, &mut plan);
         if !plan.steps.is_empty() {
@@ -235,7 +258,7 @@ fn hold(
 }
 
 /// Keeps what serves well while a stage is held or blocked: the instance of the newest success, by the spec it has.
-fn keep_well(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>], plan: &mut StagePlan) {
+pub(super) fn keep_well(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>], plan: &mut StagePlan) {
     let live = input.recorded.stages.get(&stage.key).and_then(|s| s.live.as_ref());
     let live = live.and_then(|live| Some((live.id, live.spec()?)));
     let current = live.as_ref().and_then(|(id, _)| best(own.iter().filter(|o| o.labels.deploy == *id), input));

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use super::{Blocked, Effect, FieldChange, Held, Plan, StagePlan, Step, Target, Verdict};
 use crate::model::desired::{Check, Ready};
-use crate::model::{Domain, Millis};
+use crate::model::{ChoiceKind, Domain, Millis};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,6 +69,14 @@ impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed { version, reason, .. } => write!(f, "{version} failed ({reason})"),
+            Self::Chosen { kind: ChoiceKind::Rollback, version, refused, .. } => {
+                write!(f, "went back to {version}; {refused} is refused until the stage's configuration changes")
+            }
+            Self::Chosen { kind: ChoiceKind::Deploy, version, refused, .. } => {
+                write!(f, "{version} was deployed by hand; {refused} waits until the stage's configuration changes")
+            }
+            Self::Suspended { .. } => f.write_str("suspended"),
+            Self::Released { .. } => f.write_str("released"),
             Self::Clash { what } | Self::Waits { what } | Self::Prune { what } => f.write_str(what),
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::LoadError;
 use crate::docker::DockerError;
-use crate::model::{StageKey, StoreId};
+use crate::model::{PauseKind, StageKey, StoreId};
 use crate::proxy::ProxyError;
 use crate::secrets::SecretError;
 use crate::store::StoreError;
@@ -68,6 +68,43 @@ pub enum Error {
         /// What there is.
         known: Vec<String>,
     },
+    /// The plan is not the one that was asked for.
+    #[error("plan {wanted} is not what would be done now: that is plan {now}")]
+    OtherPlan {
+        /// The name that was given.
+        wanted: String,
+        /// The name that the plan has.
+        now: String,
+    },
+    /// Someone said that the stage is to be left alone.
+    #[error("{key} is {kind}")]
+    Paused {
+        /// Which stage.
+        key: StageKey,
+        /// Why.
+        kind: PauseKind,
+    },
+    /// There is nothing to go back to.
+    #[error("{key} cannot go back: {reason}")]
+    NoWayBack {
+        /// Which stage.
+        key: StageKey,
+        /// Why.
+        reason: String,
+        /// What helps.
+        hint: Option<String>,
+    },
+    /// The image that was asked for cannot be found.
+    #[error("{reason}")]
+    NoImage {
+        /// Why.
+        reason: String,
+        /// What helps.
+        hint: Option<String>,
+    },
+    /// The store does not know the stage.
+    #[error("{0} was never applied on this host")]
+    NeverApplied(StageKey),
     /// A thread of ours ended early.
     #[error("a fault of Landfall itself: {0}")]
     Internal(String),
@@ -101,6 +138,12 @@ impl Error {
             Self::OtherStore { stores, .. } => Some(ways(stores)),
             Self::UnknownSelection { known, .. } => {
                 (!known.is_empty()).then(|| format!("known here: {}", known.join(", ")))
+            }
+            Self::OtherPlan { .. } => Some("look at it with `landfall diff`, and name that one".into()),
+            Self::Paused { key, .. } => Some(format!("`landfall resume {key}` looks after it again")),
+            Self::NoWayBack { hint, .. } | Self::NoImage { hint, .. } => hint.clone(),
+            Self::NeverApplied(_) => {
+                Some("`landfall status` lists the stages; `landfall apply` makes one known".into())
             }
             Self::Internal(_) => Some("please report this".into()),
         }

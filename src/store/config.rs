@@ -9,6 +9,7 @@ use crate::model::name::{Name, StageKey};
 use crate::model::recorded::Pin;
 use crate::model::{Desired, DesiredStage, Registry, Settings};
 
+use super::by_hand;
 use super::clock::{new_row_id, now_ms};
 use super::error::{Result, StoreError};
 use super::rows::{AcceptedConfig, InForce, parsed};
@@ -130,7 +131,10 @@ pub(super) fn forget_when_gone(tx: &Transaction<'_>, key: &StageKey) -> Result<(
     let sql = "UPDATE stages SET pin = NULL, live_deploy = NULL
                WHERE project_id = (SELECT id FROM projects WHERE name = ?1) AND name = ?2 AND removed_at IS NOT NULL
                  AND NOT EXISTS (SELECT 1 FROM instances WHERE stage_id = stages.id)";
-    tx.execute(sql, (key.project.as_str(), key.stage.as_str()))?;
+    if tx.execute(sql, (key.project.as_str(), key.stage.as_str()))? > 0 {
+        by_hand::choose(tx, key, None)?;
+        by_hand::pause(tx, key, None)?;
+    }
     Ok(())
 }
 

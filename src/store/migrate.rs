@@ -13,6 +13,7 @@ use super::error::{Result, StoreError};
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../schema/migrations/0001_init.sql"),
     include_str!("../../schema/migrations/0002_proxy_hosts.sql"),
+    include_str!("../../schema/migrations/0003_by_hand.sql"),
 ];
 
 /// The newest schema version of a list.

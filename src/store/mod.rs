@@ -12,6 +12,7 @@
 //! *Caveats*: whether a missing store is a first run or a loss (R16) is for who sees the containers to say.
 
 mod backup;
+mod by_hand;
 mod clock;
 mod config;
 mod daemon_lock;
@@ -40,7 +41,7 @@ use std::collections::BTreeSet;
 
 use crate::model::desired::History;
 use crate::model::name::StageKey;
-use crate::model::recorded::Pin;
+use crate::model::recorded::{Choice, Pause, Pin};
 use crate::model::{
     DeployId, DeployStatus, DesiredStage, InstanceStatus, Phase, Recorded, RecordedHost, RecordedRoute, StoreId,
 };
@@ -148,6 +149,18 @@ impl Store {
         self.write(Durable::Disk, move |tx| hosts::set_route(tx, &key, &route)).await
     }
 
+    /// Remembers the version that somebody chose for a stage instead of the configuration's, or that nobody did (R13).
+    pub async fn choose(&self, key: &StageKey, choice: Option<&Choice>) -> Result<()> {
+        let (key, choice) = (key.clone(), choice.cloned());
+        self.write(Durable::Disk, move |tx| by_hand::choose(tx, &key, choice.as_ref())).await
+    }
+
+    /// Leaves a stage alone, or looks after it again.
+    pub async fn pause(&self, key: &StageKey, pause: Option<Pause>) -> Result<()> {
+        let key = key.clone();
+        self.write(Durable::Disk, move |tx| by_hand::pause(tx, &key, pause.as_ref())).await
+    }
+
     /// Lets what failed be tried again, of one stage or of all (`apply --retry`, R12); answers how many were held.
     pub async fn release_quarantine(&self, key: Option<&StageKey>) -> Result<usize> {
         let key = key.cloned();
@@ -209,6 +222,12 @@ impl Store {
     pub async fn deploys(&self, filter: &Filter, limit: usize) -> Result<Vec<DeployRow>> {
         let filter = filter.clone();
         self.read(move |conn| queries::deploys(conn, &filter, limit)).await
+    }
+
+    /// The deploy of an id, or of the beginning or end of one, as people copy it; at least 4 hex digits.
+    pub async fn deploy(&self, text: &str) -> Result<DeployRow> {
+        let text = text.to_owned();
+        self.read(move |conn| queries::deploy(conn, &text)).await
     }
 
     /// The resolved spec of a deploy.

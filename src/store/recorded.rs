@@ -1,4 +1,4 @@
-//! `Recorded`: what a plan needs to know of the past, in five queries however many stages there are.
+//! `Recorded`: what a plan needs to know of the past, in seven queries however many stages there are.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use crate::model::recorded::{LiveDeploy, Quarantine, RecordedInstance};
 use crate::model::{DeployId, InstanceStatus, Recorded, RecordedStage, StoreId};
 
 use super::error::Result;
-use super::hosts;
 use super::rows::{image, json, known, parsed};
+use super::{by_hand, hosts};
 
 /// Row id of a stage → the stage.
-type ByStage = BTreeMap<String, (StageKey, RecordedStage)>;
+pub(super) type ByStage = BTreeMap<String, (StageKey, RecordedStage)>;
 
 /// Who this store is (R1).
 pub(super) fn store_id(conn: &Connection) -> Result<StoreId> {
@@ -27,6 +27,7 @@ pub(super) fn recorded(conn: &Connection) -> Result<Recorded> {
     add_instances(&tx, &mut stages)?;
     add_quarantine(&tx, &mut stages)?;
     add_hosts(&tx, &mut stages)?;
+    by_hand::add(&tx, &mut stages)?;
     let sql = "SELECT generation, revision FROM generations ORDER BY generation DESC LIMIT 1";
     let head = tx.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let (generation, revision) = head.unwrap_or_default();

@@ -226,6 +226,7 @@ impl World {
             fingerprints: &self.fingerprints,
             unreadable: &BTreeMap::new(),
             options: &self.options,
+            now_ms: 1000,
         })
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::migrations::SHIPPED;
 use super::support::{Scratch, accepted, begun, scratch};
 use crate::model::{Phase, Retry};
 use crate::store::{Lock, LogLine, Store, StoreError};
@@ -94,12 +95,12 @@ async fn a_newer_schema_is_refused_and_an_older_one_is_for_a_writer_to_mend() {
     Connection::open(scratch.dir.db()).unwrap().pragma_update(None, "user_version", 99).unwrap();
     drop_log(&scratch);
     let errors = refused(&scratch).await;
-    let is_newer = |error: &StoreError| matches!(error, StoreError::Newer { found: 99, known: 2, .. });
+    let is_newer = |error: &StoreError| matches!(error, StoreError::Newer { found: 99, known: SHIPPED, .. });
     assert!(is_newer(&errors.0) && is_newer(&errors.1), "{errors:?}");
     Connection::open(scratch.dir.db()).unwrap().pragma_update(None, "user_version", 0).unwrap();
     drop_log(&scratch);
     let error = Store::open_read(&scratch.dir).unwrap_err();
-    assert!(matches!(error, StoreError::Older { found: 0, known: 2, .. }), "{error:?}");
+    assert!(matches!(error, StoreError::Older { found: 0, known: SHIPPED, .. }), "{error:?}");
 }
 
 fn drop_log(scratch: &Scratch) {

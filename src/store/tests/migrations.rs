@@ -11,10 +11,14 @@ use crate::store::migrate::{self, MIGRATIONS};
 use crate::store::{Store, StoreError};
 
 /// What is shipped, and one more.
-pub(super) const MORE: [&str; 3] =
-    [MIGRATIONS[0], MIGRATIONS[1], "CREATE TABLE more (id INTEGER) STRICT; INSERT INTO more VALUES (1);"];
+pub(super) const MORE: [&str; 4] = [
+    MIGRATIONS[0],
+    MIGRATIONS[1],
+    MIGRATIONS[2],
+    "CREATE TABLE more (id INTEGER) STRICT; INSERT INTO more VALUES (1);",
+];
 /// How many are shipped.
-pub(super) const SHIPPED: i64 = 2;
+pub(super) const SHIPPED: i64 = 3;
 
 fn texts(conn: &Connection, sql: &str) -> Vec<String> {
     let mut statement = conn.prepare(sql).unwrap();
@@ -41,6 +45,7 @@ fn a_migration_that_was_shipped_is_never_edited() {
         [
             "bf2c0b02d5c1f2d504c4076da2ca71168e3a59851e9470b316056aba1eebfea3",
             "05f1b70f6e4c678c455daea970d456180404bf4f01d91acb8a59df5a2ba13f1f",
+            "e07748fc6da251981839f113f6f309046839024250d82fd86feece074db1afcb",
         ]
     );
 }
@@ -69,8 +74,12 @@ fn the_tables_that_were_promised_are_there() {
 fn a_migration_that_does_not_work_leaves_the_schema_as_it_was() {
     let mut conn = fresh();
     let before = tables(&conn);
-    let broken =
-        [MIGRATIONS[0], MIGRATIONS[1], "CREATE TABLE more (id INTEGER) STRICT; INSERT INTO nothing VALUES (1);"];
+    let broken = [
+        MIGRATIONS[0],
+        MIGRATIONS[1],
+        MIGRATIONS[2],
+        "CREATE TABLE more (id INTEGER) STRICT; INSERT INTO nothing VALUES (1);",
+    ];
     migrate::migrate(&mut conn, "test".as_ref(), &broken).unwrap_err();
     assert_eq!((migrate::version(&conn).unwrap(), tables(&conn)), (SHIPPED, before));
     migrate::migrate(&mut conn, "test".as_ref(), &MORE).unwrap();
@@ -106,7 +115,7 @@ async fn a_store_from_before_there_were_hosts_is_brought_up_to_date_and_keeps_ev
     };
     // As it was then: without the table, and with specs that say nothing of how they are routed.
     let conn = Connection::open(scratch.dir.db()).unwrap();
-    let older = "DROP TABLE proxy_hosts; ALTER TABLE stages DROP COLUMN route; UPDATE stages SET spec = json_remove(spec, '$.route');
+    let older = "DROP TABLE choices; DROP TABLE pauses; DROP TABLE proxy_hosts; ALTER TABLE stages DROP COLUMN route; UPDATE stages SET spec = json_remove(spec, '$.route');
                  UPDATE deploys SET spec = json_remove(spec, '$.route'); PRAGMA user_version = 1;";
     conn.execute_batch(older).unwrap();
     let deploys = "SELECT id || ' ' || status || ' ' || phase FROM deploys ORDER BY id";

@@ -1,6 +1,7 @@
 //! The store's rules, each as a test in its words.
 
 mod backup;
+mod by_hand;
 mod child;
 mod config;
 mod damage;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use uuid::Builder;
 
-use super::support::{accepted, image, instance, new_deploy, scratch};
+use super::support::{accepted, chosen, image, instance, new_deploy, scratch};
 use crate::model::desired::History;
 use crate::model::name::StageKey;
 use crate::model::{DeployId, DeployStatus, Phase};
@@ -112,6 +112,8 @@ async fn r17_what_is_in_flight_or_referred_to_from_any_table_stays() {
     store.add_instance(instance("shop/prod", kept, "c1")).await.unwrap();
     let reserved = failed(&store, "shop/dev", aged(300, 3)).await;
     store.reserve_port((30_000, 30_010), reserved, &BTreeSet::new()).await.unwrap();
+    let gone_back_to = failed(&store, "shop/dev", aged(300, 5)).await;
+    store.choose(&"shop/dev".parse().unwrap(), Some(&chosen("shop/dev", Some(gone_back_to)))).await.unwrap();
     let flying = aged(300, 4);
     begun(&store, "shop/test", flying, "v1").await;
     // One that nothing refers to, beside each.
@@ -121,10 +123,11 @@ async fn r17_what_is_in_flight_or_referred_to_from_any_table_stays() {
     }
     assert_eq!(prune(&store, 1, 1).await, 2);
     let left = left(&store).await;
-    assert!([held, kept, reserved, flying].iter().all(|id| left.contains(id)), "{left:?}");
-    assert_eq!(left.len(), 6);
+    assert!([held, kept, reserved, flying, gone_back_to].iter().all(|id| left.contains(id)), "{left:?}");
+    assert_eq!(left.len(), 7);
     let tables = store.read(retention_tables).await.unwrap();
-    assert_eq!(tables, ["holds.deploy_id", "instances.deploy_id", "port_reservations.deploy_id", "stages.live_deploy"]);
+    let named = ["choices.from_deploy", "holds.deploy_id", "instances.deploy_id", "port_reservations.deploy_id"];
+    assert_eq!(tables, [&named[..], &["stages.live_deploy"]].concat());
 }
 
 fn retention_tables(conn: &rusqlite::Connection) -> crate::store::Result<Vec<String>> {

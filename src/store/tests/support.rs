@@ -8,8 +8,8 @@ use tempfile::TempDir;
 use crate::model::desired::{Check, PullPolicy, Ready};
 use crate::model::name::StageKey;
 use crate::model::{
-    ContainerSpec, DeployId, DeployStatus, Desired, DesiredStage, ImageRef, Millis, Phase, ProxySettings, Settings,
-    Strategy, Track, Trigger,
+    Choice, ChoiceKind, ContainerSpec, DeployId, DeployStatus, Desired, DesiredStage, ImageRef, Millis, Phase,
+    ProxySettings, Settings, Strategy, Track, Trigger,
 };
 use crate::store::{AcceptedConfig, DataDir, Lock, NewDeploy, NewInstance, Store, new_deploy_id};
 
@@ -91,6 +91,21 @@ pub(super) fn image(tag: &str) -> ImageRef {
         tag: Some(tag.parse().unwrap()),
         digest: format!("sha256:{}", "a".repeat(64)).parse().unwrap(),
         local: false,
+    }
+}
+
+/// A version that somebody went back to.
+pub(super) fn chosen(text: &str, from: Option<DeployId>) -> Choice {
+    let spec_json = serde_json::to_string(&stage(text)).unwrap();
+    Choice {
+        kind: ChoiceKind::Rollback,
+        from,
+        image: image("v0"),
+        refused_json: spec_json.clone(),
+        spec_json,
+        refused_version: "v1".into(),
+        refused_digest: Some(image("v1").digest),
+        chosen_at_ms: 5,
     }
 }
 

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use landfall::execute::{Event, Sink, StageResult};
-use landfall::model::Recorded;
+use landfall::model::{Pause, Recorded, StageKey};
 use landfall::plan::Options;
-use landfall::reconcile::{self, Converged, Error, Places, View};
+use landfall::reconcile::{self, Converged, Error, Order, Places, View};
 use landfall::store::{DataDir, DeployRow, Filter, InstanceRow, Reader, Store};
 
 use crate::fake_docker::{FakeDocker, FakeImage, Op};
@@ -122,11 +122,25 @@ impl Host {
         self.pass(self.places(), options).await
     }
 
+    /// `landfall deploy`, `rollback` or `restart`.
+    pub async fn by_hand(&self, key: &StageKey, order: &Order) -> Result<Converged, Error> {
+        let (places, sink) = (self.places(), self.sink());
+        soon("what was asked for", Box::pin(reconcile::by_hand(&places, key, order, sink))).await
+    }
+
+    /// `landfall suspend`, `release` or `resume`.
+    pub async fn pause(&self, key: &StageKey, pause: Option<Pause>) -> Result<Option<Pause>, Error> {
+        reconcile::pause(&self.places(), key, pause).await
+    }
+
+    fn sink(&self) -> Sink {
+        let events = Arc::clone(&self.events);
+        Sink::new(move |event| events.lock().unwrap_or_else(PoisonError::into_inner).push(event))
+    }
+
     async fn pass(&self, places: Places, options: Options) -> Result<Converged, Error> {
         let options = Options { secrets_needed: true, ..options };
-        let events = Arc::clone(&self.events);
-        let sink = Sink::new(move |event| events.lock().unwrap_or_else(PoisonError::into_inner).push(event));
-        soon("a pass", Box::pin(reconcile::converge(&places, &options, sink, "apply"))).await
+        soon("a pass", Box::pin(reconcile::converge(&places, &options, self.sink(), "apply"))).await
     }
 
     /// `landfall diff`.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use landfall::execute::Sink;
-use landfall::model::{DeployStatus, Phase};
+use landfall::model::{DeployStatus, Phase, StageKey};
 use landfall::plan::Options;
-use landfall::reconcile::{self, Converged, Places};
+use landfall::reconcile::{self, Converged, Error, Order};
 
 use super::ground::{Host, ended, image, web};
 use crate::fake_docker::{Fault, Op};
@@ -31,13 +31,26 @@ const CALLS: [(Op, Phase); 10] = [
 
 /// Begins a pass and drops it in the middle of a call: before Docker has done it, or after.
 async fn cut_off(host: &Host, op: Op, done: bool) {
-    let (places, swallowed): (Places, usize) = (host.places(), host.fake.swallowed());
-    host.fake.reset_calls();
-    host.fake.inject(op, if done { Fault::Swallow } else { Fault::Hang });
-    let pass = tokio::spawn(async move {
+    let places = host.places();
+    let pass = async move {
         let options = Options { secrets_needed: true, ..Options::default() };
         reconcile::converge(&places, &options, Sink::new(|_| {}), "apply").await.map(drop)
-    });
+    };
+    cut_off_at(host, pass, op, done).await;
+}
+
+/// The same for what a person asked for, after Docker did the call.
+pub async fn cut_off_order(host: &Host, key: &StageKey, order: Order, op: Op) {
+    let (places, key) = (host.places(), key.clone());
+    let pass = async move { reconcile::by_hand(&places, &key, &order, Sink::new(|_| {})).await.map(drop) };
+    cut_off_at(host, pass, op, true).await;
+}
+
+async fn cut_off_at(host: &Host, pass: impl Future<Output = Result<(), Error>> + Send + 'static, op: Op, done: bool) {
+    let swallowed = host.fake.swallowed();
+    host.fake.reset_calls();
+    host.fake.inject(op, if done { Fault::Swallow } else { Fault::Hang });
+    let pass = tokio::spawn(pass);
     until(&format!("{op:?} is in the middle"), async || {
         assert!(!pass.is_finished(), "the pass ended before {op:?}");
         host.fake.count(op) > 0 && (!done || host.fake.swallowed() > swallowed)
@@ -48,13 +61,13 @@ async fn cut_off(host: &Host, op: Op, done: bool) {
 }
 
 /// Asks through the proxy all the time; every answer must be one of an app.
-struct Clients {
+pub struct Clients {
     stop: Arc<AtomicBool>,
     task: tokio::task::JoinHandle<Vec<u16>>,
 }
 
 impl Clients {
-    fn start(host: &Host) -> Self {
+    pub fn start(host: &Host) -> Self {
         let (stop, addr) = (Arc::new(AtomicBool::new(false)), host.router.addr);
         let stopped = Arc::clone(&stop);
         let task = tokio::spawn(async move {
@@ -68,7 +81,7 @@ impl Clients {
         Self { stop, task }
     }
 
-    async fn all_answered(self, what: &str) {
+    pub async fn all_answered(self, what: &str) {
         self.stop.store(true, Ordering::SeqCst);
         let answers = self.task.await.expect("clients that were answered");
         assert!(!answers.is_empty() && answers.iter().all(|status| *status == 200), "{what}: {answers:?}");

@@ -2,6 +2,7 @@
 //! the wire counted. Each test names the rule of engine.md that it guards.
 
 mod apart;
+mod by_hand;
 mod drift;
 mod failing;
 mod foreign;

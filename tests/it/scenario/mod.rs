@@ -1,6 +1,7 @@
 //! Tests against real parts: they need the variables that `tests/run.sh` and `tests/ground/enter` set.
 
 mod budget;
+mod by_hand;
 mod commands;
 mod config_faults;
 mod daemon;

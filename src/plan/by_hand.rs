@@ -1,0 +1,89 @@
+//! What a person said about a stage beyond its configuration: that it is left alone, or that another version runs until
+//! the configuration moves on (R13).
+
+use super::stage::{keep_well, wanted};
+use super::{Blocked, Cause, Held, Input, Owned, StagePlan, Verdict};
+use crate::model::recorded::Choice;
+use crate::model::{ChoiceKind, Desired, DesiredStage, ImageRef, PauseKind, Recorded, StageKey};
+
+/// Why a stage is left alone, if it is: nothing of it is deployed, put right or removed.
+pub(super) fn paused(input: Input<'_>, key: &StageKey) -> Option<Held> {
+    let pause = input.recorded.stages.get(key)?.pause.filter(|pause| pause.holds(input.now_ms))?;
+    Some(match pause.kind {
+        PauseKind::Suspended => Held::Suspended { since_ms: pause.since_ms, until_ms: pause.until_ms },
+        PauseKind::Released => Held::Released { since_ms: pause.since_ms },
+    })
+}
+
+/// The plan of a stage that is left alone.
+pub(super) fn leave(key: &StageKey, held: Held) -> StagePlan {
+    StagePlan { held: Some(held), ..StagePlan::new(key, Verdict::Held) }
+}
+
+/// The version that runs instead of the configuration's, while that leads where it led when the choice was made.
+pub(super) fn chosen<'a>(
+    recorded: &'a Recorded,
+    stage: &DesiredStage,
+    image: Option<&Result<ImageRef, Blocked>>,
+) -> Option<&'a Choice> {
+    let choice = recorded.stages.get(&stage.key)?.choice.as_ref()?;
+    let moved = match (image, &choice.refused_digest) {
+        (Some(Ok(image)), Some(refused)) => image.digest != *refused,
+        // Where it leads cannot be told now: only what is written counts.
+        (Some(Err(_)) | None, _) | (_, None) => false,
+    };
+    // A spec that cannot be read cannot be told from another; the choice stays.
+    let same = serde_json::from_str(&choice.refused_json).map_or(true, |refused| is_same(refused, stage));
+    (!moved && same).then_some(choice)
+}
+
+/// True when two specs run the same; how they are routed is followed whichever version runs.
+fn is_same(mut refused: DesiredStage, stage: &DesiredStage) -> bool {
+    (refused.domains, refused.route) = (stage.domains.clone(), stage.route.clone());
+    refused == *stage
+}
+
+/// Stages whose choice was overtaken by their configuration: it is forgotten before the plan is carried out.
+pub fn overtaken<'a>(
+    desired: &'a Desired,
+    recorded: &'a Recorded,
+    image: impl Fn(&StageKey) -> Option<&'a Result<ImageRef, Blocked>>,
+) -> Vec<StageKey> {
+    let has_choice = |key: &StageKey| recorded.stages.get(key).is_some_and(|stage| stage.choice.is_some());
+    let stages = desired.stages.values().filter(|stage| has_choice(&stage.key));
+    stages.filter(|stage| chosen(recorded, stage, image(&stage.key)).is_none()).map(|stage| stage.key.clone()).collect()
+}
+
+/// Plans a stage to the version that was chosen, and holds it there.
+pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, stage: &DesiredStage, choice: &Choice) -> StagePlan {
+    let held = Held::Chosen {
+        kind: choice.kind,
+        version: choice.image.version(),
+        refused: choice.refused_version.clone(),
+        chosen_at_ms: choice.chosen_at_ms,
+    };
+    let Ok(mut spec) = serde_json::from_str::<DesiredStage>(&choice.spec_json) else {
+        let mut plan = leave(&stage.key, held);
+        keep_well(input, stage, owned.of(&stage.key), &mut plan);
+        return plan;
+    };
+    (spec.key, spec.domains, spec.route) = (stage.key.clone(), stage.domains.clone(), stage.route.clone());
+    let mut plan = wanted(input, owned, &spec, Some(&Ok(choice.image.clone())));
+    match plan.verdict {
+        Verdict::Unchanged => {
+            plan.verdict = Verdict::Held;
+            plan.held = Some(held);
+        }
+        Verdict::Create | Verdict::Replace => plan.causes.insert(0, cause(choice)),
+        Verdict::Repair => plan.warnings.push(held.to_string()),
+        Verdict::Held | Verdict::Blocked | Verdict::Remove => {}
+    }
+    plan
+}
+
+fn cause(choice: &Choice) -> Cause {
+    match choice.kind {
+        ChoiceKind::Rollback => Cause::GoneBack { from: choice.refused_version.clone() },
+        ChoiceKind::Deploy => Cause::ByHand,
+    }
+}

@@ -1,0 +1,237 @@
+//! What a person asks for by hand: another version, an earlier one, a new instance, or that a stage is left alone.
+//!
+//! *Expected flow*: under the lock, what was asked is checked, then recorded, then an ordinary pass over this one stage
+//! carries it out. *Guarantees*: what cannot be had is refused before anything is recorded.
+
+use std::sync::Arc;
+
+use super::{Converged, Error, LOCK_WAIT, Opened, Places, load, open, pass};
+use crate::config::Loaded;
+use crate::execute::{self, Sink};
+use crate::model::policy::{self, Choice as Known};
+use crate::model::recorded::Pin;
+use crate::model::{
+    Choice, ChoiceKind, DeployStatus, DesiredStage, Digest, ImageRef, Pause, PauseKind, Recorded, StageKey, Tag, Track,
+};
+use crate::pin;
+use crate::plan::{Options, Selection};
+use crate::secrets::Secrets;
+use crate::store::{DataDir, DeployRow, Filter, Lock, Store, StoreError, now_ms};
+
+/// Successes that are looked through for one to go back to; more than a history keeps by default.
+const LOOK_BACK: usize = 1000;
+
+/// What is asked for one stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// What the configuration says, looked up anew; or another tag until the configuration moves on.
+    Deploy {
+        /// That tag.
+        tag: Option<Tag>,
+    },
+    /// An earlier success; the one before what serves unless a deploy is named (R13).
+    Rollback {
+        /// That deploy, as people copy its id.
+        to: Option<String>,
+    },
+    /// A new instance of what serves.
+    Restart,
+}
+
+/// Carries out what somebody asked for one stage.
+///
+/// # Errors
+/// As a pass has them, and when what is asked for cannot be had; nothing is changed then.
+pub async fn by_hand(places: &Places, key: &StageKey, order: &Order, sink: Sink) -> Result<Converged, Error> {
+    let loaded = Arc::new(load(places).await?);
+    let Some(stage) = loaded.desired.stages.get(key) else {
+        let known = loaded.desired.stages.keys().map(ToString::to_string).collect();
+        return Err(Error::UnknownSelection { name: key.to_string(), known });
+    };
+    let command = match order {
+        Order::Deploy { .. } => "deploy",
+        Order::Rollback { .. } => "rollback",
+        Order::Restart => "restart",
+    };
+    let opened = open(places, &loaded.desired, command).await?;
+    let recorded = opened.store.recorded().await?;
+    refuse_paused(&recorded, key)?;
+    let desk = Desk { places, loaded: &loaded, stage, opened: &opened, recorded: &recorded };
+    match order {
+        Order::Deploy { tag: None } => desk.look_up().await?,
+        Order::Deploy { tag: Some(tag) } => desk.deploy(tag).await?,
+        Order::Rollback { to } => desk.roll_back(to.as_deref()).await?,
+        Order::Restart => {}
+    }
+    let options = Options {
+        selection: Selection(vec![key.to_string()]),
+        retry: true,
+        renew: *order == Order::Restart,
+        secrets_needed: true,
+        ..Options::default()
+    };
+    pass(places, Arc::clone(&loaded), &options, sink, opened).await
+}
+
+fn refuse_paused(recorded: &Recorded, key: &StageKey) -> Result<(), Error> {
+    let pause = recorded.stages.get(key).and_then(|stage| stage.pause);
+    match pause.filter(|pause| pause.holds(now_ms())) {
+        Some(Pause { kind, .. }) => Err(Error::Paused { key: key.clone(), kind }),
+        None => Ok(()),
+    }
+}
+
+/// All that is needed to judge an order.
+struct Desk<'a> {
+    places: &'a Places,
+    loaded: &'a Loaded,
+    stage: &'a DesiredStage,
+    opened: &'a Opened,
+    recorded: &'a Recorded,
+}
+
+impl Desk<'_> {
+    /// What the configuration says counts again, and its tag is looked up anew.
+    async fn look_up(&self) -> Result<(), Error> {
+        let image = self.find(self.stage).await?;
+        let key = &self.stage.key;
+        if let Some(tag) = image.tag {
+            let pin = Pin { repository: image.repository, tag, digest: image.digest, local: image.local };
+            known(self.opened.store.set_pin(key, &pin).await)?;
+        }
+        Ok(known(self.opened.store.choose(key, None).await)?)
+    }
+
+    async fn deploy(&self, tag: &Tag) -> Result<(), Error> {
+        let stage = DesiredStage { track: Track::Tag(tag.clone()), ..self.stage.clone() };
+        let image = self.find(&stage).await?;
+        self.choose(ChoiceKind::Deploy, None, image, &stage).await
+    }
+
+    async fn roll_back(&self, to: Option<&str>) -> Result<(), Error> {
+        let target = match to {
+            Some(text) => self.named(text).await?,
+            None => self.before().await?,
+        };
+        let (docker, secrets) = (&self.opened.docker, Secrets::new(&self.places.credentials));
+        let fetched = execute::fetch(docker, &secrets, &self.loaded.desired, &target.image).await;
+        fetched.map_err(|error| Error::NoWayBack {
+            key: self.stage.key.clone(),
+            reason: format!("{} of deploy {} cannot be had: {error}", target.image.version(), target.id.short()),
+            hint: error.hint(),
+        })?;
+        let spec = self.opened.store.spec(target.id).await?;
+        self.choose(ChoiceKind::Rollback, Some(&target), target.image.clone(), &spec).await
+    }
+
+    /// The image of what a stage tracks, from whoever has it.
+    async fn find(&self, stage: &DesiredStage) -> Result<ImageRef, Error> {
+        let secrets = Secrets::new(&self.places.credentials);
+        let found = pin::look_up(&self.opened.docker, &secrets, &self.loaded.desired, stage).await;
+        found.map_err(|blocked| Error::NoImage { reason: blocked.reason, hint: blocked.hint })
+    }
+
+    /// A deploy that is named: a success of this stage.
+    async fn named(&self, text: &str) -> Result<DeployRow, Error> {
+        let deploy = self.opened.store.deploy(text).await?;
+        let refuse =
+            |reason: String| Err(Error::NoWayBack { key: self.stage.key.clone(), reason, hint: Some(self.list()) });
+        match deploy.status {
+            _ if deploy.key != self.stage.key => refuse(format!("deploy {text} is of {}", deploy.key)),
+            DeployStatus::Success => Ok(deploy),
+            other => refuse(format!("deploy {text} ended {}", other.words())),
+        }
+    }
+
+    /// The newest success before the one that is live, of another version or spec. Who goes back twice goes back further:
+    /// what was refused is newer than what was gone back to.
+    async fn before(&self) -> Result<DeployRow, Error> {
+        let key = &self.stage.key;
+        let refuse =
+            |reason: &str| Error::NoWayBack { key: key.clone(), reason: reason.to_owned(), hint: Some(self.list()) };
+        let recorded = self.recorded.stages.get(key);
+        let live = recorded.and_then(|stage| stage.live.as_ref()).ok_or_else(|| refuse("it never had a success"))?;
+        let back_at = recorded.and_then(|stage| stage.choice.as_ref()?.from);
+        let bound = back_at.unwrap_or(live.id);
+        let deploys = self.opened.store.deploys(&Filter::from(key), LOOK_BACK).await?;
+        let older = deploys.into_iter().filter(|deploy| deploy.status == DeployStatus::Success && deploy.id < bound);
+        let differs =
+            |deploy: &DeployRow| (&deploy.image.digest, &deploy.spec_hash) != (&live.image.digest, &live.spec_hash);
+        let mut older = older.filter(differs);
+        older.next().ok_or_else(|| refuse("no earlier version of it succeeded"))
+    }
+
+    fn list(&self) -> String {
+        format!("`landfall history {}` lists its deploys", self.stage.key)
+    }
+
+    /// Remembers what was chosen; what the configuration leads to anyway needs no choice.
+    async fn choose(
+        &self,
+        kind: ChoiceKind,
+        from: Option<&DeployRow>,
+        image: ImageRef,
+        spec: &DesiredStage,
+    ) -> Result<(), Error> {
+        let key = &self.stage.key;
+        let refused = self.refused();
+        let same_spec = DesiredStage { track: spec.track.clone(), ..self.stage.clone() } == *spec;
+        if same_spec && refused.as_ref() == Some(&image.digest) {
+            return Ok(known(self.opened.store.choose(key, None).await)?);
+        }
+        let json =
+            |spec: &DesiredStage| serde_json::to_string(spec).map_err(|error| Error::Internal(error.to_string()));
+        let choice = Choice {
+            kind,
+            from: from.map(|deploy| deploy.id),
+            image,
+            spec_json: json(spec)?,
+            refused_version: self.stage.track.version(),
+            refused_json: json(self.stage)?,
+            refused_digest: refused,
+            chosen_at_ms: now_ms(),
+        };
+        Ok(self.opened.store.choose(key, Some(&choice)).await?)
+    }
+
+    /// The digest that the configuration leads to, as far as it is known.
+    fn refused(&self) -> Option<Digest> {
+        let pin = self.recorded.stages.get(&self.stage.key).and_then(|stage| stage.pin.as_ref());
+        match policy::choose(self.stage, pin) {
+            Known::Known(image) => Some(image.digest),
+            Known::AskRegistry(..) | Known::AskHost(..) => None,
+        }
+    }
+}
+
+/// A stage that the store does not know yet has nothing to be forgotten, and is pinned by the pass.
+fn known(result: Result<(), StoreError>) -> Result<(), StoreError> {
+    match result {
+        Err(StoreError::NotFound { .. }) => Ok(()),
+        other => other,
+    }
+}
+
+/// Leaves a stage alone for a while, until told or for good (R5), or looks after it again; answers what was in force.
+///
+/// # Errors
+/// There is no store, or it does not know the stage.
+pub async fn pause(places: &Places, key: &StageKey, pause: Option<Pause>) -> Result<Option<Pause>, Error> {
+    let data = DataDir::new(&places.data);
+    let command = match pause.map(|pause| pause.kind) {
+        Some(PauseKind::Suspended) => "suspend",
+        Some(PauseKind::Released) => "release",
+        None => "resume",
+    };
+    if !data.has_store() {
+        return Err(Error::NeverApplied(key.clone()));
+    }
+    let lock = Lock::acquire(&data, command, LOCK_WAIT).await?;
+    let store = Store::open(&data, lock).await?;
+    let recorded = store.recorded().await?;
+    let Some(stage) = recorded.stages.get(key) else {
+        return Err(Error::NeverApplied(key.clone()));
+    };
+    store.pause(key, pause).await?;
+    Ok(stage.pause.filter(|pause| pause.holds(now_ms())))
+}

@@ -1,0 +1,45 @@
+//! What a person said about a stage is kept until it is taken back or the stage is gone (R13, R5).
+
+use super::support::{accepted, chosen, instance, key, scratch, succeeded};
+use crate::model::{Pause, PauseKind};
+
+const PAUSE: Pause = Pause { kind: PauseKind::Suspended, since_ms: 3, until_ms: Some(9) };
+
+#[tokio::test]
+async fn r13_a_choice_and_a_pause_are_read_back_as_they_were_said_and_can_be_taken_back() {
+    let scratch = scratch();
+    let (choice, other) = {
+        let store = scratch.store_with(&["shop/prod", "shop/test"]).await;
+        let choice = chosen("shop/prod", Some(succeeded(&store, "shop/prod").await));
+        store.choose(&key("shop/prod"), Some(&chosen("shop/prod", None))).await.unwrap();
+        store.choose(&key("shop/prod"), Some(&choice)).await.unwrap();
+        store.pause(&key("shop/test"), Some(PAUSE)).await.unwrap();
+        (choice, Pause { kind: PauseKind::Released, since_ms: 4, until_ms: None })
+    };
+    let store = scratch.store().await;
+    let recorded = store.recorded().await.unwrap().stages;
+    assert_eq!((&recorded[&key("shop/prod")].choice, recorded[&key("shop/prod")].pause), (&Some(choice), None));
+    assert_eq!((&recorded[&key("shop/test")].choice, recorded[&key("shop/test")].pause), (&None, Some(PAUSE)));
+    store.pause(&key("shop/test"), Some(other)).await.unwrap();
+    store.choose(&key("shop/prod"), None).await.unwrap();
+    let recorded = store.recorded().await.unwrap().stages;
+    assert_eq!((&recorded[&key("shop/prod")].choice, recorded[&key("shop/test")].pause), (&None, Some(other)));
+    store.pause(&key("shop/test"), None).await.unwrap();
+    assert_eq!(store.recorded().await.unwrap().stages[&key("shop/test")].pause, None);
+}
+
+#[tokio::test]
+async fn r5_what_was_said_of_a_stage_goes_with_the_last_of_it_and_not_before() {
+    let scratch = scratch();
+    let store = scratch.store_with(&["shop/prod", "shop/test"]).await;
+    let live = succeeded(&store, "shop/prod").await;
+    store.add_instance(instance("shop/prod", live, "c1")).await.unwrap();
+    store.choose(&key("shop/prod"), Some(&chosen("shop/prod", None))).await.unwrap();
+    store.pause(&key("shop/prod"), Some(PAUSE)).await.unwrap();
+    store.accept_config(accepted("r2", &["shop/test"])).await.unwrap();
+    assert_eq!(store.recorded().await.unwrap().stages[&key("shop/prod")].pause, Some(PAUSE), "its container is there");
+    store.remove_instance("c1").await.unwrap();
+    store.accept_config(accepted("r3", &["shop/prod", "shop/test"])).await.unwrap();
+    let anew = &store.recorded().await.unwrap().stages[&key("shop/prod")];
+    assert_eq!((&anew.choice, anew.pause), (&None, None));
+}
