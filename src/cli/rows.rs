@@ -181,6 +181,7 @@ fn rows(stage: &StagePlan) -> Vec<Row> {
                 let domains: Vec<&str> = domains.iter().map(crate::model::Domain::as_str).collect();
                 ("switch", domains.join(", "), format!("to {}", name(target)))
             }
+            Effect::Monitor { duration, .. } => ("monitor", format!("for {duration}"), "beside the old one".into()),
             Effect::Unroute { domains } => {
                 let domains: Vec<&str> = domains.iter().map(crate::model::Domain::as_str).collect();
                 ("unroute", domains.join(", "), String::new())

@@ -45,6 +45,9 @@ pub enum GateError {
         /// What the last look said.
         last: String,
     },
+    /// It was ready, and is not any more (R10).
+    #[error("not well after the switch: {0}")]
+    Sick(String),
     /// Docker did not answer.
     #[error(transparent)]
     Docker(#[from] DockerError),
@@ -63,7 +66,7 @@ pub(super) struct Gate<'a> {
 }
 
 /// One look's result.
-enum Look {
+pub(super) enum Look {
     Ready(Passed),
     NotYet(String),
 }
@@ -131,7 +134,7 @@ pub(super) fn end_of(info: &ContainerInfo) -> String {
     text
 }
 
-async fn look(gate: Gate<'_>, info: &ContainerInfo, start: Instant) -> Look {
+pub(super) async fn look(gate: Gate<'_>, info: &ContainerInfo, start: Instant) -> Look {
     match &gate.ready.check {
         Check::Http { path, expect, host } => {
             let Some((address, port)) = address(gate, info) else {

@@ -57,7 +57,7 @@ fn is_its_own_fault(phase: Phase, effect: &Effect, error: &StepError) -> bool {
     let after_pull = phase >= Phase::Creating;
     let is_start = matches!(effect, Effect::Start { .. });
     match error {
-        StepError::Gate(GateError::Stopped(_) | GateError::Deadline { .. }) => true,
+        StepError::Gate(GateError::Stopped(_) | GateError::Deadline { .. } | GateError::Sick(_)) => true,
         StepError::Gate(GateError::Docker(error)) | StepError::Docker(error) => {
             // A start that Docker refuses counts whatever its status, as does a taken port: with `recreate`, trying
             // again would stop and start the old instance again and again.
@@ -121,7 +121,8 @@ async fn put_back(work: &mut Work<'_>, deploy: DeployId, unsettled: bool) -> Dep
     } else {
         work.log.line(format!("{} stays, since traffic may lead to it", work.new_name())).await;
     }
-    if work.proxy_touched { DeployStatus::RolledBack } else { DeployStatus::Failed }
+    // Without a route, its name was what led to it (R11).
+    if work.proxy_touched || work.phase >= Phase::Monitoring { DeployStatus::RolledBack } else { DeployStatus::Failed }
 }
 
 /// True when traffic surely goes where it went before.

@@ -1,7 +1,7 @@
 //! Carries a plan out: shared steps first, then every stage on its own, a few at a time.
 //!
-//! *Expected flow*: `run` takes one stage through its steps, `perform` makes the one call of a step, `create` and `gate`
-//! are the two steps that need more words, `give_up` puts back what a failed deploy touched (R11), `recover` closes
+//! *Expected flow*: `run` takes one stage through its steps, `perform` makes the one call of a step, `create`, `gate`
+//! and `monitor` are the steps that need more words, `give_up` puts back what a failed deploy touched (R11), `recover` closes
 //! what an earlier run left open.
 //!
 //! *Guarantees*: a phase is committed before its effect (R14); a failing stage never touches another; the old instance
@@ -17,6 +17,7 @@ mod give_up;
 mod givers;
 mod host_paths;
 mod log;
+mod monitor;
 mod perform;
 mod probe;
 mod recover;

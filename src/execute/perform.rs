@@ -2,7 +2,7 @@
 
 use super::gate::{self, Gate, GateError, Passed};
 use super::run::Work;
-use super::{Context, Event, create, route};
+use super::{Context, Event, create, monitor, route};
 use crate::docker::{Credentials, Docker, DockerError};
 use crate::model::desired::{PullPolicy, Ready};
 use crate::model::{Desired, ImageRef, Millis};
@@ -61,7 +61,6 @@ pub(super) async fn shared(context: &Context, effect: &Effect) -> Result<(), Ste
 /// Performs a step of a stage.
 pub(super) async fn step(work: &mut Work<'_>, effect: &Effect) -> Result<(), StepError> {
     let docker = &work.context.docker;
-    let network = &work.context.desired.settings.network;
     match effect {
         Effect::CreateNetwork { .. } => shared(work.context, effect).await,
         Effect::Pull { image } => pull(work, image).await,
@@ -73,7 +72,8 @@ pub(super) async fn step(work: &mut Work<'_>, effect: &Effect) -> Result<(), Ste
         Effect::Start { target: Target::Existing { id, .. } } => Ok(docker.start(id).await?),
         Effect::Unpause { target } => Ok(docker.unpause(&id(work, target)?).await?),
         Effect::Rename { target, to } => Ok(docker.rename(&id(work, target)?, to).await?),
-        Effect::Gate { target, ready } => wait(work, target, ready, network).await,
+        Effect::Gate { target, ready } => wait(work, target, ready).await,
+        Effect::Monitor { target, ready, duration } => monitor(work, target, ready, *duration).await,
         Effect::JoinNames { target } => names(work, target, true).await,
         Effect::LeaveNames { target } => names(work, target, false).await,
         Effect::Switch { domains, options, target } => route::switch(work, domains, *options, target).await,
@@ -142,17 +142,29 @@ pub async fn fetch(docker: &Docker, secrets: &Secrets, desired: &Desired, image:
     Ok(docker.pull(&image.repository, &image.digest, credentials.as_ref(), |_| {}).await?)
 }
 
-async fn wait(work: &Work<'_>, target: &Target, ready: &Ready, network: &str) -> Result<(), StepError> {
+/// What is looked at of a container to tell whether it is well.
+fn gate<'a>(work: &Work<'a>, id: &'a str, ready: &'a Ready, fresh: bool) -> Gate<'a> {
     let stage = work.deploy.map(|(_, d)| &d.stage).or_else(|| work.context.desired.stages.get(&work.plan.key));
-    let id = id(work, target)?;
-    let gate = Gate {
-        id: &id,
+    Gate {
+        id,
         ready,
-        network,
+        network: &work.context.desired.settings.network,
         port: stage.and_then(|s| s.container.port),
         domain: stage.and_then(|s| s.domains.first()),
-        fresh: *target == Target::New,
-    };
+        fresh,
+    }
+}
+
+async fn monitor(work: &Work<'_>, target: &Target, ready: &Ready, duration: Millis) -> Result<(), StepError> {
+    let id = id(work, target)?;
+    monitor::watch(&work.context.docker, gate(work, &id, ready, false), duration).await?;
+    work.log.line(format!("well for {duration}")).await;
+    Ok(())
+}
+
+async fn wait(work: &Work<'_>, target: &Target, ready: &Ready) -> Result<(), StepError> {
+    let id = id(work, target)?;
+    let gate = gate(work, &id, ready, *target == Target::New);
     work.log.line(format!("gate {ready}")).await;
     let began = std::time::Instant::now();
     let outcome = gate::wait(&work.context.docker, gate).await?;

@@ -162,6 +162,9 @@ pub struct DesiredStage {
     pub drain: Millis,
     /// At most this long an app may take to stop.
     pub stop_grace_period: Millis,
+    /// So long a new instance is watched after the switch, the old one beside it (R10). Specs written before had none.
+    #[serde(default)]
+    pub monitor: Millis,
     /// Domains routed to it, sorted; empty: not routed.
     pub domains: Vec<Domain>,
     /// How they are routed. Specs written before there was a choice had none.

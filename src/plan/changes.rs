@@ -11,7 +11,8 @@ use crate::model::{Bytes, DesiredStage, Millis};
 /// Fields that the YAML knows under another name.
 const NAMES: &[(&str, &str)] = &[("repository", "image"), ("domains", "route.domains"), ("milli_cpus", "cpus")];
 /// Keys whose numbers are durations.
-const DURATIONS: &[&str] = &["drain", "stop_grace_period", "interval", "timeout", "deadline", "start_period"];
+const DURATIONS: &[&str] =
+    &["drain", "stop_grace_period", "monitor", "interval", "timeout", "deadline", "start_period"];
 /// Keys whose numbers are sizes.
 const SIZES: &[&str] = &["mem_limit", "shm_size"];
 

@@ -5,7 +5,7 @@ use super::ownership::Own;
 use super::retire::{drop_steps, is_running, retire_steps, routed_domains};
 use super::{Effect, Input, Step, Target};
 use crate::model::spec::{HostNamespace, MountSource};
-use crate::model::{DesiredStage, ImageRef, Phase, Strategy};
+use crate::model::{DesiredStage, ImageRef, Millis, Phase, Strategy};
 
 /// All steps of a deploy, in the order of its strategy.
 pub(super) fn deploy_steps(input: Input<'_>, stage: &DesiredStage, image: &ImageRef, own: &[Own<'_>]) -> Vec<Step> {
@@ -25,6 +25,7 @@ fn blue_green(input: Input<'_>, stage: &DesiredStage, image: &ImageRef, own: &[O
         steps.push(Step::new(Phase::Switching, Effect::JoinNames { target: Target::New }));
     }
     steps.extend(switch(input, stage));
+    steps.extend(monitor(stage));
     for old in own {
         steps.extend(retire_steps(input, old, stage.drain, stage.stop_grace_period));
     }
@@ -46,6 +47,7 @@ fn recreate(input: Input<'_>, stage: &DesiredStage, image: &ImageRef, own: &[Own
     }
     steps.extend(start(stage));
     steps.extend(switch(input, stage));
+    steps.extend(monitor(stage));
     steps.extend(own.iter().filter_map(drop_steps));
     steps
 }
@@ -94,6 +96,12 @@ fn switch(input: Input<'_>, stage: &DesiredStage) -> Option<Step> {
     }
     let domains = routed_domains(input, &stage.key);
     (!domains.is_empty()).then(|| Step::new(Phase::Switching, Effect::Unroute { domains }))
+}
+
+/// Nothing of the old one is touched before this is over (R10).
+fn monitor(stage: &DesiredStage) -> Option<Step> {
+    let effect = Effect::Monitor { target: Target::New, ready: stage.ready.clone(), duration: stage.monitor };
+    (stage.monitor > Millis(0)).then(|| Step::new(Phase::Monitoring, effect))
 }
 
 /// The switch of all domains of a stage to one of its containers.

@@ -93,6 +93,15 @@ pub enum Effect {
         /// Where to.
         target: Target,
     },
+    /// Watch it after the switch, while the old one still runs (R10).
+    Monitor {
+        /// Which.
+        target: Target,
+        /// What well means.
+        ready: Ready,
+        /// So long.
+        duration: Millis,
+    },
     /// Take all domains of the stage out of the proxy.
     Unroute {
         /// The domains.

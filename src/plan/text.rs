@@ -130,6 +130,7 @@ impl fmt::Display for Effect {
             Self::Gate { target, ready } => write!(f, "gate {target} {ready}"),
             Self::JoinNames { target } => write!(f, "name {target}"),
             Self::Switch { domains, options: _, target } => write!(f, "switch {} to {target}", join(domains)),
+            Self::Monitor { target, duration, .. } => write!(f, "monitor {target} for {duration}"),
             Self::Unroute { domains } => write!(f, "unroute {}", join(domains)),
             Self::LeaveNames { target } => write!(f, "unname {target}"),
             Self::Drain { target, at_most } => write!(f, "drain {target} within {at_most}"),

@@ -107,6 +107,9 @@ pub(in crate::config) struct Layer {
     pub(in crate::config) drain: Option<Duration>,
     /// Longest time that the app may take to stop; 10s by default.
     pub(in crate::config) stop_grace_period: Option<Duration>,
+    /// So long a new instance is watched after the switch, the old one beside it; when it fails, traffic goes back. 0s
+    /// by default.
+    pub(in crate::config) monitor: Option<Duration>,
     /// Domains that lead to it, and how.
     pub(in crate::config) route: Option<Route>,
     /// When the image is fetched.

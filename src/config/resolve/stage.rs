@@ -12,6 +12,8 @@ use super::{container, ready, route};
 
 /// Default of `drain` and of `stop_grace_period`.
 const GRACE: Millis = Millis::secs(10);
+/// Longest `monitor`.
+const MAX_MONITOR: Millis = Millis::secs(3600);
 
 /// Resolves one stage; `None` when something it cannot be without is missing.
 pub(super) fn stage(
@@ -29,8 +31,9 @@ pub(super) fn stage(
     let track = track.and_then(|track| parse_track(cx, track));
     let gate = layer.ready.take();
     let (domains, route) = route::route(cx, layer.route.take(), project.port, claims);
-    let drain = time(cx, "drain", layer.drain.take());
-    let stop_grace_period = time(cx, "stop_grace_period", layer.stop_grace_period.take());
+    let drain = time(cx, "drain", layer.drain.take(), GRACE);
+    let stop_grace_period = time(cx, "stop_grace_period", layer.stop_grace_period.take(), GRACE);
+    let monitor = monitor(cx, layer.monitor.take());
     let strategy = layer.strategy.take();
     let pull_policy = layer.pull_policy.take();
     let container = container::container(cx, layer, project.port, claims);
@@ -51,6 +54,7 @@ pub(super) fn stage(
         strategy,
         drain,
         stop_grace_period,
+        monitor,
         domains,
         route,
     })
@@ -63,8 +67,23 @@ fn parse_track(cx: &Context<'_>, track: raw::Track) -> Option<Track> {
     }
 }
 
-fn time(cx: &Context<'_>, path: &str, raw: Option<raw::Duration>) -> Millis {
-    raw.and_then(|text| cx.site.parse(path, &text.0)).unwrap_or(GRACE)
+fn time(cx: &Context<'_>, path: &str, raw: Option<raw::Duration>, default: Millis) -> Millis {
+    raw.and_then(|text| cx.site.parse(path, &text.0)).unwrap_or(default)
+}
+
+/// The old instance runs as long as the new one is watched: a day of both is surely a slip of the pen.
+fn monitor(cx: &Context<'_>, raw: Option<raw::Duration>) -> Millis {
+    let monitor = time(cx, "monitor", raw, Millis(0));
+    if monitor > MAX_MONITOR {
+        let title = format!("`monitor` of {monitor} is longer than {MAX_MONITOR}");
+        cx.site.refuse(
+            code::BAD_VALUE,
+            "monitor",
+            title,
+            "the old instance runs as long beside the new one; write 30s or 5m",
+        );
+    }
+    monitor
 }
 
 /// Two instances side by side would write to one volume, or want one port of the host.

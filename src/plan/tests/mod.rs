@@ -103,6 +103,7 @@ impl World {
             strategy: Strategy::BlueGreen,
             drain: Millis::secs(10),
             stop_grace_period: Millis::secs(10),
+            monitor: Millis(0),
             domains: vec![domain],
             route: RouteOptions::default(),
             key: key.clone(),

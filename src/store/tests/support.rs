@@ -80,6 +80,7 @@ pub(super) fn stage(text: &str) -> DesiredStage {
         strategy: Strategy::BlueGreen,
         drain: Millis::secs(10),
         stop_grace_period: Millis::secs(10),
+        monitor: Millis(0),
         domains: Vec::new(),
         route: crate::model::RouteOptions::default(),
     }

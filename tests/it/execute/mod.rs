@@ -10,6 +10,7 @@ mod gate;
 pub mod ground;
 mod interrupted;
 mod looking;
+mod monitor;
 mod order;
 mod phases;
 mod ports;

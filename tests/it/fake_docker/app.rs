@@ -11,6 +11,9 @@ use tokio::task::JoinSet;
 /// Largest head of a request.
 const MAX_HEAD: usize = 16 * 1024;
 
+/// How a question for its health begins.
+const HEALTH: &str = "GET /healthz ";
+
 /// How an app behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Behaviour {
@@ -24,6 +27,8 @@ pub enum Behaviour {
     Answers(u16),
     /// Listens, and turns healthy for Docker, only after this time.
     HealthyAfter(Duration),
+    /// Answers its health so often with 200, and with 503 from then on; all else with 200.
+    WellFor(usize),
     /// Is healthy, and ends after this time with some words on stderr. With a restart policy Docker then shows it
     /// as restarting.
     Crash {
@@ -55,7 +60,11 @@ impl App {
         match self.behaviour {
             Behaviour::Silent => return,
             Behaviour::HealthyAfter(after) => tokio::time::sleep(after).await,
-            Behaviour::Healthy | Behaviour::Unhealthy | Behaviour::Answers(_) | Behaviour::Crash { .. } => {}
+            Behaviour::Healthy
+            | Behaviour::Unhealthy
+            | Behaviour::Answers(_)
+            | Behaviour::WellFor(_)
+            | Behaviour::Crash { .. } => {}
         }
         let listener = TcpListener::bind(address).await.expect("an address of 127.0.0.0/8 that is ours");
         self.accept(listener).await;
@@ -66,7 +75,11 @@ impl App {
         match self.behaviour {
             Behaviour::Silent => std::future::pending().await,
             Behaviour::HealthyAfter(after) => tokio::time::sleep(after).await,
-            Behaviour::Healthy | Behaviour::Unhealthy | Behaviour::Answers(_) | Behaviour::Crash { .. } => {}
+            Behaviour::Healthy
+            | Behaviour::Unhealthy
+            | Behaviour::Answers(_)
+            | Behaviour::WellFor(_)
+            | Behaviour::Crash { .. } => {}
         }
         self.accept(listener).await;
     }
@@ -93,7 +106,7 @@ impl App {
             while let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") {
                 let asked: Vec<u8> = head.drain(..end + 4).collect();
                 let asked = String::from_utf8_lossy(&asked).into_owned();
-                let response = self.response(asked.starts_with("GET / "));
+                let response = self.response(&asked);
                 self.heads.lock().unwrap_or_else(PoisonError::into_inner).push((self.instance.clone(), asked));
                 if stream.write_all(response.as_bytes()).await.is_err() {
                     return;
@@ -102,8 +115,18 @@ impl App {
         }
     }
 
-    fn response(&self, of_root: bool) -> String {
+    /// How often its health was asked before.
+    fn times_asked(&self) -> usize {
+        let heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        heads.iter().filter(|(to, head)| *to == self.instance && head.starts_with(HEALTH)).count()
+    }
+
+    fn response(&self, asked: &str) -> String {
+        let of_root = asked.starts_with("GET / ");
         let status = match self.behaviour {
+            Behaviour::WellFor(times) if asked.starts_with(HEALTH) && self.times_asked() >= times => {
+                "503 Service Unavailable".to_owned()
+            }
             Behaviour::Unhealthy => "503 Service Unavailable".to_owned(),
             Behaviour::Answers(status @ 300..400) if !of_root => format!("{status} Elsewhere\r\nLocation: /"),
             Behaviour::Answers(status @ (100..300 | 400..)) => format!("{status} As told"),

@@ -74,7 +74,7 @@ fn failed(world: &mut World, id: &str, status: u16, text: String) -> (u16, Strin
 
 fn health_of(behaviour: &Behaviour) -> &'static str {
     match behaviour {
-        Behaviour::Healthy | Behaviour::Answers(_) | Behaviour::Crash { .. } => "healthy",
+        Behaviour::Healthy | Behaviour::WellFor(_) | Behaviour::Answers(_) | Behaviour::Crash { .. } => "healthy",
         Behaviour::Unhealthy => "unhealthy",
         Behaviour::Silent | Behaviour::HealthyAfter(_) => "starting",
     }
@@ -129,7 +129,11 @@ fn run(world: &Shared, start: Start) {
         Behaviour::HealthyAfter(after) => {
             tokio::spawn(turn_healthy(world.clone(), id, after));
         }
-        Behaviour::Healthy | Behaviour::Unhealthy | Behaviour::Answers(_) | Behaviour::Silent => {}
+        Behaviour::Healthy
+        | Behaviour::WellFor(_)
+        | Behaviour::Unhealthy
+        | Behaviour::Answers(_)
+        | Behaviour::Silent => {}
     }
 }
 
