@@ -40,7 +40,6 @@ const TABLE: &[(&str, &str, Fate)] = &[
     ("Layer", "keep_images", Later(TAGS)),
     // Settings
     ("Settings", "timezone", Later(TAGS)),
-    ("Settings", "max_concurrent_deploys", Later(ENGINE)),
     ("Settings", "notifications", Later("notifications")),
     ("Settings", "git", Later(DAEMON)),
     ("Settings", "api", Later(DAEMON)),

@@ -44,10 +44,6 @@ pub use event::{Event, Sink, StageResult};
 pub use perform::{StepError, fetch};
 pub use recover::{as_recovered, forget_gone, recover};
 
-/// Stages worked on at the same time: dockerd on two cores starts containers fastest four at a time, and above that
-/// only its latency grows.
-const CONCURRENT_STAGES: usize = 4;
-
 /// Everything that carrying out a plan needs.
 pub struct Context {
     /// The engine.
@@ -116,7 +112,7 @@ fn unmet<'a>(stage: &'a StagePlan, results: &Results) -> Option<&'a StageKey> {
 
 /// Runs stages side by side; a panic in one becomes its failure and touches no other.
 async fn wave(context: &Arc<Context>, stages: Vec<&StagePlan>) -> Results {
-    let permits = Arc::new(Semaphore::new(CONCURRENT_STAGES));
+    let permits = Arc::new(Semaphore::new(context.desired.settings.max_concurrent_deploys.max(1).into()));
     let mut tasks = JoinSet::new();
     let mut names = BTreeMap::new();
     for stage in stages {

@@ -24,6 +24,10 @@ pub struct Desired {
     pub revision: String,
 }
 
+/// Stages that are worked on at the same time unless a number is given: dockerd on two cores starts containers fastest four
+/// at a time, and above that only its latency grows.
+pub const CONCURRENT_DEPLOYS: u16 = 4;
+
 /// Host-wide values, one row in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -39,11 +43,19 @@ pub struct Settings {
     pub prune: Prune,
     /// Host ports that instances are published on, both ends included; loopback only.
     pub ports: (u16, u16),
+    /// Stages that are worked on at the same time, at least 1. Settings that were stored before there was a choice had
+    /// none.
+    #[serde(default = "concurrent_deploys")]
+    pub max_concurrent_deploys: u16,
     /// What stages are allowed beyond the ordinary (R32).
     pub policy: Policy,
     /// How long deploys are remembered. Settings that were stored before there was a choice had none.
     #[serde(default)]
     pub history: History,
+}
+
+fn concurrent_deploys() -> u16 {
+    CONCURRENT_DEPLOYS
 }
 
 impl Settings {
@@ -268,5 +280,18 @@ pub struct Origin {
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_were_stored_before_a_key_was_there_have_its_default() {
+        let stored = r#"{"domain":null,"network":"landfall","proxy":"embedded","resync":60000,"prune":"guarded",
+            "ports":[20000,29999],"policy":{"host_paths":[],"privileged":[],"docker_socket":[]}}"#;
+        let read: Settings = serde_json::from_str(stored).unwrap();
+        assert_eq!((read.max_concurrent_deploys, read.history), (4, History::default()));
     }
 }

@@ -21,6 +21,9 @@ pub(in crate::config) struct Settings {
     /// Host ports for instances behind the proxy, on loopback; `20000-29999` by default.
     #[schemars(regex(pattern = "^[0-9]+-[0-9]+$"))]
     pub(in crate::config) ports: Option<String>,
+    /// Stages that are worked on at the same time; 4 by default.
+    #[schemars(range(min = 1, max = 64))]
+    pub(in crate::config) max_concurrent_deploys: Option<u16>,
     /// What stages may do beyond the ordinary.
     pub(in crate::config) policy: Option<Policy>,
     /// How long deploys are remembered.

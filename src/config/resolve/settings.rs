@@ -8,7 +8,7 @@ use crate::config::raw;
 use crate::config::report::{Report, Site};
 use crate::config::shape;
 use crate::config::syntax;
-use crate::model::desired::{History, Policy, Prune};
+use crate::model::desired::{CONCURRENT_DEPLOYS, History, Policy, Prune};
 use crate::model::name::InvalidName;
 use crate::model::{Millis, ProxySettings, Settings, StageKey};
 
@@ -41,6 +41,9 @@ const MAX_DAYS: u32 = 36_500;
 /// Deploys of one stage: one each hour of eleven years, some tens of gigabytes with their logs.
 const MAX_PER_STAGE: u32 = 100_000;
 
+/// Above that dockerd only gets slower, whatever the host.
+const MAX_CONCURRENT: u16 = 64;
+
 /// Settings, and whether they are known: when they are not, nothing may be refused on their account.
 pub(super) struct Known {
     pub(super) value: Settings,
@@ -61,7 +64,7 @@ pub(super) fn settings(entries: &Entries, report: &Report<'_>) -> Known {
 }
 
 fn resolve(site: &Site<'_>, raw: raw::Settings) -> Settings {
-    let raw::Settings { domain, network, proxy, resync, prune, ports, policy, history } = raw;
+    let raw::Settings { domain, network, proxy, resync, prune, ports, max_concurrent_deploys, policy, history } = raw;
     let default = defaults();
     let resync = resync.and_then(|text| site.parse::<Millis>("resync", &text.0));
     if resync.is_some_and(|time| time < Millis::secs(1)) {
@@ -78,9 +81,20 @@ fn resolve(site: &Site<'_>, raw: raw::Settings) -> Settings {
             raw::Prune::Never => Prune::Never,
         }),
         ports: ports.and_then(|text| port_range(site, &text)).unwrap_or(default.ports),
+        max_concurrent_deploys: concurrent(site, max_concurrent_deploys).unwrap_or(default.max_concurrent_deploys),
         policy: policy.map(|raw| policy_of(site, raw)).unwrap_or_default(),
         history: history.map(|raw| history_of(site, &raw)).unwrap_or_default(),
     }
+}
+
+fn concurrent(site: &Site<'_>, written: Option<u16>) -> Option<u16> {
+    let count = written?;
+    if !(1..=MAX_CONCURRENT).contains(&count) {
+        let title = format!("`max_concurrent_deploys` is {count}");
+        let help = format!("from 1 to {MAX_CONCURRENT}; {CONCURRENT_DEPLOYS} is the default");
+        site.refuse(code::BAD_VALUE, "max_concurrent_deploys", title, help);
+    }
+    Some(count)
 }
 
 fn history_of(site: &Site<'_>, raw: &raw::History) -> History {
@@ -109,6 +123,7 @@ fn defaults() -> Settings {
         resync: Millis::secs(60),
         prune: Prune::default(),
         ports: (20_000, 29_999),
+        max_concurrent_deploys: CONCURRENT_DEPLOYS,
         policy: Policy::default(),
         history: History::default(),
     }

@@ -68,6 +68,7 @@ impl World {
             resync: Millis::secs(60),
             prune: Prune::Guarded,
             ports: (20_000, 29_999),
+            max_concurrent_deploys: 4,
             policy: Policy::default(),
             history: crate::model::desired::History::default(),
         };

@@ -57,6 +57,7 @@ pub(super) fn desired(revision: &str, keys: &[&str]) -> Desired {
         resync: Millis::secs(60),
         prune: crate::model::desired::Prune::Guarded,
         ports: (20000, 29999),
+        max_concurrent_deploys: 4,
         policy: crate::model::desired::Policy::default(),
         history: crate::model::desired::History::default(),
     };

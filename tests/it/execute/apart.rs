@@ -1,6 +1,6 @@
 //! A stage that fails, hangs or cannot be planned keeps no other from being converged.
 
-use landfall::execute::StageResult;
+use landfall::execute::{Event, StageResult};
 use landfall::model::DeployStatus;
 use landfall::plan::{Options, Verdict};
 
@@ -57,6 +57,34 @@ async fn a_stage_that_hangs_keeps_its_place_only() {
     // The next pass closes what was left open, and brings the sixth live.
     host.converge().await;
     assert_eq!(host.routes().await.len(), 6);
+}
+
+#[tokio::test]
+async fn so_many_stages_are_worked_on_at_a_time_as_the_settings_say() {
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let yaml = stages(&names.map(|name| (name, "v1")), "");
+    let host = Host::with(&[&image("v1")]).await;
+    host.settings("  max_concurrent_deploys: 6\n");
+    host.write(&yaml);
+    host.fake.hang(Op::Create);
+    let watch = async {
+        until("all six are at it", async || host.fake.count(Op::Create) == names.len()).await;
+        host.fake.release(Op::Create);
+    };
+    let (converged, ()) = tokio::join!(host.converge(), watch);
+    assert!(converged.results.values().all(StageResult::is_ok));
+
+    let host = Host::with(&[&image("v1")]).await;
+    host.settings("  max_concurrent_deploys: 1\n");
+    host.apply(&yaml).await;
+    let mut turns: Vec<_> = host
+        .events()
+        .into_iter()
+        .filter_map(|event| if let Event::Phase { key, .. } = event { Some(key.stage.to_string()) } else { None })
+        .collect();
+    turns.dedup();
+    turns.sort();
+    assert_eq!(turns, names, "each had its turn at once, and nobody else beside it");
 }
 
 #[tokio::test]
