@@ -10,6 +10,7 @@
 //! `reconcile` is that line on one screen. The modules below stand in reading order; `ARCHITECTURE.md` tells which
 //! may import which, and `tests/it/tidy.rs` holds them to it.
 
+pub mod faults;
 pub mod model;
 pub mod plan;
 

@@ -66,23 +66,23 @@ impl Store {
     /// names stays as a tombstone.
     pub async fn accept_config(&self, accepted: AcceptedConfig) -> Result<i64> {
         let rows = config::Rows::new(&accepted)?;
-        self.write(Durable::Disk, move |tx| config::accept(tx, &rows)).await
+        self.write("store.accept_config", Durable::Disk, move |tx| config::accept(tx, &rows)).await
     }
 
     /// Remembers which digest a stage's tag stood for when it was first asked.
     pub async fn set_pin(&self, key: &StageKey, pin: &Pin) -> Result<()> {
         let (key, pin) = (key.clone(), pin.clone());
-        self.write(Durable::Disk, move |tx| config::set_pin(tx, &key, &pin)).await
+        self.write("store.set_pin", Durable::Disk, move |tx| config::set_pin(tx, &key, &pin)).await
     }
 
     /// Records a deploy as `pending`. [`StoreError::InFlight`] when its stage is being deployed already.
     pub async fn begin_deploy(&self, new: NewDeploy) -> Result<()> {
-        self.write(Durable::Disk, move |tx| deploys::begin(tx, &new)).await
+        self.write("store.begin_deploy", Durable::Disk, move |tx| deploys::begin(tx, &new)).await
     }
 
     /// Records that a phase begins; to be called before its side effect (R14). Saying the same phase again is fine.
     pub async fn set_phase(&self, id: DeployId, phase: Phase) -> Result<()> {
-        self.write(Durable::Disk, move |tx| deploys::set_phase(tx, id, phase)).await
+        self.write("store.set_phase", Durable::Disk, move |tx| deploys::set_phase(tx, id, phase)).await
     }
 
     /// Ends a deploy; once. A success makes it the live one of its stage; with `quarantine`, a failure holds its
@@ -95,58 +95,61 @@ impl Store {
         quarantine: bool,
     ) -> Result<()> {
         let reason = reason.map(ToOwned::to_owned);
-        self.write(Durable::Disk, move |tx| deploys::finish(tx, id, status, reason.as_deref(), quarantine)).await
+        self.write("store.finish", Durable::Disk, move |tx| {
+            deploys::finish(tx, id, status, reason.as_deref(), quarantine)
+        })
+        .await
     }
 
     /// Lets an interrupted deploy count as the live one of its stage: its container passed the gate and serves.
     pub async fn set_live(&self, id: DeployId) -> Result<()> {
-        self.write(Durable::Disk, move |tx| deploys::make_live(tx, id)).await
+        self.write("store.set_live", Durable::Disk, move |tx| deploys::make_live(tx, id)).await
     }
 
     /// Adds lines to the log of a deploy, up to its cap (R17).
     pub async fn append_log(&self, id: DeployId, lines: Vec<LogLine>) -> Result<()> {
-        self.write(Durable::Os, move |tx| logs::append(tx, id, &lines)).await
+        self.write("store.append_log", Durable::Os, move |tx| logs::append(tx, id, &lines)).await
     }
 
     /// Records a container that was made for a deploy, as `running`.
     pub async fn add_instance(&self, new: NewInstance) -> Result<()> {
-        self.write(Durable::Disk, move |tx| instances::add(tx, &new)).await
+        self.write("store.add_instance", Durable::Disk, move |tx| instances::add(tx, &new)).await
     }
 
     /// Records the status of an instance.
     pub async fn set_instance_status(&self, container_id: &str, status: InstanceStatus) -> Result<()> {
         let id = container_id.to_owned();
-        self.write(Durable::Disk, move |tx| instances::set_status(tx, &id, status)).await
+        self.write("store.set_instance_status", Durable::Disk, move |tx| instances::set_status(tx, &id, status)).await
     }
 
     /// Forgets an instance whose container is gone, and releases its port; without an error when it is not known.
     pub async fn remove_instance(&self, container_id: &str) -> Result<()> {
         let id = container_id.to_owned();
-        self.write(Durable::Disk, move |tx| instances::remove(tx, &id)).await
+        self.write("store.remove_instance", Durable::Disk, move |tx| instances::remove(tx, &id)).await
     }
 
     /// Reserves a loopback port of the range (both ends included) for the container of a deploy. The one it has
     /// already is answered again, unless it is in `skip`.
     pub async fn reserve_port(&self, range: (u16, u16), owner: DeployId, skip: &BTreeSet<u16>) -> Result<u16> {
         let skip = skip.clone();
-        self.write(Durable::Disk, move |tx| ports::reserve(tx, range, owner, &skip)).await
+        self.write("store.reserve_port", Durable::Disk, move |tx| ports::reserve(tx, range, owner, &skip)).await
     }
 
     /// Releases the port of a deploy, if it has one.
     pub async fn release_port(&self, owner: DeployId) -> Result<()> {
-        self.write(Durable::Disk, move |tx| ports::release(tx, owner)).await
+        self.write("store.release_port", Durable::Disk, move |tx| ports::release(tx, owner)).await
     }
 
     /// Remembers the host that a stage has in the proxy, or that it has none; before a write as dirty (R9, R14).
     pub async fn set_host(&self, key: &StageKey, host: Option<&RecordedHost>) -> Result<()> {
         let (key, host) = (key.clone(), host.cloned());
-        self.write(Durable::Disk, move |tx| hosts::set(tx, &key, host.as_ref())).await
+        self.write("store.set_host", Durable::Disk, move |tx| hosts::set(tx, &key, host.as_ref())).await
     }
 
     /// Remembers what a stage is routed with, after a change of its route alone; its next success forgets it.
     pub async fn set_route(&self, key: &StageKey, route: &RecordedRoute) -> Result<()> {
         let (key, route) = (key.clone(), route.clone());
-        self.write(Durable::Disk, move |tx| hosts::set_route(tx, &key, &route)).await
+        self.write("store.set_route", Durable::Disk, move |tx| hosts::set_route(tx, &key, &route)).await
     }
 
     /// Remembers the version that somebody chose for a stage instead of the configuration's, or that nobody did (R13).
@@ -164,7 +167,7 @@ impl Store {
     /// Lets what failed be tried again, of one stage or of all (`apply --retry`, R12); answers how many were held.
     pub async fn release_quarantine(&self, key: Option<&StageKey>) -> Result<usize> {
         let key = key.cloned();
-        self.write(Durable::Disk, move |tx| deploys::release_holds(tx, key.as_ref())).await
+        self.write("store.release_quarantine", Durable::Disk, move |tx| deploys::release_holds(tx, key.as_ref())).await
     }
 }
 
@@ -177,7 +180,7 @@ impl Store {
             readopt::record(tx, &found)?;
             above.map_or(Ok(()), |port| readopt::begin_above(tx, port))
         };
-        self.write(Durable::Disk, record).await
+        self.write("store.readopt", Durable::Disk, record).await
     }
 
     /// Drops deploys with their logs that are older, or more of a stage, than is asked for; answers how many. What is in
@@ -189,7 +192,7 @@ impl Store {
             if self.read(move |conn| retention::excess(conn, &cut, 1)).await?.is_empty() {
                 break;
             }
-            dropped += self.write(Durable::Os, move |tx| retention::drop_some(tx, &cut)).await?;
+            dropped += self.write("store.drop_history", Durable::Os, move |tx| retention::drop_some(tx, &cut)).await?;
         }
         Ok(dropped)
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::faults::{self, When};
 use crate::model::StoreId;
 
 use super::datadir::DataDir;
@@ -43,6 +44,7 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     id: StoreId,
+    dir: DataDir,
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     /// Last, so that it is released after the thread has ended.
@@ -60,17 +62,21 @@ impl Store {
     /// Opens the store of a data directory, making it on first use, and brings its schema up to date. Holds the lock
     /// until the last handle is gone.
     pub async fn open(dir: &DataDir, lock: Lock) -> Result<Self> {
+        pass("store.open", When::Before, dir).await?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (opened, id) = oneshot::channel();
-        let dir = dir.clone();
-        let thread = std::thread::Builder::new().name("store".into()).spawn(move || run(&dir, opened, queue));
+        let theirs = dir.clone();
+        let thread = std::thread::Builder::new().name("store".into()).spawn(move || run(&theirs, opened, queue));
         let thread = thread.map_err(|source| StoreError::Io {
             doing: "start the thread of",
             path: PathBuf::from("the store"),
             source,
         })?;
         let id = id.await.map_err(|_| StoreError::Closed)??;
-        Ok(Self { inner: Arc::new(Inner { id, jobs: Some(jobs), thread: Some(thread), _lock: lock }) })
+        let inner = Inner { id, dir: dir.clone(), jobs: Some(jobs), thread: Some(thread), _lock: lock };
+        let store = Self { inner: Arc::new(inner) };
+        pass("store.open", When::After, dir).await?;
+        Ok(store)
     }
 
     /// Makes a store with the id of one that was lost, so that what carries it is ours again (R16).
@@ -95,13 +101,16 @@ impl Store {
     }
 
     /// Runs one transaction. It takes the write lock at its beginning: one that reads first and writes later fails
-    /// at once when another process wrote in between, without waiting.
-    pub(super) async fn write<T, F>(&self, durable: Durable, job: F) -> Result<T>
+    /// at once when another process wrote in between, without waiting. `name` is that of its fail points.
+    pub(super) async fn write<T, F>(&self, name: &'static str, durable: Durable, job: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     {
-        self.run(move |writer| writer.transact(durable, job)).await
+        pass(name, When::Before, &self.inner.dir).await?;
+        let result = self.run(move |writer| writer.transact(durable, job)).await?;
+        pass(name, When::After, &self.inner.dir).await?;
+        Ok(result)
     }
 
     /// Runs queries that see one state of the store.
@@ -138,6 +147,12 @@ impl Drop for Inner {
             let _ = thread.join();
         }
     }
+}
+
+/// Passes a fail point. A fault is told as one of the disk.
+async fn pass(name: &'static str, when: When, dir: &DataDir) -> Result<()> {
+    let passed = faults::point(name, when, dir.root()).await;
+    passed.map_err(|fault| StoreError::io("write", &dir.db(), std::io::Error::other(fault)))
 }
 
 fn run(dir: &DataDir, opened: oneshot::Sender<Result<StoreId>>, mut queue: mpsc::Receiver<Job>) {

@@ -44,8 +44,10 @@ async fn r14_a_phase_is_on_the_disk_before_its_side_effect_and_a_log_line_need_n
     let scratch = scratch();
     let store = scratch.store().await;
     let level = |tx: &rusqlite::Transaction<'_>| Ok(tx.query_row("PRAGMA synchronous", [], |row| row.get(0))?);
-    let (full, normal): (i64, i64) =
-        (store.write(Durable::Disk, level).await.unwrap(), store.write(Durable::Os, level).await.unwrap());
+    let (full, normal): (i64, i64) = (
+        store.write("store.level", Durable::Disk, level).await.unwrap(),
+        store.write("store.level", Durable::Os, level).await.unwrap(),
+    );
     assert_eq!((full, normal), (2, 1));
 }
 

@@ -157,7 +157,7 @@ async fn r17_a_long_history_goes_a_few_at_a_time_and_a_short_one_costs_no_write(
     for number in 0..45 {
         failed(&store, "shop/prod", aged(300, number)).await;
     }
-    assert_eq!(store.write(crate::store::writer::Durable::Os, some).await.unwrap(), 20);
+    assert_eq!(store.write("store.drop_some", crate::store::writer::Durable::Os, some).await.unwrap(), 20);
     assert_eq!(prune(&store, 1, 1).await, 25);
     let changes = || store.read(|conn| Ok(conn.query_row("SELECT total_changes()", [], |row| row.get::<_, i64>(0))?));
     let before = changes().await.unwrap();

@@ -53,7 +53,8 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("client", &[]),
     ("router", &[]),
     ("secrets", &[]),
-    ("store", &[]),
+    ("store", &["faults"]),
+    ("faults", &[]),
     ("model", &[]),
 ];
 
