@@ -64,6 +64,7 @@ pub(super) async fn switch(
     };
     givers::announce(work, &givers).await?;
     announce(work, known.as_ref(), domains).await?;
+    let noted = note(work, domains, options).await?;
     let path = stage(work).map_or("/", |stage| path(&stage.ready.check)).to_owned();
     let change = Change {
         options,
@@ -85,11 +86,11 @@ pub(super) async fn switch(
             if is_settled(&error) {
                 remember(work, known.as_ref()).await?;
                 givers::kept(work, &givers).await?;
+                forget(work, noted).await?;
             }
             return Err(error.into());
         }
     }
-    note(work, domains, options).await?;
     work.log.line(format!("traffic goes to {upstream}")).await;
     Ok(())
 }
@@ -98,21 +99,37 @@ pub(super) async fn switch(
 pub(super) async fn unroute(work: &mut Work<'_>) -> Result<(), StepError> {
     let known = remembered(work).await?;
     let context = work.context;
+    let noted = note(work, &[], HostOptions::default()).await?;
     let unrouted = context.proxy.unroute(context.store.id(), &work.plan.key, known.as_ref()).await;
     touched(work, &unrouted);
+    if unrouted.as_ref().is_err_and(|error| !error.may_have_changed()) {
+        forget(work, noted).await?;
+    }
     unrouted?;
-    note(work, &[], HostOptions::default()).await?;
     remember(work, None).await
 }
 
-/// A change of the route alone is in no deploy's spec: noted here, it stays should the stage be held later.
-async fn note(work: &Work<'_>, domains: &[Domain], options: HostOptions) -> Result<(), StepError> {
-    let key = &work.plan.key;
+/// What was noted of a route before; none where nothing was to be noted.
+type Noted = Option<Option<RecordedRoute>>;
+
+/// A change of the route alone is in no deploy's spec: noted here, it stays should the stage be held later. Noted before
+/// it is made, since nothing would do it later: to the next pass, all is as it should be.
+async fn note(work: &Work<'_>, domains: &[Domain], options: HostOptions) -> Result<Noted, StepError> {
+    let (key, store) = (&work.plan.key, &work.context.store);
     if work.deploy.is_some() || !work.context.desired.stages.contains_key(key) {
-        return Ok(());
+        return Ok(None);
     }
-    let route = RecordedRoute { domains: domains.to_vec(), options };
-    Ok(work.context.store.set_route(key, &route).await?)
+    let before = store.route(key).await?;
+    store.set_route(key, Some(&RecordedRoute { domains: domains.to_vec(), options })).await?;
+    Ok(Some(before))
+}
+
+/// The change was not made.
+async fn forget(work: &Work<'_>, noted: Noted) -> Result<(), StepError> {
+    match noted {
+        Some(before) => Ok(work.context.store.set_route(&work.plan.key, before.as_ref()).await?),
+        None => Ok(()),
+    }
 }
 
 /// Puts back what a switch replaced.

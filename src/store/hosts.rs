@@ -47,10 +47,18 @@ fn forget(tx: &Transaction<'_>, key: &StageKey) -> Result<()> {
     Ok(())
 }
 
-/// Remembers what a stage is routed with since a change of its route alone.
-pub(super) fn set_route(tx: &Transaction<'_>, key: &StageKey, route: &RecordedRoute) -> Result<()> {
+/// What a stage is routed with since a change of its route alone; none without one.
+pub(super) fn route(conn: &Connection, key: &StageKey) -> Result<Option<RecordedRoute>> {
+    let sql = "SELECT s.route FROM stages s JOIN projects p ON p.id = s.project_id WHERE p.name = ?1 AND s.name = ?2";
+    let found = conn.query_row(sql, (key.project.as_str(), key.stage.as_str()), |row| json(row, 0)).optional()?;
+    Ok(found.flatten())
+}
+
+/// Remembers what a stage is routed with since a change of its route alone, or that there was none.
+pub(super) fn set_route(tx: &Transaction<'_>, key: &StageKey, route: Option<&RecordedRoute>) -> Result<()> {
     let stage = stage_id(tx, key)?;
-    let route = serde_json::to_string(route).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let route = route.map(serde_json::to_string).transpose();
+    let route = route.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     tx.execute("UPDATE stages SET route = ?1 WHERE id = ?2", (route, stage))?;
     Ok(())
 }

@@ -146,10 +146,11 @@ impl Store {
         self.write("store.set_host", Durable::Disk, move |tx| hosts::set(tx, &key, host.as_ref())).await
     }
 
-    /// Remembers what a stage is routed with, after a change of its route alone; its next success forgets it.
-    pub async fn set_route(&self, key: &StageKey, route: &RecordedRoute) -> Result<()> {
-        let (key, route) = (key.clone(), route.clone());
-        self.write("store.set_route", Durable::Disk, move |tx| hosts::set_route(tx, &key, &route)).await
+    /// Remembers what a stage is routed with from a change of its route alone on, or that there was none; its next
+    /// success forgets it.
+    pub async fn set_route(&self, key: &StageKey, route: Option<&RecordedRoute>) -> Result<()> {
+        let (key, route) = (key.clone(), route.cloned());
+        self.write("store.set_route", Durable::Disk, move |tx| hosts::set_route(tx, &key, route.as_ref())).await
     }
 
     /// Remembers the version that somebody chose for a stage instead of the configuration's, or that nobody did (R13).
@@ -209,6 +210,12 @@ impl Store {
     pub async fn host(&self, key: &StageKey) -> Result<Option<RecordedHost>> {
         let key = key.clone();
         self.read(move |conn| hosts::of(conn, &key)).await
+    }
+
+    /// What a stage is routed with since a change of its route alone; none without one.
+    pub async fn route(&self, key: &StageKey) -> Result<Option<RecordedRoute>> {
+        let key = key.clone();
+        self.read(move |conn| hosts::route(conn, &key)).await
     }
 
     /// The configuration in force; none before the first.

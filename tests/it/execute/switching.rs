@@ -128,3 +128,20 @@ async fn r9_a_stage_that_loses_its_domain_is_replaced_and_its_routes_go_with_the
     host.apply(&web("v2", "")).await;
     assert_eq!(host.version_at("web.test").await, "v2");
 }
+
+#[tokio::test]
+async fn r9_a_change_of_the_route_alone_that_was_not_made_is_not_remembered() {
+    let host = Host::with(&[&image("v1")]).await;
+    let lossy = Lossy::start(&host.path("lossy.sock"), host.router.control());
+    let places = Places { proxy_socket: host.path("lossy.sock"), ..host.places() };
+    host.apply(&web("v1", "")).await;
+    let remembered = || host.recorded().stages[&"web/prod".parse().unwrap()].route.clone().map(|route| route.domains);
+    let other = ["other.test".parse().unwrap()];
+    host.write(&web("v1", "").replace("web.test", "other.test"));
+    lossy.loses_changes.store(true, Ordering::SeqCst);
+    host.converge_at(places.clone()).await;
+    assert_eq!((host.version_at("web.test").await.as_str(), remembered()), ("v1", None));
+    lossy.loses_changes.store(false, Ordering::SeqCst);
+    host.converge_at(places).await;
+    assert_eq!((host.version_at("other.test").await.as_str(), remembered()), ("v1", Some(other.to_vec())));
+}
