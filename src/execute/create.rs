@@ -180,11 +180,11 @@ pub(super) async fn start(work: &mut Work<'_>) -> Result<(), StepError> {
             Err(error) => error,
         };
         let (DockerError::PortTaken { .. }, Some(port)) = (&error, work.host_port) else {
-            return Err(error.into());
+            return Err(StepError::Start(error));
         };
         taken.insert(port);
         if taken.len() >= PORT_TRIES {
-            return Err(error.into());
+            return Err(StepError::Start(error));
         }
         work.log.line(format!("port {port} is taken by someone else; trying the next")).await;
         next_port(work, deploy_id, &id, &taken).await?;

@@ -27,7 +27,7 @@ pub(super) async fn give_up(work: &mut Work<'_>, id: DeployId, effect: &Effect, 
     let unsettled = matches!(error, StepError::Proxy(ProxyError::Unsettled { .. }));
     let status = put_back(work, id, unsettled).await;
     let costs_an_outage = !work.stopped.is_empty() && is_seen_too_late(&error);
-    let hold = is_its_own_fault(work.phase, effect, &error) || costs_an_outage;
+    let hold = is_its_own_fault(work.phase, &error) || costs_an_outage;
     work.log.end(status.words()).await;
     if let Err(error) = work.context.store.finish(id, status, Some(&reason), hold).await {
         return StageResult::Failed { reason: format!("{reason}; and then: {error}"), hint: error.hint() };
@@ -39,6 +39,7 @@ fn reason(work: &Work<'_>, effect: &Effect, error: &StepError) -> String {
     match error {
         StepError::Gate(error) => error.to_string(),
         StepError::Docker(_)
+        | StepError::Start(_)
         | StepError::Proxy(_)
         | StepError::Store(_)
         | StepError::Secret(_)
@@ -53,17 +54,15 @@ async fn tell_hint(work: &Work<'_>, hint: Option<&str>) {
 }
 
 /// True when trying the same thing again would fail again (R12): the app's fault, or the spec's, not the outside's.
-fn is_its_own_fault(phase: Phase, effect: &Effect, error: &StepError) -> bool {
+fn is_its_own_fault(phase: Phase, error: &StepError) -> bool {
     let after_pull = phase >= Phase::Creating;
-    let is_start = matches!(effect, Effect::Start { .. });
     match error {
         StepError::Gate(GateError::Stopped(_) | GateError::Deadline { .. } | GateError::Sick(_)) => true,
-        StepError::Gate(GateError::Docker(error)) | StepError::Docker(error) => {
-            // A start that Docker refuses counts whatever its status, as does a taken port: with `recreate`, trying
-            // again would stop and start the old instance again and again.
-            let refused_start =
-                is_start && matches!(error, DockerError::PortTaken { .. } | DockerError::Refused { .. });
-            after_pull && (error.retry() == Retry::OnChange || refused_start)
+        // A start that Docker refuses counts whatever its status, as does a taken port: with `recreate`, trying again
+        // would stop and start the old instance again and again.
+        StepError::Start(DockerError::PortTaken { .. } | DockerError::Refused { .. }) => true,
+        StepError::Gate(GateError::Docker(error)) | StepError::Docker(error) | StepError::Start(error) => {
+            after_pull && error.retry() == Retry::OnChange
         }
         StepError::Other(_) => after_pull,
         StepError::Proxy(_) | StepError::Store(_) | StepError::Secret(_) => false,
@@ -76,13 +75,11 @@ fn is_seen_too_late(error: &StepError) -> bool {
     match error {
         StepError::Proxy(ProxyError::Unreachable { .. } | ProxyError::NoAnswer { .. }) => false,
         StepError::Proxy(ProxyError::Npm(error)) => !error.blocks_a_look(),
-        StepError::Docker(DockerError::Unreachable { .. } | DockerError::Timeout { .. }) => false,
+        StepError::Docker(error) | StepError::Start(error) => {
+            !matches!(error, DockerError::Unreachable { .. } | DockerError::Timeout { .. })
+        }
         StepError::Gate(GateError::Docker(_)) | StepError::Store(_) => false,
-        StepError::Proxy(_)
-        | StepError::Docker(_)
-        | StepError::Secret(_)
-        | StepError::Gate(_)
-        | StepError::Other(_) => true,
+        StepError::Proxy(_) | StepError::Secret(_) | StepError::Gate(_) | StepError::Other(_) => true,
     }
 }
 

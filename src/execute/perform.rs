@@ -18,6 +18,9 @@ pub enum StepError {
     /// Docker said no, or nothing.
     #[error(transparent)]
     Docker(#[from] DockerError),
+    /// Docker did not start the new container.
+    #[error(transparent)]
+    Start(DockerError),
     /// The proxy said no, or nothing.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
@@ -39,7 +42,7 @@ impl StepError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Docker(error) => error.hint(),
+            Self::Docker(error) | Self::Start(error) => error.hint(),
             Self::Proxy(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Secret(error) => error.hint(),
