@@ -236,6 +236,7 @@ async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, R
     for key in plan::overtaken(&desired, &view.recorded, |key| view.images.get(key)) {
         store.choose(&key, None).await?;
     }
+    record_live(&store, &view).await?;
     let history = desired.settings.history;
     let context = Context {
         docker,
@@ -257,6 +258,18 @@ async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, R
         Err(error) => tracing::warn!(%error, "the history could not be cut"),
     }
     Ok((view, results))
+}
+
+/// After a switch of which nobody knew what is in force (R9), what is wanted may be found to serve though its deploy did
+/// not succeed: it counts as the newest success before what it replaced goes.
+async fn record_live(store: &Store, view: &View) -> Result<(), Error> {
+    for stage in &view.plan.stages {
+        let live = view.recorded.stages.get(&stage.key).and_then(|s| s.live.as_ref()).map(|live| live.id);
+        if let Some(kept) = stage.keeps.filter(|kept| Some(*kept) != live) {
+            store.set_live(kept).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn record_pins(store: &Store, view: &View) -> Result<(), Error> {

@@ -31,7 +31,7 @@ use serde::Serialize;
 
 use crate::model::hash;
 use crate::model::secret::Fingerprint;
-use crate::model::{ChoiceKind, Desired, DesiredStage, ImageRef, Observed, Recorded, StageKey};
+use crate::model::{ChoiceKind, DeployId, Desired, DesiredStage, ImageRef, Observed, Recorded, StageKey};
 
 pub use by_hand::overtaken;
 pub use cause::Cause;
@@ -213,6 +213,9 @@ pub struct StagePlan {
     pub steps: Vec<Step>,
     /// The deploy that the steps belong to.
     pub deploy: Option<PlannedDeploy>,
+    /// The deploy that made what runs, where that is what is wanted and stays.
+    #[serde(skip)]
+    pub keeps: Option<DeployId>,
     /// Why it waits.
     pub held: Option<Held>,
     /// Why it cannot be done.
@@ -234,6 +237,7 @@ impl StagePlan {
             changes: Vec::new(),
             steps: Vec::new(),
             deploy: None,
+            keeps: None,
             held: None,
             blocked: None,
             after: BTreeSet::new(),

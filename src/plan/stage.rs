@@ -66,6 +66,7 @@ pub(super) fn wanted(
     }
     if let Some(current) = best(own.iter().filter(|own| target.is(own, &mut plan.warnings)), input) {
         repair(input, stage, current, own, &mut plan);
+        plan.keeps = Some(current.labels.deploy);
         if !plan.steps.is_empty() {
             plan.verdict = Verdict::Repair;
         }

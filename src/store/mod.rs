@@ -101,7 +101,7 @@ impl Store {
         .await
     }
 
-    /// Lets an interrupted deploy count as the live one of its stage: its container passed the gate and serves.
+    /// Lets a deploy that did not end well count as the live one of its stage: its container passed the gate and serves.
     pub async fn set_live(&self, id: DeployId) -> Result<()> {
         self.write("store.set_live", Durable::Disk, move |tx| deploys::make_live(tx, id)).await
     }

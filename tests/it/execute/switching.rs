@@ -113,6 +113,9 @@ async fn r9_where_nobody_can_tell_who_has_the_traffic_both_stay_and_the_next_pas
         assert_eq!(host.containers(), [format!("web-prod@{wanted} running")]);
         assert_eq!(host.version_at("web.test").await, wanted);
         assert_eq!(host.instances().len(), 1);
+        // It is what a later failure goes back to.
+        let live = host.recorded().stages[&"web/prod".parse().unwrap()].live.clone().unwrap();
+        assert_eq!(live.image.digest, image(wanted).digest);
     }
 }
 
