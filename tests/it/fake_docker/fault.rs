@@ -7,6 +7,8 @@ pub enum Fault {
     Status(u16, String),
     /// What was asked is done, and an error is answered: the answer was lost on its way.
     LoseAnswer,
+    /// What was asked is done, and the connection is closed without an answer.
+    Break,
     /// No answer, ever; nothing is done.
     Hang,
     /// What was asked is done, and there is no answer, ever.

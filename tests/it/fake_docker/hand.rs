@@ -71,6 +71,11 @@ impl FakeDocker {
         self.change(name, |container| drop(container.networks.remove(network)));
     }
 
+    /// `docker volume create`
+    pub fn volume_by_hand(&self, name: &str) {
+        self.world.lock().volumes.insert(name.to_owned(), json!({ "by": "hand" }));
+    }
+
     /// `docker network rm`, whoever is in it.
     pub fn remove_network_by_hand(&self, name: &str) {
         self.world.lock().networks.retain(|network| network.name != name);

@@ -136,7 +136,15 @@ pub fn pull(world: &Shared, asked: &Asked) -> Response {
             stream(&lines, false)
         }
         Some(Fault::Cut) => stream(&lines, true),
-        Some(Fault::Status(..) | Fault::LoseAnswer | Fault::Stall | Fault::Hang | Fault::Swallow | Fault::Body(_))
+        Some(
+            Fault::Status(..)
+            | Fault::LoseAnswer
+            | Fault::Break
+            | Fault::Stall
+            | Fault::Hang
+            | Fault::Swallow
+            | Fault::Body(_),
+        )
         | None => {
             lines.push(json!({ "status": "Pull complete", "progressDetail": {}, "id": "0123456789ab" }));
             lines.push(json!({ "status": format!("Digest: {}", image.digest) }));

@@ -129,6 +129,11 @@ impl FakeDocker {
         self.world.lock().made.get(id).cloned().unwrap_or_else(|| id.to_owned())
     }
 
+    /// How many containers were ever made.
+    pub fn made(&self) -> usize {
+        self.world.lock().made.len()
+    }
+
     /// The request heads that a container was sent, in order.
     pub fn heads(&self, name: &str) -> Vec<String> {
         let heads = self.world.lock().heads.clone();
@@ -164,6 +169,11 @@ impl FakeDocker {
     /// Adds a fault to the queue of one kind of call; each is used once.
     pub fn inject(&self, op: Op, fault: Fault) {
         self.world.lock().faults.entry(op).or_default().push_back(fault);
+    }
+
+    /// Asks this at every call that is to change something what goes wrong with it.
+    pub fn judge(&self, judge: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static) {
+        self.world.lock().judge = Some(Arc::new(judge));
     }
 
     /// Calls of this kind are not answered until [`release`](Self::release).

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use axum::Router;
-use axum::body::{Bytes, to_bytes};
-use axum::extract::{Request, State};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::response::{IntoResponse as _, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::answer;
 use super::fault::Fault;
@@ -18,11 +20,27 @@ use super::{Shared, containers, images, inspect, listing, logs, networks, start,
 /// Largest body that is read: an archive of secret files, or a spec.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
-/// Listens until the handle is aborted.
+/// The connection is closed in place of an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("closed on request")]
+struct Closed;
+
+/// Listens until the handle is aborted; the connections end with it.
 pub fn serve(socket: &Path, world: Shared) -> JoinHandle<()> {
     let listener = UnixListener::bind(socket).expect("a socket to listen on");
-    let app = Router::new().fallback(handle).with_state(world);
-    tokio::spawn(async move { axum::serve(listener, app).await.expect("the fake serves") })
+    tokio::spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let world = world.clone();
+            let service = service_fn(move |request| handle(world.clone(), request));
+            // Ends with an error when either side closes it early.
+            connections.spawn(async move {
+                drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+            });
+            while connections.try_join_next().is_some() {}
+        }
+    })
 }
 
 /// A request with everything a handler may want.
@@ -56,33 +74,34 @@ impl Asked {
     }
 }
 
-async fn handle(State(world): State<Shared>, request: Request) -> Response {
+async fn handle(world: Shared, request: http::Request<Incoming>) -> Result<Response, Closed> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let (version, rest) = split_version(&path);
     let (op, object) = Op::parse(&parts.method, rest);
     let registry_auth = parts.headers.get("x-registry-auth").and_then(|v| v.to_str().ok()).map(str::to_owned);
-    let body = to_bytes(body, MAX_BODY).await.unwrap_or_default();
+    let body = to_bytes(Body::new(body), MAX_BODY).await.unwrap_or_default();
     let json = serde_json::from_slice(&body).unwrap_or_default();
     let call = Call { op, object: object.clone(), path: path.clone(), query: query.clone(), registry_auth, body: json };
     let (fault, mut hanging) = {
         let mut world = world.lock();
+        let judged = world.judge.clone().filter(|_| op.is_mutation()).and_then(|judge| judge(&call));
         world.calls.push(call);
-        let fault = world.faults.get_mut(&op).and_then(std::collections::VecDeque::pop_front);
-        (fault, world.hanging.subscribe())
+        let queued = || world.faults.get_mut(&op).and_then(std::collections::VecDeque::pop_front);
+        (judged.or_else(queued), world.hanging.subscribe())
     };
     // Ends with an error only when the fake is gone, and then nobody waits for the answer.
     let _ = hanging.wait_for(|ops| !ops.contains(&op)).await;
     if let Some(refusal) = refuse_version(&world, op, version) {
-        return refusal;
+        return Ok(refusal);
     }
     let query = serde_urlencoded_pairs(&query);
     answered(&world, Asked { op, object, query, body, fault }).await
 }
 
-async fn answered(world: &Shared, asked: Asked) -> Response {
-    match asked.fault.clone() {
+async fn answered(world: &Shared, asked: Asked) -> Result<Response, Closed> {
+    Ok(match asked.fault.clone() {
         Some(Fault::Status(status, message)) => answer::error(status, &message),
         Some(Fault::Stall) => answer::stalled(),
         Some(Fault::Hang) => std::future::pending().await,
@@ -96,8 +115,12 @@ async fn answered(world: &Shared, asked: Asked) -> Response {
             dispatch(world, asked).await;
             answer::error(500, "the answer was lost")
         }
+        Some(Fault::Break) => {
+            dispatch(world, asked).await;
+            return Err(Closed);
+        }
         Some(Fault::LastLine(_) | Fault::Cut) | None => dispatch(world, asked).await,
-    }
+    })
 }
 
 async fn dispatch(world: &Shared, asked: Asked) -> Response {

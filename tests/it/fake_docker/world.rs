@@ -105,6 +105,9 @@ pub struct Running {
     pub followers: Vec<mpsc::UnboundedSender<Bytes>>,
 }
 
+/// Says what goes wrong with a call.
+pub type Judge = std::sync::Arc<dyn Fn(&Call) -> Option<Fault> + Send + Sync>;
+
 /// Everything on the host.
 pub struct World {
     pub version: String,
@@ -115,6 +118,8 @@ pub struct World {
     pub volumes: BTreeMap<String, Value>,
     pub calls: Vec<Call>,
     pub faults: HashMap<Op, VecDeque<Fault>>,
+    /// Asked at every call that is to change something.
+    pub judge: Option<Judge>,
     pub hanging: watch::Sender<HashSet<Op>>,
     pub running: HashMap<String, Running>,
     pub heads: Heads,
@@ -141,6 +146,7 @@ impl World {
             volumes: BTreeMap::new(),
             calls: Vec::new(),
             faults: HashMap::new(),
+            judge: None,
             hanging: watch::Sender::new(HashSet::new()),
             running: HashMap::new(),
             heads: Heads::default(),
