@@ -9,6 +9,8 @@ mod fake_registry;
 mod npm;
 mod npm_contract;
 mod npm_proxy;
+#[cfg(feature = "faults")]
+mod nth;
 mod readme;
 mod recorder;
 mod registry_client;

@@ -20,4 +20,4 @@ mod readopt;
 mod secrets;
 mod switching;
 mod trouble;
-mod words;
+pub mod words;

@@ -78,7 +78,7 @@ impl Host {
 }
 
 /// The version that a text with a digest in it is about.
-fn version(text: &str) -> String {
+pub fn version(text: &str) -> String {
     let of = |version: &&&str| text.contains(image(version).digest.as_str());
     VERSIONS.iter().find(of).map_or_else(|| text.to_owned(), |version| (*version).to_owned())
 }

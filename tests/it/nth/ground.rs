@@ -1,0 +1,187 @@
+//! One host for one run: the fakes with the counter over them, what is foreign, and a pass that can be cut off.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::Duration;
+
+use landfall::execute::Sink;
+use landfall::faults::{self, Watched};
+use landfall::plan::Options;
+use landfall::proxy::Change;
+use landfall::reconcile::{self, Converged, Error, Places, View};
+use landfall::store::{DataDir, Reader, Store};
+
+use super::relay::Relay;
+use super::scenario::{Scenario, Twist};
+use super::tape::{Kind, Tape};
+use crate::execute::ground::Host;
+use crate::router_support::{domains, soon, stage, store};
+
+/// How often a pass is asked whether it has ended or is to be dropped.
+const LOOK: Duration = Duration::from_micros(500);
+/// A container of nobody, and one of another Landfall.
+const FOREIGN: [&str; 2] = ["blog", "other-app-00000000"];
+
+/// How a pass ended.
+pub enum Passed {
+    /// By itself.
+    Ended(Box<Result<Converged, Error>>),
+    /// It was dropped; so many deploys were without an end then.
+    CutOff(usize),
+}
+
+/// A host with a counter over everything that lasts.
+pub struct Ground {
+    pub host: Host,
+    pub tape: Tape,
+    options: Options,
+    /// What must not change, as it was.
+    foreign: String,
+    relay: Relay,
+    _watched: Watched,
+    _port: Option<TcpListener>,
+}
+
+impl Ground {
+    /// The host as it is when the scenario begins.
+    pub async fn new(scenario: &Scenario) -> Self {
+        let host = Host::with(&scenario.images.iter().collect::<Vec<_>>()).await;
+        let tape = Tape::default();
+        let relay = Relay::start(&host.path("relay.sock"), host.router.control(), tape.clone());
+        let of_store = tape.clone();
+        let watched = faults::watch(&host.path("data"), move |name, when| of_store.store(name, when));
+        let of_docker = tape.clone();
+        host.fake.judge(move |call| of_docker.docker(call));
+        let options = Options { secrets_needed: true, allow_prune: scenario.allow_prune, ..Options::default() };
+        let mut ground = Self { host, tape, options, foreign: String::new(), relay, _watched: watched, _port: None };
+        ground.prepare(scenario).await;
+        ground.foreign = ground.foreign_now().await;
+        ground.tape.begin(None);
+        ground
+    }
+
+    async fn prepare(&mut self, scenario: &Scenario) {
+        self.make_foreign().await;
+        self.host.settings(scenario.settings);
+        for (dir, files) in [("config", scenario.files), ("credentials", scenario.credentials)] {
+            for (name, content) in files {
+                std::fs::write(self.host.path(dir).join(name), content).expect("a file");
+            }
+        }
+        if let Some(before) = &scenario.before {
+            self.host.apply(before).await;
+        }
+        for twist in &scenario.twists {
+            self.twist(*twist).await;
+        }
+        self.host.write(&scenario.wanted);
+    }
+
+    async fn make_foreign(&self) {
+        let other = [("landfall.store", store(7).to_string()), ("landfall.project", "other".to_owned())];
+        let labels: BTreeMap<_, _> = other.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        self.host.fake.run_by_hand(FOREIGN[0], &BTreeMap::new());
+        self.host.fake.run_by_hand(FOREIGN[1], &labels);
+        self.host.fake.volume_by_hand("blog-data");
+        let (key, names) = (stage("other/app"), domains(&["foreign.test"]));
+        let change = Change::new(store(7), &key, &names, "127.0.0.1:9");
+        self.host.router.proxy.switch(&change).await.expect("a route of another store");
+    }
+
+    /// All that is not of this store, in every detail.
+    async fn foreign_now(&self) -> String {
+        let containers = FOREIGN.map(|name| self.host.fake.find(name));
+        let volume = self.host.fake.volumes().get("blog-data").cloned();
+        let routes = self.host.routes().await.get("foreign.test").cloned();
+        format!("{containers:#?}\n{volume:?}\n{routes:?}")
+    }
+
+    /// What of the foreign was changed; nothing when all is as it was.
+    pub async fn harm(&self) -> Option<String> {
+        let now = self.foreign_now().await;
+        (now != self.foreign).then(|| format!("what is foreign was changed:\n{}\nto\n{now}", self.foreign))
+    }
+
+    async fn twist(&mut self, twist: Twist) {
+        let fake = &self.host.fake;
+        match twist {
+            Twist::Stopped(key) => fake.stop_by_hand(&self.container(key)).await,
+            Twist::Paused(key) => fake.pause_by_hand(&self.container(key)),
+            Twist::Renamed(key) => fake.rename_by_hand(&self.container(key), &format!("mine-{}", key.len())),
+            Twist::Removed(key) => fake.remove_by_hand(&self.container(key)).await,
+            Twist::Disconnected(key, network) => fake.disconnect_by_hand(&self.container(key), network),
+            Twist::Unrouted(key) => {
+                let own = self.host.recorded().store.expect("a store");
+                self.host.router.proxy.unroute(own, &stage(key), None).await.expect("no route");
+            }
+            Twist::PortTaken => {
+                let last = self.host.instances().iter().filter_map(|row| row.host_port).max().expect("a port");
+                self._port = Some(TcpListener::bind((Ipv4Addr::LOCALHOST, last + 1)).expect("a free port"));
+            }
+            Twist::Proxy(moods) => self.relay.moods(moods),
+        }
+    }
+
+    /// The name of the only container of a stage.
+    fn container(&self, key: &str) -> String {
+        let of = |row: &&landfall::store::InstanceRow| row.key.to_string() == key;
+        self.host.instances().iter().find(of).map(|row| row.name.clone()).expect("an instance of the stage")
+    }
+
+    fn places(&self) -> Places {
+        Places { proxy_socket: self.host.path("relay.sock"), ..self.host.places() }
+    }
+
+    /// From now on with this fault at this operation.
+    pub fn begin(&self, at: Option<(usize, Kind)>) {
+        self.host.fake.reset_calls();
+        self.tape.begin(at);
+    }
+
+    /// One pass, to its end or until it is cut off; what is left then is what a kill leaves.
+    pub async fn pass(&self, retry: bool) -> Passed {
+        let (places, options) = (self.places(), Options { retry, ..self.options.clone() });
+        let mut pass =
+            tokio::spawn(
+                async move { Box::pin(reconcile::converge(&places, &options, Sink::new(|_| {}), "apply")).await },
+            );
+        let swallowed = self.host.fake.swallowed();
+        let ended = soon("the end of a pass", async {
+            loop {
+                if self.host.fake.swallowed() > swallowed {
+                    self.tape.done();
+                }
+                if self.tape.is_crashed() {
+                    return None;
+                }
+                if let Ok(ended) = tokio::time::timeout(LOOK, &mut pass).await {
+                    return Some(ended.expect("a pass without a panic"));
+                }
+            }
+        })
+        .await;
+        if let Some(ended) = ended {
+            return Passed::Ended(Box::new(ended));
+        }
+        pass.abort();
+        drop(pass.await);
+        self.tape.restart();
+        Passed::CutOff(self.reader().map_or(0, |reader| reader.in_flight().expect("deploys").len()))
+    }
+
+    /// `landfall diff`.
+    pub async fn look(&self) -> Result<View, Error> {
+        let (places, options) = (self.places(), Options::default());
+        soon("a look", Box::pin(reconcile::look(&places, &options))).await
+    }
+
+    /// The store, to be read and dropped; none before there is one.
+    pub fn reader(&self) -> Option<Reader> {
+        Store::open_read(&DataDir::new(self.host.path("data"))).expect("a readable store")
+    }
+
+    /// How many containers were made so far.
+    pub fn made(&self) -> usize {
+        self.host.fake.made()
+    }
+}

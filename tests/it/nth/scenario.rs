@@ -1,0 +1,73 @@
+//! What is done to a host, in a form that a test writes in a few lines.
+
+use super::relay::Mood;
+use crate::fake_docker::FakeImage;
+
+/// What somebody does by hand, or the proxy by itself, before the part that is disturbed.
+#[derive(Debug, Clone, Copy)]
+pub enum Twist {
+    /// `docker stop`, of the container of a stage.
+    Stopped(&'static str),
+    /// `docker pause`
+    Paused(&'static str),
+    /// `docker rename`
+    Renamed(&'static str),
+    /// `docker rm -f`
+    Removed(&'static str),
+    /// `docker network disconnect`, from a network.
+    Disconnected(&'static str, &'static str),
+    /// A route of the stage is taken out of the proxy.
+    Unrouted(&'static str),
+    /// The port after the last one that was given is taken by another program.
+    PortTaken,
+    /// The next writes to the proxy meet this.
+    Proxy(&'static [Mood]),
+}
+
+/// One scenario: from a configuration in force to another one.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// As the table of faults says it.
+    pub name: &'static str,
+    /// What the registry has.
+    pub images: Vec<FakeImage>,
+    /// Lines of `settings`, indented by two.
+    pub settings: &'static str,
+    /// Files beside the configuration: path and content.
+    pub files: &'static [(&'static str, &'static str)],
+    /// Credentials: name and value.
+    pub credentials: &'static [(&'static str, &'static str)],
+    /// What is in force before; none: the host is new.
+    pub before: Option<String>,
+    pub twists: Vec<Twist>,
+    /// What is to be in force.
+    pub wanted: String,
+    pub allow_prune: bool,
+    /// Passes that it takes when nothing disturbs it.
+    pub passes: usize,
+    /// Domains that must be answered all the time.
+    pub served: &'static [&'static str],
+    /// Words of operations whose error may be held against the new version (R12): a start that Docker refuses, and
+    /// what costs an outage each time that it is tried. `apply --retry` must then end as if it had not been.
+    pub may_hold: &'static [&'static str],
+}
+
+impl Scenario {
+    /// A host on which nothing is in force, and what is to be.
+    pub fn new(name: &'static str, wanted: String) -> Self {
+        Self {
+            name,
+            images: Vec::new(),
+            settings: "",
+            files: &[],
+            credentials: &[],
+            before: None,
+            twists: Vec::new(),
+            wanted,
+            allow_prune: false,
+            passes: 1,
+            served: &[],
+            may_hold: &["docker Start"],
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Everything that is there at the end of a run, as lines of text that are the same on every host.
+//!
+//! A container is named by its stage and version, since its own name holds the id of its deploy. Where two things must
+//! agree, as a container and the row of its instance, a line says so only when they do not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use landfall::model::{Labels, ObservedProxy, Recorded, StoreId};
+use landfall::store::{InstanceRow, Reader};
+
+use super::ground::Ground;
+use crate::execute::words::version;
+use crate::fake_docker::FakeContainer;
+
+/// What there is, line by line, and what was seen of whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State(BTreeSet<String>);
+
+impl State {
+    /// Reads all of it. A host that cannot be looked at is in no state that any other is in.
+    pub async fn of(ground: &Ground) -> Self {
+        let mut state = Self::default();
+        let Some(reader) = ground.reader() else {
+            state.say("no store".to_owned());
+            return state;
+        };
+        let recorded = reader.recorded().expect("what is recorded");
+        state.say_docker(ground, recorded.store, &reader.instances().expect("instances"));
+        state.say_routes(ground).await;
+        state.say_recorded(&reader, &recorded);
+        state.say_files(ground);
+        state.say_plan(ground).await;
+        state
+    }
+
+    /// True when a stage waits because its version failed.
+    pub fn holds_a_failure(&self) -> bool {
+        self.0.iter().any(|line| line.starts_with("failed before: "))
+    }
+
+    /// Lines that only one of the two has, in the manner of a diff.
+    pub fn differences(&self, wanted: &Self) -> Vec<String> {
+        let missing = wanted.0.difference(&self.0).map(|line| format!("- {line}"));
+        missing.chain(self.0.difference(&wanted.0).map(|line| format!("+ {line}"))).collect()
+    }
+
+    fn say(&mut self, line: String) {
+        self.0.insert(line);
+    }
+
+    fn say_docker(&mut self, ground: &Ground, store: Option<StoreId>, rows: &[InstanceRow]) {
+        let all = ground.host.fake.containers();
+        let ours: Vec<_> = all.iter().filter_map(|c| Some((c, ours(c, store)?))).collect();
+        for (number, (container, labels)) in ours.iter().enumerate() {
+            let networks: Vec<_> =
+                container.networks.iter().map(|(name, at)| format!("{name} as {:?}", at.aliases)).collect();
+            let what = format!("{} in {}", named(labels), networks.join(", "));
+            self.say(format!("container {number}: {what}, {:?}", container.state));
+            if labels.own_name != container.name {
+                self.say(format!("container {number} has lost its name"));
+            }
+            if !rows.iter().any(|row| row.container_id == container.id) {
+                self.say(format!("container {number} is not known to the store"));
+            }
+        }
+        for row in rows {
+            let has = if ours.iter().any(|(c, _)| c.id == row.container_id) { "" } else { ", and has no container" };
+            self.say(format!("instance of {} {}: {:?}{has}", row.key, row.version, row.status));
+        }
+        self.say(format!("networks {}", ground.host.fake.networks().join(", ")));
+        self.say(format!("volumes {:?}", ground.host.fake.volumes().keys().collect::<Vec<_>>()));
+        let images: BTreeSet<_> = ground.host.fake.image_names().into_iter().collect();
+        self.say(format!("images {images:?}"));
+    }
+
+    async fn say_routes(&mut self, ground: &Ground) {
+        let ObservedProxy::Routes(routes) = ground.host.router.observe().await else { panic!("the proxy answers") };
+        let containers = ground.host.fake.containers();
+        let labels: BTreeMap<u16, Labels> =
+            containers.iter().filter_map(|c| Some((c.published.first()?.0, Labels::parse(&c.labels)?))).collect();
+        for (domain, route) in routes {
+            let port = route.upstream.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+            let behind = port.and_then(|port: u16| labels.get(&port)).map_or(route.upstream, named);
+            let answer = ground.host.version_at(domain.as_str()).await;
+            self.say(format!("route {domain} to {behind}, where {answer} answers"));
+        }
+    }
+
+    fn say_recorded(&mut self, reader: &Reader, recorded: &Recorded) {
+        for deploy in reader.in_flight().expect("deploys") {
+            self.say(format!("deploy of {} without an end: {}", deploy.key, deploy.phase.as_str()));
+        }
+        for (key, stage) in &recorded.stages {
+            let live = stage.live.as_ref().map(|live| version(live.image.digest.as_str()));
+            self.say(format!("live of {key}: {live:?}"));
+            for held in &stage.quarantine {
+                self.say(format!("failed before: {key} {}", version(held.digest.as_str())));
+            }
+            self.say(format!("host of {key}: {:?} {:?}", stage.host, stage.route));
+        }
+    }
+
+    /// Copies of mounted files, and nothing half made beside them.
+    fn say_files(&mut self, ground: &Ground) {
+        let Ok(entries) = std::fs::read_dir(ground.host.path("data/files")) else { return };
+        for entry in entries.flatten() {
+            self.say(format!("copy {}", entry.file_name().display()));
+        }
+    }
+
+    async fn say_plan(&mut self, ground: &Ground) {
+        match ground.look().await {
+            Err(error) => self.say(format!("no plan: {error}")),
+            Ok(view) => {
+                let in_force = view.recorded.revision == view.loaded.desired.revision;
+                self.say(format!("what is wanted is in force: {in_force}"));
+                for step in &view.plan.shared {
+                    self.say(format!("plan: {}", step.effect));
+                }
+                for stage in &view.plan.stages {
+                    self.say(format!("plan of {}: {}", stage.key, stage.verdict));
+                }
+                self.say(format!("plan is held as a whole: {}", view.plan.held.is_some()));
+            }
+        }
+    }
+}
+
+/// The labels of a container of this store.
+fn ours(container: &FakeContainer, store: Option<StoreId>) -> Option<Labels> {
+    Labels::parse(&container.labels).filter(|labels| Some(labels.store) == store)
+}
+
+fn named(labels: &Labels) -> String {
+    format!("{}@{}", labels.key.dns_name(), version(&labels.digest))
+}

@@ -1,0 +1,163 @@
+//! The one counter over everything that lasts, and the fault that happens at one operation of it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use landfall::faults::{Act, When};
+
+use crate::fake_docker::{Call, Fault, Op};
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    CrashBefore,
+    CrashAfter,
+    Error,
+    Lost,
+}
+
+impl Kind {
+    pub const ALL: [Self; 4] = [Self::CrashBefore, Self::CrashAfter, Self::Error, Self::Lost];
+
+    pub fn is_crash(self) -> bool {
+        matches!(self, Self::CrashBefore | Self::CrashAfter)
+    }
+
+    /// As the table of faults says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CrashBefore => "crash before an operation",
+            Self::CrashAfter => "crash after an operation",
+            Self::Error => "error in place of an operation",
+            Self::Lost => "answer lost after an operation",
+        }
+    }
+}
+
+/// What happens to an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing.
+    Go,
+    /// This goes wrong.
+    Hit(Kind),
+    /// The pass is over: nothing of it is done any more.
+    Dead,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Every operation so far, in words.
+    ops: Vec<String>,
+    /// Counted from 1.
+    at: Option<(usize, Kind)>,
+    /// The operation that went wrong.
+    hit: Option<String>,
+    /// The pass has ended as a killed process does.
+    is_dead: bool,
+    /// What `CrashAfter` waits for has been done.
+    is_done: bool,
+    /// The transaction that is done and of which nobody is to know.
+    silent: Option<Kind>,
+}
+
+/// The counter. Clones are the same one.
+#[derive(Debug, Clone, Default)]
+pub struct Tape(Arc<Mutex<State>>);
+
+impl Tape {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets what was; at operation `at` the fault happens.
+    pub fn begin(&self, at: Option<(usize, Kind)>) {
+        *self.state() = State { at, ..State::default() };
+    }
+
+    /// Counts an operation, and says what happens to it.
+    pub fn passes(&self, op: &str) -> Verdict {
+        let mut state = self.state();
+        if state.is_dead {
+            return Verdict::Dead;
+        }
+        state.ops.push(op.to_owned());
+        match state.at {
+            Some((at, kind)) if state.ops.len() == at => {
+                state.hit = Some(op.to_owned());
+                state.is_dead = kind.is_crash();
+                state.is_done = kind == Kind::CrashBefore;
+                Verdict::Hit(kind)
+            }
+            Some(_) | None => Verdict::Go,
+        }
+    }
+
+    /// What `CrashAfter` waits for is done.
+    pub fn done(&self) {
+        self.state().is_done = true;
+    }
+
+    /// True once the pass is to be dropped.
+    pub fn is_crashed(&self) -> bool {
+        let state = self.state();
+        state.is_dead && state.is_done
+    }
+
+    /// A new process: operations are done again, and counted on.
+    pub fn restart(&self) {
+        let mut state = self.state();
+        (state.is_dead, state.silent) = (false, None);
+    }
+
+    /// Every operation so far.
+    pub fn ops(&self) -> Vec<String> {
+        self.state().ops.clone()
+    }
+
+    /// The operation that went wrong.
+    pub fn hit(&self) -> Option<String> {
+        self.state().hit.clone()
+    }
+
+    /// What goes wrong with a call to Docker.
+    pub fn docker(&self, call: &Call) -> Option<Fault> {
+        let object = match call.op {
+            Op::Connect | Op::Disconnect => call.object.as_str(),
+            _ => "",
+        };
+        match self.passes(format!("docker {:?} {object}", call.op).trim_end()) {
+            Verdict::Go => None,
+            Verdict::Dead | Verdict::Hit(Kind::CrashBefore) => Some(Fault::Hang),
+            Verdict::Hit(Kind::CrashAfter) => Some(Fault::Swallow),
+            Verdict::Hit(Kind::Error) => Some(Fault::Status(500, "injected".to_owned())),
+            Verdict::Hit(Kind::Lost) => Some(Fault::Break),
+        }
+    }
+
+    /// What happens at a fail point of the store.
+    pub fn store(&self, name: &str, when: When) -> Act {
+        match when {
+            When::Before => match self.passes(name) {
+                Verdict::Go => Act::Pass,
+                Verdict::Dead | Verdict::Hit(Kind::CrashBefore) => Act::Stop,
+                Verdict::Hit(Kind::Error) => Act::Fail,
+                Verdict::Hit(kind @ (Kind::CrashAfter | Kind::Lost)) => {
+                    self.state().silent = Some(kind);
+                    Act::Pass
+                }
+            },
+            When::After => {
+                let mut state = self.state();
+                match state.silent.take() {
+                    Some(Kind::Lost) => Act::Fail,
+                    Some(_) => {
+                        state.is_done = true;
+                        Act::Stop
+                    }
+                    None if state.is_dead => Act::Stop,
+                    None => Act::Pass,
+                }
+            }
+        }
+    }
+}
