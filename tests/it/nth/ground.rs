@@ -39,7 +39,8 @@ pub struct Ground {
     foreign: String,
     relay: Relay,
     _watched: Watched,
-    _port: Option<TcpListener>,
+    /// What another program listens on.
+    taken: Vec<TcpListener>,
 }
 
 impl Ground {
@@ -53,7 +54,8 @@ impl Ground {
         let of_docker = tape.clone();
         host.fake.judge(move |call| of_docker.docker(call));
         let options = Options { secrets_needed: true, allow_prune: scenario.allow_prune, ..Options::default() };
-        let mut ground = Self { host, tape, options, foreign: String::new(), relay, _watched: watched, _port: None };
+        let mut ground =
+            Self { host, tape, options, foreign: String::new(), relay, _watched: watched, taken: Vec::new() };
         ground.prepare(scenario).await;
         ground.foreign = ground.foreign_now().await;
         ground.tape.begin(None);
@@ -116,7 +118,7 @@ impl Ground {
             }
             Twist::PortTaken => {
                 let last = self.host.instances().iter().filter_map(|row| row.host_port).max().expect("a port");
-                self._port = Some(TcpListener::bind((Ipv4Addr::LOCALHOST, last + 1)).expect("a free port"));
+                self.taken.push(TcpListener::bind((Ipv4Addr::LOCALHOST, last + 1)).expect("a free port"));
             }
             Twist::Proxy(moods) => self.relay.moods(moods),
         }
