@@ -99,7 +99,8 @@ pub struct Converged {
 /// # Errors
 /// The configuration, Docker or the store cannot be used.
 pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
-    let (loaded, (docker, host), (recorded, open)) = tokio::try_join!(load(places), ask_docker(places), read(places))?;
+    let (loaded, (docker, host), (mut recorded, open)) =
+        tokio::try_join!(load(places), ask_docker(places), read(places))?;
     tracing::debug!("configuration, Docker and store read");
     let data = DataDir::new(&places.data);
     if !data.has_store() {
@@ -110,7 +111,7 @@ pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
     // Nobody works on what is open: the next pass begins by closing it, and this look tells what that pass will do.
     let is_under_way = !open.is_empty() && Lock::holder(&data).is_some();
     if let Some(store) = recorded.store.filter(|_| !is_under_way) {
-        observed = execute::as_recovered(store, &open, &recorded, observed);
+        (recorded, observed) = execute::as_recovered(store, &open, &loaded.desired, recorded, observed);
     }
     let key = Key::read(&data.fingerprint_key());
     let unknown = unknown_deploys(&data, readopt::candidates(&recorded, &observed)).await?;
@@ -175,7 +176,7 @@ async fn pass(
     let mut recorded = store.recorded().await?;
     let mut observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
     let broken = |error: execute::StepError| Error::Recover(error.to_string(), error.hint());
-    if execute::recover(&store, &docker, &recorded, &observed).await.map_err(broken)? > 0 {
+    if execute::recover(&store, &docker, &loaded.desired, &recorded, &observed).await.map_err(broken)? > 0 {
         recorded = store.recorded().await?;
         observed = observe::with_proxy(observe::host(&docker).await?, &proxy, &loaded.desired, &recorded).await;
     }

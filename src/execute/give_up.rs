@@ -25,9 +25,10 @@ pub(super) async fn give_up(work: &mut Work<'_>, id: DeployId, effect: &Effect, 
     tell_hint(work, hint.as_deref()).await;
     keep_evidence(work, &veil).await;
     let unsettled = matches!(error, StepError::Proxy(ProxyError::Unsettled { .. }));
-    let status = put_back(work, id, unsettled).await;
+    let is_at_fault = is_its_own_fault(work.phase, &error);
+    let status = put_back(work, id, unsettled, is_at_fault).await;
     let costs_an_outage = !work.stopped.is_empty() && is_seen_too_late(&error);
-    let hold = is_its_own_fault(work.phase, &error) || costs_an_outage;
+    let hold = is_at_fault || costs_an_outage;
     work.log.end(status.words()).await;
     if let Err(error) = work.context.store.finish(id, status, Some(&reason), hold).await {
         return StageResult::Failed { reason: format!("{reason}; and then: {error}"), hint: error.hint() };
@@ -109,7 +110,7 @@ async fn keep_evidence(work: &Work<'_>, veil: &Veil) {
 
 /// Routes, then the old instance, then the failed container. Where nobody can say which of the two has the traffic,
 /// both stay as they are: the next pass sees more, and retires the one that does not serve.
-async fn put_back(work: &mut Work<'_>, deploy: DeployId, unsettled: bool) -> DeployStatus {
+async fn put_back(work: &mut Work<'_>, deploy: DeployId, unsettled: bool, is_at_fault: bool) -> DeployStatus {
     let settled = !unsettled && restore_route(work).await;
     if settled {
         restart_old(work).await;
@@ -117,6 +118,10 @@ async fn put_back(work: &mut Work<'_>, deploy: DeployId, unsettled: bool) -> Dep
         remove_new(work, deploy).await;
     } else {
         work.log.line(format!("{} stays, since traffic may lead to it", work.new_name())).await;
+        // What was found sick is not what the next pass may keep.
+        if let (true, Some(id)) = (is_at_fault, &work.container) {
+            mark_failed(work, id).await;
+        }
     }
     // Without a route, its name was what led to it (R11).
     if work.proxy_touched || work.phase >= Phase::Monitoring { DeployStatus::RolledBack } else { DeployStatus::Failed }
@@ -152,13 +157,17 @@ async fn restart_old(work: &Work<'_>) {
     }
 }
 
+/// Whoever finds it alive later, should it not go, must not give it traffic.
+async fn mark_failed(work: &Work<'_>, id: &str) {
+    if let Err(error) = work.context.store.set_instance_status(id, InstanceStatus::Failed).await {
+        tracing::debug!(%error, "the failed instance is not marked");
+    }
+}
+
 async fn remove_new(work: &Work<'_>, deploy: DeployId) {
     if let Some(id) = &work.container {
         let name = work.new_name();
-        // Whoever finds it alive later, should it not go, must not give it traffic.
-        if let Err(error) = work.context.store.set_instance_status(id, InstanceStatus::Failed).await {
-            tracing::debug!(%error, "the failed instance is not marked");
-        }
+        mark_failed(work, id).await;
         if let Err(error) = work.context.docker.remove(id, true).await {
             work.log.line(format!("{name} could not be removed: {error}; the next apply does")).await;
             return;

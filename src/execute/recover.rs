@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::docker::Docker;
-use crate::model::{DeployStatus, Observed, ObservedProxy, Phase, Recorded, StoreId};
+use crate::model::{DeployStatus, Desired, InstanceStatus, Millis, Observed, ObservedProxy, Phase, Recorded, StoreId};
 use crate::store::{DeployRow, LogLine, Store, StoreError, now_ms};
 
 use super::perform::StepError;
@@ -16,12 +16,18 @@ use super::perform::StepError;
 pub async fn recover(
     store: &Store,
     docker: &Docker,
+    desired: &Desired,
     recorded: &Recorded,
     observed: &Observed,
 ) -> Result<usize, StepError> {
     let open = store.in_flight().await?;
     for deploy in &open {
+        let is_unproven = unproven(store.id(), deploy, desired, recorded, observed);
         let (text, serves) = match leftover(store.id(), deploy, recorded, observed) {
+            Some((id, name, true)) if is_unproven => {
+                store.set_instance_status(&id, InstanceStatus::Failed).await?;
+                (format!("interrupted; {name} was not watched to the end, and serves until another one was"), false)
+            }
             Some((_, name, true)) => (format!("interrupted; {name} serves and stays"), true),
             Some((id, name, false)) => {
                 docker.remove(&id, true).await?;
@@ -42,13 +48,37 @@ pub async fn recover(
     Ok(open.len())
 }
 
-/// Observed as `recover` would leave it: without the containers of interrupted deploys that it removes. A look that
-/// changes nothing plans from this, so that it tells what the next pass will do.
-pub fn as_recovered(store: StoreId, open: &[DeployRow], recorded: &Recorded, mut observed: Observed) -> Observed {
-    let leftovers = open.iter().filter_map(|deploy| leftover(store, deploy, recorded, &observed));
-    let removed: BTreeSet<String> = leftovers.filter(|(_, _, serves)| !serves).map(|(id, _, _)| id).collect();
+/// Recorded and observed as `recover` would leave them: without the containers of interrupted deploys that it removes. A
+/// look that changes nothing plans from this, so that it tells what the next pass will do.
+pub fn as_recovered(
+    store: StoreId,
+    open: &[DeployRow],
+    desired: &Desired,
+    mut recorded: Recorded,
+    mut observed: Observed,
+) -> (Recorded, Observed) {
+    let mut removed = BTreeSet::new();
+    for deploy in open {
+        let Some((id, _, serves)) = leftover(store, deploy, &recorded, &observed) else { continue };
+        if !serves {
+            removed.insert(id);
+        } else if unproven(store, deploy, desired, &recorded, &observed) {
+            let stage = recorded.stages.get_mut(&deploy.key);
+            if let Some(instance) = stage.and_then(|stage| stage.instances.get_mut(&id)) {
+                instance.status = InstanceStatus::Failed;
+            }
+        }
+    }
     observed.containers.retain(|container| !removed.contains(&container.id));
-    observed
+    (recorded, observed)
+}
+
+/// True for a new instance that has the traffic and was to be watched, and was not to the end (R10): the old one still
+/// runs. It is replaced by one that is.
+fn unproven(store: StoreId, deploy: &DeployRow, desired: &Desired, recorded: &Recorded, observed: &Observed) -> bool {
+    let is_watched = desired.stages.get(&deploy.key).is_some_and(|stage| stage.monitor > Millis(0));
+    let is_in_time = matches!(deploy.phase, Phase::Switching | Phase::Monitoring);
+    is_watched && is_in_time && leftover(store, deploy, recorded, observed).is_some_and(|(_, _, serves)| serves)
 }
 
 /// Forgets instances whose containers are gone, whoever removed them: their ports are free again.

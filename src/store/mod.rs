@@ -156,13 +156,13 @@ impl Store {
     /// Remembers the version that somebody chose for a stage instead of the configuration's, or that nobody did (R13).
     pub async fn choose(&self, key: &StageKey, choice: Option<&Choice>) -> Result<()> {
         let (key, choice) = (key.clone(), choice.cloned());
-        self.write(Durable::Disk, move |tx| by_hand::choose(tx, &key, choice.as_ref())).await
+        self.write("store.choose", Durable::Disk, move |tx| by_hand::choose(tx, &key, choice.as_ref())).await
     }
 
     /// Leaves a stage alone, or looks after it again.
     pub async fn pause(&self, key: &StageKey, pause: Option<Pause>) -> Result<()> {
         let key = key.clone();
-        self.write(Durable::Disk, move |tx| by_hand::pause(tx, &key, pause.as_ref())).await
+        self.write("store.pause", Durable::Disk, move |tx| by_hand::pause(tx, &key, pause.as_ref())).await
     }
 
     /// Lets what failed be tried again, of one stage or of all (`apply --retry`, R12); answers how many were held.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use landfall::execute::Sink;
 use landfall::faults::{self, Watched};
+use landfall::model::StageKey;
 use landfall::plan::Options;
 use landfall::proxy::Change;
-use landfall::reconcile::{self, Converged, Error, Places, View};
+use landfall::reconcile::{self, Converged, Error, Order, Places, View};
 use landfall::store::{DataDir, Reader, Store};
 
 use super::relay::Relay;
@@ -35,6 +36,7 @@ pub struct Ground {
     pub host: Host,
     pub tape: Tape,
     options: Options,
+    order: Option<(StageKey, Order)>,
     /// What must not change, as it was.
     foreign: String,
     relay: Relay,
@@ -54,8 +56,9 @@ impl Ground {
         let of_docker = tape.clone();
         host.fake.judge(move |call| of_docker.docker(call));
         let options = Options { secrets_needed: true, allow_prune: scenario.allow_prune, ..Options::default() };
+        let order = scenario.order.clone().map(|(key, order)| (stage(key), order));
         let mut ground =
-            Self { host, tape, options, foreign: String::new(), relay, _watched: watched, taken: Vec::new() };
+            Self { host, tape, options, order, foreign: String::new(), relay, _watched: watched, taken: Vec::new() };
         ground.prepare(scenario).await;
         ground.foreign = ground.foreign_now().await;
         ground.tape.begin(None);
@@ -70,8 +73,8 @@ impl Ground {
                 std::fs::write(self.host.path(dir).join(name), content).expect("a file");
             }
         }
-        if let Some(before) = &scenario.before {
-            self.host.apply(before).await;
+        for in_force in scenario.earlier.iter().chain(&scenario.before) {
+            self.host.apply(in_force).await;
         }
         for twist in &scenario.twists {
             self.twist(*twist).await;
@@ -143,10 +146,13 @@ impl Ground {
     /// One pass, to its end or until it is cut off; what is left then is what a kill leaves.
     pub async fn pass(&self, retry: bool) -> Passed {
         let (places, options) = (self.places(), Options { retry, ..self.options.clone() });
-        let mut pass =
-            tokio::spawn(
-                async move { Box::pin(reconcile::converge(&places, &options, Sink::new(|_| {}), "apply")).await },
-            );
+        let order = self.order.clone().filter(|(key, _)| self.host.recorded().stages[key].choice.is_none());
+        let mut pass = tokio::spawn(async move {
+            match order {
+                Some((key, order)) => Box::pin(reconcile::by_hand(&places, &key, &order, Sink::new(|_| {}))).await,
+                None => Box::pin(reconcile::converge(&places, &options, Sink::new(|_| {}), "apply")).await,
+            }
+        });
         let swallowed = self.host.fake.swallowed();
         let ended = soon("the end of a pass", async {
             loop {

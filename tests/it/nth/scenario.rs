@@ -1,5 +1,7 @@
 //! What is done to a host, in a form that a test writes in a few lines.
 
+use landfall::reconcile::Order;
+
 use super::relay::Mood;
 use crate::fake_docker::FakeImage;
 
@@ -37,6 +39,10 @@ pub struct Scenario {
     pub files: &'static [(&'static str, &'static str)],
     /// Credentials: name and value.
     pub credentials: &'static [(&'static str, &'static str)],
+    /// What was in force before that.
+    pub earlier: Option<String>,
+    /// What somebody asks for one stage instead of a pass, and asks again as long as the store does not know of it.
+    pub order: Option<(&'static str, Order)>,
     /// What is in force before; none: the host is new.
     pub before: Option<String>,
     pub twists: Vec<Twist>,
@@ -61,6 +67,8 @@ impl Scenario {
             settings: "",
             files: &[],
             credentials: &[],
+            earlier: None,
+            order: None,
             before: None,
             twists: Vec::new(),
             wanted,

@@ -1,5 +1,7 @@
 //! The scenarios, each run for every operation and every fault.
 
+use landfall::reconcile::Order;
+
 use super::relay::Mood;
 use super::run::every_nth;
 use super::scenario::{Scenario, Twist};
@@ -41,6 +43,23 @@ fn r15_a_first_deploy_survives_a_fault_at_every_operation() {
 #[test]
 fn r15_a_replace_survives_a_fault_at_every_operation() {
     every_nth(&replace("replace", ""));
+}
+
+#[test]
+fn r15_a_rollback_survives_a_fault_at_every_operation() {
+    every_nth(&Scenario {
+        earlier: Some(web("v1", "")),
+        before: Some(web("v2", "")),
+        order: Some(("web/prod", Order::Rollback { to: None })),
+        ..replace("rollback", "")
+    });
+}
+
+#[test]
+fn r15_a_monitor_that_gives_back_survives_a_fault_at_every_operation() {
+    let monitored = web("v2", "        monitor: 30s\n");
+    let images = vec![image("v1"), image("v2").behaving(Behaviour::WellFor(1))];
+    every_nth(&Scenario { images, wanted: monitored, ..replace("rollback by the monitor", "") });
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use landfall::model::recorded::LiveDeploy;
 use landfall::model::{Labels, ObservedProxy, Recorded, StoreId};
 use landfall::store::{InstanceRow, Reader};
 
@@ -96,7 +97,11 @@ impl State {
             for held in &stage.quarantine {
                 self.say(format!("failed before: {key} {}", version(held.digest.as_str())));
             }
-            self.say(format!("host of {key}: {:?} {:?}", stage.host, stage.route));
+            // A route that was noted and is what the newest success says anyway is as good as none.
+            let spec = stage.live.as_ref().and_then(LiveDeploy::spec);
+            let own = spec.map(|spec| (spec.domains, spec.route.with_certificate(None)));
+            let noted = stage.route.as_ref().filter(|noted| own != Some((noted.domains.clone(), noted.options)));
+            self.say(format!("host of {key}: {:?} {noted:?}", stage.host));
         }
     }
 
