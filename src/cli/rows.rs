@@ -181,7 +181,7 @@ fn rows(stage: &StagePlan) -> Vec<Row> {
                 let domains: Vec<&str> = domains.iter().map(crate::model::Domain::as_str).collect();
                 ("switch", domains.join(", "), format!("to {}", name(target)))
             }
-            Effect::Monitor { duration, .. } => ("monitor", format!("for {duration}"), "beside the old one".into()),
+            Effect::Monitor { duration, .. } => ("monitor", format!("for {duration}"), monitor_note(stage).into()),
             Effect::Unroute { domains } => {
                 let domains: Vec<&str> = domains.iter().map(crate::model::Domain::as_str).collect();
                 ("unroute", domains.join(", "), String::new())
@@ -211,6 +211,15 @@ fn rows(stage: &StagePlan) -> Vec<Row> {
         rows.push(Row { verb, object, note });
     }
     rows
+}
+
+/// What a monitor goes back to.
+fn monitor_note(stage: &StagePlan) -> &'static str {
+    match stage.verdict {
+        Verdict::Replace => "the old one can take over",
+        Verdict::Create | Verdict::Remove | Verdict::Repair | Verdict::Held => "",
+        Verdict::Unchanged | Verdict::Blocked => "",
+    }
 }
 
 fn retire_note(stage: &StagePlan) -> &'static str {

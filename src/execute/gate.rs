@@ -12,7 +12,7 @@ use super::probe::{self, HttpLook};
 use crate::docker::{ContainerInfo, Docker, DockerError};
 use crate::model::desired::{Check, Ready};
 use crate::model::observed::Health;
-use crate::model::{ContainerState, Domain};
+use crate::model::{ContainerState, Domain, Millis};
 
 /// The first looks come this fast and then back off to `ready.interval`: most apps are up within a second, and every
 /// look that comes late delays a deploy.
@@ -37,6 +37,14 @@ pub enum GateError {
     /// The container is not running, or Docker started it again.
     #[error("{0}")]
     Stopped(String),
+    /// It was ready, and did not stay well while it was watched (R10).
+    #[error("not well {after} after it began to serve: {why}")]
+    Sick {
+        /// How long it had been watched.
+        after: Millis,
+        /// What was seen.
+        why: String,
+    },
     /// The deadline passed.
     #[error("not ready within {deadline}: {last}")]
     Deadline {
@@ -45,9 +53,6 @@ pub enum GateError {
         /// What the last look said.
         last: String,
     },
-    /// It was ready, and is not any more (R10).
-    #[error("not well after the switch: {0}")]
-    Sick(String),
     /// Docker did not answer.
     #[error(transparent)]
     Docker(#[from] DockerError),
@@ -65,6 +70,12 @@ pub(super) struct Gate<'a> {
     pub(super) fresh: bool,
 }
 
+/// What Docker says of a container.
+pub(super) enum Standing {
+    Up(ContainerInfo),
+    Down(ContainerInfo),
+}
+
 /// One look's result.
 pub(super) enum Look {
     Ready(Passed),
@@ -78,12 +89,11 @@ pub(super) async fn wait(docker: &Docker, gate: Gate<'_>) -> Result<Passed, Gate
     let mut pause = FIRST_INTERVAL.min(gate.ready.interval.duration());
     let mut restarts = gate.fresh.then_some(0);
     loop {
-        let info = inspect(docker, gate.id).await?;
-        let before = *restarts.get_or_insert(info.restart_count);
-        if info.state != ContainerState::Running || info.restart_count != before {
-            return Err(GateError::Stopped(end_of(&ended(docker, info).await?)));
-        }
-        let last = match look(gate, &info, start).await {
+        let info = match standing(docker, gate, &mut restarts).await? {
+            Standing::Up(info) => info,
+            Standing::Down(info) => return Err(GateError::Stopped(end_of(&ended(docker, info).await?))),
+        };
+        let last = match look(gate, &info, start.elapsed()).await {
             Look::Ready(passed) => return Ok(passed),
             Look::NotYet(why) => why,
         };
@@ -93,6 +103,19 @@ pub(super) async fn wait(docker: &Docker, gate: Gate<'_>) -> Result<Passed, Gate
         sleep(pause).await;
         pause = (pause * 2).min(gate.ready.interval.duration().max(FIRST_INTERVAL));
     }
+}
+
+/// Looks at a container's state alone: it stands while it runs and was not started again, since it was made or, when it
+/// ran before, since the first look.
+pub(super) async fn standing(
+    docker: &Docker,
+    gate: Gate<'_>,
+    restarts: &mut Option<u64>,
+) -> Result<Standing, GateError> {
+    let info = inspect(docker, gate.id).await?;
+    let before = *restarts.get_or_insert(info.restart_count);
+    let stands = info.state == ContainerState::Running && info.restart_count == before;
+    Ok(if stands { Standing::Up(info) } else { Standing::Down(info) })
 }
 
 async fn inspect(docker: &Docker, id: &str) -> Result<ContainerInfo, GateError> {
@@ -134,7 +157,8 @@ pub(super) fn end_of(info: &ContainerInfo) -> String {
     text
 }
 
-pub(super) async fn look(gate: Gate<'_>, info: &ContainerInfo, start: Instant) -> Look {
+/// Looks once at a container that has been running for so long.
+pub(super) async fn look(gate: Gate<'_>, info: &ContainerInfo, running_for: Duration) -> Look {
     match &gate.ready.check {
         Check::Http { path, expect, host } => {
             let Some((address, port)) = address(gate, info) else {
@@ -152,7 +176,7 @@ pub(super) async fn look(gate: Gate<'_>, info: &ContainerInfo, start: Instant) -
         },
         Check::Docker => docker_health(info),
         Check::Running if info.has_healthcheck => docker_health(info),
-        Check::Running if start.elapsed() >= RUNNING_FOR => Look::Ready(Passed::Unknown),
+        Check::Running if running_for >= RUNNING_FOR => Look::Ready(Passed::Unknown),
         Check::Running => Look::NotYet("still within its first 10 s".into()),
     }
 }

@@ -58,7 +58,7 @@ async fn tell_hint(work: &Work<'_>, hint: Option<&str>) {
 fn is_its_own_fault(phase: Phase, error: &StepError) -> bool {
     let after_pull = phase >= Phase::Creating;
     match error {
-        StepError::Gate(GateError::Stopped(_) | GateError::Deadline { .. } | GateError::Sick(_)) => true,
+        StepError::Gate(GateError::Stopped(_) | GateError::Deadline { .. } | GateError::Sick { .. }) => true,
         // A start that Docker refuses counts whatever its status, as does a taken port: with `recreate`, trying again
         // would stop and start the old instance again and again.
         StepError::Start(DockerError::PortTaken { .. } | DockerError::Refused { .. }) => true,
@@ -113,6 +113,7 @@ async fn keep_evidence(work: &Work<'_>, veil: &Veil) {
 async fn put_back(work: &mut Work<'_>, deploy: DeployId, unsettled: bool, is_at_fault: bool) -> DeployStatus {
     let settled = !unsettled && restore_route(work).await;
     if settled {
+        give_back_name(work).await;
         restart_old(work).await;
         route::settle(work).await;
         remove_new(work, deploy).await;
@@ -125,6 +126,15 @@ async fn put_back(work: &mut Work<'_>, deploy: DeployId, unsettled: bool, is_at_
     }
     // Without a route, its name was what led to it (R11).
     if work.proxy_touched || work.phase >= Phase::Monitoring { DeployStatus::RolledBack } else { DeployStatus::Failed }
+}
+
+/// Other stages find the old one alone under the name of the stage, before the new one goes (R33).
+async fn give_back_name(work: &Work<'_>) {
+    let (Some(id), true) = (&work.container, work.phase >= Phase::Monitoring) else { return };
+    let network = work.context.desired.settings.names_network();
+    if let Err(error) = work.context.docker.disconnect_network(&network, id).await {
+        work.log.line(format!("{} keeps the name of the stage until it goes: {error}", work.new_name())).await;
+    }
 }
 
 /// True when traffic surely goes where it went before.

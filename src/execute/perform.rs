@@ -1,8 +1,9 @@
 //! One step, one call: each effect of a plan as what Docker or the proxy is asked to do.
 
 use super::gate::{self, Gate, GateError, Passed};
+use super::monitor::{self, Watched};
 use super::run::Work;
-use super::{Context, Event, create, monitor, route};
+use super::{Context, Event, create, route};
 use crate::docker::{Credentials, Docker, DockerError};
 use crate::model::desired::{PullPolicy, Ready};
 use crate::model::{Desired, ImageRef, Millis};
@@ -160,8 +161,12 @@ fn gate<'a>(work: &Work<'a>, id: &'a str, ready: &'a Ready, fresh: bool) -> Gate
 
 async fn monitor(work: &Work<'_>, target: &Target, ready: &Ready, duration: Millis) -> Result<(), StepError> {
     let id = id(work, target)?;
-    monitor::watch(&work.context.docker, gate(work, &id, ready, false), duration).await?;
-    work.log.line(format!("well for {duration}")).await;
+    let gate = gate(work, &id, ready, *target == Target::New);
+    let text = match monitor::watch(&work.context.docker, gate, duration).await? {
+        Watched::Well => format!("well for {duration}"),
+        Watched::Unseen(why) => format!("at the end of {duration} it could not be looked at: {why}"),
+    };
+    work.log.line(text).await;
     Ok(())
 }
 

@@ -173,7 +173,8 @@ impl Wanted<'_> {
     /// hold what passes a mended one. A spec that cannot be read counts as alike.
     fn is_judged_alike(&self, failed: &Quarantine) -> bool {
         let then = serde_json::from_str::<DesiredStage>(&failed.spec_json);
-        then.map_or(true, |then| then.ready == self.stage.ready && then.strategy == self.stage.strategy)
+        let rules = |stage: &DesiredStage| (stage.ready.clone(), stage.strategy, stage.monitor);
+        then.map_or(true, |then| rules(&then) == rules(self.stage))
     }
 
     /// A new instance: what changed, and the steps.

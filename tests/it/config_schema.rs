@@ -177,6 +177,7 @@ const BAD_STAGE: &[&str] = &[
     "ready: { tcp: true }",
     "strategy: rolling",
     "drain: 10",
+    "monitor: 30",
     "drain: soon",
     "stop_grace_period: 1 minute",
     "route: shop.example.com",

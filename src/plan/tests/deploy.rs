@@ -109,3 +109,51 @@ fn r28_a_changed_secret_is_named_and_never_shown() {
     assert!(text.starts_with("shop/prod replace: secret changed: PASSWORD\n"), "{text}");
     assert!(!text.contains("aaaa") && !text.contains("bbbb"));
 }
+
+#[test]
+fn r10_the_new_one_is_watched_before_anything_of_the_old_is_touched() {
+    let watched = |stage: &mut DesiredStage| stage.monitor = Millis::secs(30);
+    let world = || World::new().want("shop/prod", "v1").runs("shop/prod", 1).want("shop/prod", "v2");
+    world().change("shop/prod", watched).expect(
+        "
+            shop/prod replace: version v1 → v2
+              ~ monitor  0s → 30s
+              ~ track.tag  v1 → v2
+              pull reg.test/app
+              create (new) next to shop-prod-00000001
+              start (new)
+              gate (new) http /up within 1m
+              name (new)
+              switch shop.test to (new)
+              monitor (new) for 30s
+              unname shop-prod-00000001
+              drain shop-prod-00000001 within 10s
+              stop shop-prod-00000001 within 10s
+              remove shop-prod-00000001",
+    );
+    let recreate = |stage: &mut DesiredStage| {
+        watched(stage);
+        stage.strategy = Strategy::Recreate;
+        stage.domains.clear();
+    };
+    let world = World::new().want("db/prod", "v1").change("db/prod", recreate).runs("db/prod", 1);
+    world.want("db/prod", "v2").change("db/prod", recreate).expect(
+        "
+            db/prod replace: version v1 → v2
+              ~ track.tag  v1 → v2
+              pull reg.test/app
+              stop db-prod-00000001 within 10s
+              create (new)
+              name (new)
+              start (new)
+              gate (new) http /up within 1m
+              monitor (new) for 30s
+              remove db-prod-00000001",
+    );
+}
+
+#[test]
+fn r18_a_change_of_the_monitor_alone_follows_nothing() {
+    let world = World::new().want("shop/prod", "v1").runs("shop/prod", 1);
+    world.change("shop/prod", |stage| stage.monitor = Millis::secs(30)).expect("");
+}

@@ -98,7 +98,13 @@ fn r11_a_container_that_failed_and_could_not_be_removed_gets_no_traffic_and_goes
 #[test]
 fn a_mended_gate_lifts_the_hold() {
     let world = World::new().want("shop/prod", "v1").runs("shop/prod", 1).want("shop/prod", "v2");
-    let world = world.failed_before("shop/prod").change("shop/prod", |s| s.ready.deadline = Millis::secs(300));
+    let world = world.failed_before("shop/prod");
+    assert_eq!(world.plan().stages[0].verdict, Verdict::Held);
+    let world = world.change("shop/prod", |s| s.ready.deadline = Millis::secs(300));
+    assert_eq!(world.plan().stages[0].verdict, Verdict::Replace);
+    let world = world.change("shop/prod", |s| s.ready.deadline = Millis::secs(60));
+    assert_eq!(world.plan().stages[0].verdict, Verdict::Held);
+    let world = world.change("shop/prod", |s| s.monitor = Millis::secs(30));
     assert_eq!(world.plan().stages[0].verdict, Verdict::Replace);
 }
 

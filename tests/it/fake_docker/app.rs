@@ -49,6 +49,20 @@ pub struct App {
     pub instance: String,
     /// Every request head, with the name of the container that was asked.
     pub heads: Heads,
+    pub whims: Whims,
+}
+
+/// What apps were told to answer from now on, whatever they are like.
+pub type Whims = Arc<Mutex<Vec<Whim>>>;
+
+/// An answer to one path of one container.
+#[derive(Debug)]
+pub struct Whim {
+    pub instance: String,
+    pub path: String,
+    pub status: u16,
+    /// So many times.
+    pub times: usize,
 }
 
 /// Request heads that apps were sent: name of the container, and head.
@@ -121,9 +135,20 @@ impl App {
         heads.iter().filter(|(to, head)| *to == self.instance && head.starts_with(HEALTH)).count()
     }
 
+    /// The status that it was told to answer to a path, once more.
+    fn whim(&self, path: &str) -> Option<u16> {
+        let mut whims = self.whims.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = |whim: &&mut Whim| whim.instance == self.instance && whim.path == path && whim.times > 0;
+        let whim = whims.iter_mut().find(own)?;
+        whim.times -= 1;
+        Some(whim.status)
+    }
+
     fn response(&self, asked: &str) -> String {
         let of_root = asked.starts_with("GET / ");
+        let whim = self.whim(asked.split(' ').nth(1).unwrap_or_default());
         let status = match self.behaviour {
+            _ if whim.is_some() => format!("{} On a whim", whim.unwrap_or_default()),
             Behaviour::WellFor(times) if asked.starts_with(HEALTH) && self.times_asked() >= times => {
                 "503 Service Unavailable".to_owned()
             }

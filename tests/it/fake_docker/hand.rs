@@ -1,9 +1,11 @@
 //! What people and the world do to containers behind Landfall's back.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 use serde_json::json;
 
+use super::app::Whim;
 use super::world::{Endpoint, FakeContainer, State};
 use super::{FakeDocker, start};
 
@@ -89,6 +91,20 @@ impl FakeDocker {
     /// Docker's own health check says so from now on.
     pub fn set_health(&self, name: &str, health: &'static str) {
         self.change(name, |container| container.health = Some(health));
+    }
+
+    /// The app of a container answers a path with this status so many times, and then as before.
+    pub fn answer(&self, name: &str, path: &str, status: u16, times: usize) {
+        let whims = self.world.lock().whims.clone();
+        let whim = Whim { instance: name.to_owned(), path: path.to_owned(), status, times };
+        whims.lock().unwrap_or_else(PoisonError::into_inner).push(whim);
+    }
+
+    /// How often it still answers so.
+    pub fn whims_left(&self, name: &str) -> usize {
+        let whims = self.world.lock().whims.clone();
+        let whims = whims.lock().unwrap_or_else(PoisonError::into_inner);
+        whims.iter().filter(|whim| whim.instance == name).map(|whim| whim.times).sum()
     }
 
     /// The app writes a line to stdout.

@@ -110,8 +110,11 @@ fn bind(world: &World, port: u16) -> Result<std::net::TcpListener, String> {
 
 fn run(world: &Shared, start: Start) {
     let Start { id, image, name, published, addresses } = start;
-    let heads = world.lock().heads.clone();
-    let app = App { behaviour: image.behaviour.clone(), version: image.version.clone(), instance: name, heads };
+    let (heads, whims) = {
+        let world = world.lock();
+        (world.heads.clone(), world.whims.clone())
+    };
+    let app = App { behaviour: image.behaviour.clone(), version: image.version.clone(), instance: name, heads, whims };
     let mut running = Running::default();
     for listener in published {
         let listener = TcpListener::from_std(listener).expect("a listener in a runtime");

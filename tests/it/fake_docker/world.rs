@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::app::Heads;
+use super::app::{Heads, Whims};
 use super::fault::Fault;
 use super::images::FakeImage;
 use super::op::{Call, Op};
@@ -123,6 +123,7 @@ pub struct World {
     pub hanging: watch::Sender<HashSet<Op>>,
     pub running: HashMap<String, Running>,
     pub heads: Heads,
+    pub whims: Whims,
     /// Answers that were kept back after their work was done.
     pub swallowed: usize,
     /// Id → name of every container that was ever made.
@@ -150,6 +151,7 @@ impl World {
             hanging: watch::Sender::new(HashSet::new()),
             running: HashMap::new(),
             heads: Heads::default(),
+            whims: Whims::default(),
             swallowed: 0,
             made: BTreeMap::new(),
             block,
