@@ -103,7 +103,7 @@ fn r15_killed_at_the_gate_the_old_one_serves_throughout_and_the_log_tells_of_it(
     apply.kill();
     let killed = host.history(WEB_PROD).remove(0);
     assert_eq!((&killed["status"], &killed["phase"]), (&"health_checking".into(), &"health_checking".into()));
-    host.landfall("status").exits(3).says("health_checking");
+    host.landfall("status").exits(3).says("health checking");
     assert_eq!(host.instances(WEB_PROD).len(), 2);
 
     host.landfall("apply").exits(0);
