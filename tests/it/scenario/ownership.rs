@@ -129,8 +129,10 @@ fn r16_a_store_that_is_lost_while_its_containers_run_changes_nothing_and_says_wh
     let kept = host.path("kept");
     std::fs::rename(host.data(), &kept).unwrap();
 
-    host.landfall("apply").exits(4).says("there is no store in").says(&ours.name).says("restore landfall.db");
-    host.landfall("diff").exits(1).says("there is no store in").says(&ours.name);
+    let store = before["Config"]["Labels"]["landfall.store"].as_str().unwrap().to_owned();
+    let way = format!("landfall apply --adopt-store {store}");
+    host.landfall("apply").exits(4).says("there is no store in").says("2 containers").says(&way);
+    host.landfall("diff").exits(1).says("there is no store in").says("landfall restore FILE").says(&way);
     host.landfall("status").exits(1).says("there is no store in");
     assert!(!host.data().join("landfall.db").exists(), "a new store was begun");
     assert_eq!(host.engine.inspect(&ours.id).unwrap(), before);
@@ -140,4 +142,11 @@ fn r16_a_store_that_is_lost_while_its_containers_run_changes_nothing_and_says_wh
     let _ = std::fs::remove_dir_all(host.data());
     std::fs::rename(kept, host.data()).unwrap();
     host.landfall("diff").exits(0);
+
+    // Lost for good, what runs is taken over as it is.
+    std::fs::remove_dir_all(host.data()).unwrap();
+    host.landfall(&format!("apply --adopt-store {store}")).exits(0);
+    assert_eq!(host.engine.inspect(&ours.id).unwrap(), before);
+    host.landfall("diff").exits(0);
+    assert_eq!(host.get(WEB_DOMAIN, "/").version, "v1");
 }
