@@ -22,9 +22,8 @@ pub async fn recover(
 ) -> Result<usize, StepError> {
     let open = store.in_flight().await?;
     for deploy in &open {
-        let is_unproven = unproven(store.id(), deploy, desired, recorded, observed);
         let (text, serves) = match leftover(store.id(), deploy, recorded, observed) {
-            Some((id, name, true)) if is_unproven => {
+            Some((id, name, true)) if is_unproven(deploy, desired) => {
                 store.set_instance_status(&id, InstanceStatus::Failed).await?;
                 (format!("interrupted; {name} was not watched to the end, and serves until another one was"), false)
             }
@@ -62,7 +61,7 @@ pub fn as_recovered(
         let Some((id, _, serves)) = leftover(store, deploy, &recorded, &observed) else { continue };
         if !serves {
             removed.insert(id);
-        } else if unproven(store, deploy, desired, &recorded, &observed) {
+        } else if is_unproven(deploy, desired) {
             let stage = recorded.stages.get_mut(&deploy.key);
             if let Some(instance) = stage.and_then(|stage| stage.instances.get_mut(&id)) {
                 instance.status = InstanceStatus::Failed;
@@ -73,12 +72,11 @@ pub fn as_recovered(
     (recorded, observed)
 }
 
-/// True for a new instance that has the traffic and was to be watched, and was not to the end (R10): the old one still
-/// runs. It is replaced by one that is.
-fn unproven(store: StoreId, deploy: &DeployRow, desired: &Desired, recorded: &Recorded, observed: &Observed) -> bool {
+/// True when an instance that serves was to be watched, and was not to the end (R10): the old one still runs. It is
+/// replaced by one that is.
+fn is_unproven(deploy: &DeployRow, desired: &Desired) -> bool {
     let is_watched = desired.stages.get(&deploy.key).is_some_and(|stage| stage.monitor > Millis(0));
-    let is_in_time = matches!(deploy.phase, Phase::Switching | Phase::Monitoring);
-    is_watched && is_in_time && leftover(store, deploy, recorded, observed).is_some_and(|(_, _, serves)| serves)
+    is_watched && matches!(deploy.phase, Phase::Switching | Phase::Monitoring)
 }
 
 /// Forgets instances whose containers are gone, whoever removed them: their ports are free again.
