@@ -108,10 +108,7 @@ fn leftover(
         let labels = c.labels.as_ref();
         labels.is_some_and(|l| l.store == store && l.deploy == deploy.id && l.own_name == c.name)
     })?;
-    let routed = match &observed.proxy {
-        ObservedProxy::Routes(routes) => routes.values().any(|route| container.is_at(&route.upstream)),
-        ObservedProxy::None | ObservedProxy::Unreachable(_) => false,
-    };
+    let routed = observed.proxy.leads_to(container);
     // Past its gate and with nothing in front to tell otherwise, the old one may be gone already: keep it. A change of
     // its host that was begun and not proven tells nothing either: the proxy may still be about to make it.
     let host = recorded.stages.get(&deploy.key).and_then(|stage| stage.host.as_ref());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::hash::HashInput;
 use super::image::{Digest, Repository, Tag};
 use super::name::{Domain, Name, StageKey};
 use super::route::{NpmSettings, Reach, RouteOptions};
@@ -188,6 +189,12 @@ impl DesiredStage {
     /// True when the stage needs a port of the host to be reached by the proxy.
     pub fn is_published(&self, proxy: &ProxySettings) -> bool {
         proxy.reach() == Some(Reach::Host) && !self.domains.is_empty()
+    }
+
+    /// What its spec hash covers under these settings (R19).
+    pub fn hash_input<'a>(&'a self, settings: &'a Settings) -> HashInput<'a> {
+        let published = self.is_published(&settings.proxy);
+        HashInput { container: &self.container, network: &settings.network, published }
     }
 }
 

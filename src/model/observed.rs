@@ -89,6 +89,16 @@ pub enum ContainerState {
     Dead,
 }
 
+impl ContainerState {
+    /// True for one that was started at least once, and is not on its way out.
+    pub const fn was_started(self) -> bool {
+        match self {
+            Self::Running | Self::Paused | Self::Restarting | Self::Exited => true,
+            Self::Created | Self::Removing | Self::Dead => false,
+        }
+    }
+}
+
 /// What Docker's HEALTHCHECK says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
@@ -110,6 +120,16 @@ pub enum ObservedProxy {
     Routes(BTreeMap<Domain, ObservedRoute>),
     /// It did not answer; the text says why and what to do.
     Unreachable(String),
+}
+
+impl ObservedProxy {
+    /// True when a domain of the proxy leads to this container.
+    pub fn leads_to(&self, container: &ObservedContainer) -> bool {
+        match self {
+            Self::Routes(routes) => routes.values().any(|route| container.is_at(&route.upstream)),
+            Self::None | Self::Unreachable(_) => false,
+        }
+    }
 }
 
 /// One domain in the proxy.

@@ -25,6 +25,15 @@ pub struct Recorded {
     pub stages: BTreeMap<StageKey, RecordedStage>,
 }
 
+impl Recorded {
+    /// True for a container that never became ready and could not be removed: whatever it looks like now, it is not what
+    /// the stage should run.
+    pub fn has_failed(&self, key: &StageKey, container_id: &str) -> bool {
+        let instance = self.stages.get(key).and_then(|stage| stage.instances.get(container_id));
+        instance.is_some_and(|instance| instance.status == InstanceStatus::Failed)
+    }
+}
+
 /// One stage in the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordedStage {

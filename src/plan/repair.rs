@@ -135,14 +135,6 @@ fn upstream(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>) -> Option
     }
 }
 
-/// True when a domain of the proxy leads to this container.
-pub(super) fn serves(input: Input<'_>, own: &Own<'_>) -> bool {
-    let ObservedProxy::Routes(routes) = &input.observed.proxy else {
-        return false;
-    };
-    routes.values().any(|route| own.container.is_at(&route.upstream))
-}
-
 impl Own<'_> {
     /// This container as the target of a step.
     pub fn target(&self) -> Target {

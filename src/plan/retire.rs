@@ -6,8 +6,7 @@ use super::{by_hand, host};
 use crate::model::desired::Prune;
 use crate::model::recorded::LiveDeploy;
 use crate::model::{
-    ContainerState, DesiredStage, Domain, InstanceStatus, Millis, ObservedHost, ObservedProxy, ObservedRoute, Phase,
-    StageKey,
+    ContainerState, DesiredStage, Domain, Millis, ObservedHost, ObservedProxy, ObservedRoute, Phase, StageKey,
 };
 
 /// Grace for a stage whose own values are not known any more.
@@ -93,14 +92,6 @@ pub(super) fn is_running(own: &Own<'_>) -> bool {
         ContainerState::Running | ContainerState::Paused | ContainerState::Restarting => true,
         ContainerState::Created | ContainerState::Exited | ContainerState::Removing | ContainerState::Dead => false,
     }
-}
-
-/// True for a container that never became ready and could not be removed: whatever it looks like now, it is not what
-/// the stage should run.
-pub(super) fn has_failed(input: Input<'_>, own: &Own<'_>) -> bool {
-    let stage = input.recorded.stages.get(&own.labels.key);
-    let instance = stage.and_then(|s| s.instances.get(&own.container.id));
-    instance.is_some_and(|instance| instance.status == InstanceStatus::Failed)
 }
 
 /// The domains that the proxy routes for a stage of ours.

@@ -5,7 +5,7 @@ use super::deploy::deploy_steps;
 use super::host;
 use super::ownership::Own;
 use super::repair::repair;
-use super::retire::{foreign_route, has_failed, retire_steps};
+use super::retire::{foreign_route, retire_steps};
 use super::{Blocked, Cause, Held, Input, Owned, PlannedDeploy, StagePlan, Verdict, changes, surroundings};
 use crate::model::hash::{self, HashInput, SecretsMatch};
 use crate::model::recorded::{LiveDeploy, Quarantine, RecordedRoute};
@@ -122,21 +122,13 @@ struct Wanted<'a> {
 
 impl Wanted<'_> {
     fn hash_input(&self) -> HashInput<'_> {
-        let settings = &self.input.desired.settings;
-        let published = self.stage.is_published(&settings.proxy);
-        HashInput { container: &self.stage.container, network: &settings.network, published }
+        self.stage.hash_input(&self.input.desired.settings)
     }
 
     /// True when a container is what the stage should run, started at least once.
     fn is(&self, own: &Own<'_>, warnings: &mut Vec<String>) -> bool {
-        let usable = match own.container.state {
-            ContainerState::Running | ContainerState::Paused | ContainerState::Restarting | ContainerState::Exited => {
-                true
-            }
-            ContainerState::Created | ContainerState::Removing | ContainerState::Dead => false,
-        };
-        let same = usable
-            && !has_failed(self.input, own)
+        let same = own.container.state.was_started()
+            && !self.input.recorded.has_failed(&own.labels.key, &own.container.id)
             && own.labels.digest == self.image.digest.as_str()
             && hash::matches(&own.labels.spec, self.hash_input());
         if !same {
@@ -276,7 +268,7 @@ pub(super) fn keep_well(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>],
             repair(input, &spec, current, own, plan);
         }
         _ => {
-            for failed in own.iter().filter(|own| has_failed(input, own)) {
+            for failed in own.iter().filter(|own| input.recorded.has_failed(&own.labels.key, &own.container.id)) {
                 plan.causes.push(Cause::Leftover { name: failed.container.name.clone() });
                 plan.steps.extend(retire_steps(input, failed, stage.drain, stage.stop_grace_period));
             }
@@ -290,7 +282,7 @@ fn best<'a>(candidates: impl Iterator<Item = &'a Own<'a>>, input: Input<'_>) -> 
     candidates.max_by_key(|own| {
         let container = own.container;
         let running = container.state == ContainerState::Running;
-        let serves = super::repair::serves(input, own);
+        let serves = input.observed.proxy.leads_to(container);
         (running, container.health != Some(Health::Unhealthy), serves, std::cmp::Reverse(container.created_ms))
     })
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::desired::PullPolicy;
-use crate::model::hash::{self, HashInput};
+use crate::model::hash;
 use crate::model::observed::Health;
 use crate::model::recorded::{Pin, RecordedInstance};
 use crate::model::secret::Fingerprint;
@@ -81,7 +81,9 @@ pub(super) fn find(
         let all = owned.of(key);
         found.highest_port = found.highest_port.max(all.iter().filter_map(loopback_port).max());
         let rank = |own: &&Own<'_>| (proof(desired, observed, own), is_well(own), own.labels.deploy);
-        let Some(best) = all.iter().filter(|own| !has_failed(recorded, own)).max_by_key(rank) else { continue };
+        let Some(best) = all.iter().filter(|own| !recorded.has_failed(key, &own.container.id)).max_by_key(rank) else {
+            continue;
+        };
         let is_less = |own: &&Own<'_>| proof(desired, observed, own) < proof(desired, observed, best);
         for other in all.iter().filter(|own| unknown.contains(&own.labels.deploy)).filter(is_less) {
             found.unproven.push((key.clone(), other.container.id.clone(), instance(other, InstanceStatus::Failed)));
@@ -100,22 +102,12 @@ pub(super) fn find(
 
 /// How sure it is that a container passed its gate: the proxy leads to it, or the name of the stage does.
 fn proof(desired: &Desired, observed: &Observed, own: &Own<'_>) -> (bool, bool) {
-    let is_routed = match &observed.proxy {
-        ObservedProxy::Routes(routes) => routes.values().any(|route| own.container.is_at(&route.upstream)),
-        ObservedProxy::None | ObservedProxy::Unreachable(_) => false,
-    };
-    (is_routed, own.container.networks.contains_key(&desired.settings.names_network()))
+    (observed.proxy.leads_to(own.container), own.container.networks.contains_key(&desired.settings.names_network()))
 }
 
 fn is_well(own: &Own<'_>) -> (bool, bool) {
     let container = own.container;
     (container.state == ContainerState::Running, container.health != Some(Health::Unhealthy))
-}
-
-fn has_failed(recorded: &Recorded, own: &Own<'_>) -> bool {
-    let stage = recorded.stages.get(&own.labels.key);
-    let instance = stage.and_then(|stage| stage.instances.get(&own.container.id));
-    instance.is_some_and(|instance| instance.status == InstanceStatus::Failed)
 }
 
 fn loopback_port(own: &Own<'_>) -> Option<u16> {
@@ -166,12 +158,7 @@ fn adopt(
 ) -> Option<Adopted> {
     let settings = &desired.settings;
     let published = stage.is_published(&settings.proxy);
-    let input = HashInput { container: &stage.container, network: &settings.network, published };
-    let was_started = match own.container.state {
-        ContainerState::Running | ContainerState::Paused | ContainerState::Restarting | ContainerState::Exited => true,
-        ContainerState::Created | ContainerState::Removing | ContainerState::Dead => false,
-    };
-    if !was_started || !hash::matches(&own.labels.spec, input) {
+    if !own.container.state.was_started() || !hash::matches(&own.labels.spec, stage.hash_input(settings)) {
         return None;
     }
     let track = image.tag.clone().map_or_else(|| Track::Digest(image.digest.clone()), Track::Tag);
