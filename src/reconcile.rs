@@ -22,7 +22,7 @@ use crate::docker::Docker;
 use crate::execute::{self, Context, Results, Sink};
 use crate::model::recorded::Pin;
 use crate::model::secret::Fingerprint;
-use crate::model::{DeployId, Desired, ImageRef, Observed, Recorded, StageKey};
+use crate::model::{DeployId, Desired, DesiredStage, ImageRef, Observed, Recorded, StageKey};
 use crate::plan::{self, Blocked, Input, Options, Plan, Selection};
 use crate::proxy::Proxy;
 use crate::secrets::{Key, Secrets, SecretsSeen};
@@ -53,7 +53,7 @@ pub struct Places {
 }
 
 /// So long a command waits for another one to finish its pass before it says who holds the lock.
-const LOCK_WAIT: Duration = Duration::from_secs(10);
+pub const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// One look at everything, and the plan that follows from it.
 #[derive(Debug)]
@@ -275,14 +275,24 @@ async fn record_live(store: &Store, view: &View) -> Result<(), Error> {
 
 async fn record_pins(store: &Store, view: &View) -> Result<(), Error> {
     for (key, image) in &view.images {
-        let Ok(ImageRef { repository, tag: Some(tag), digest, local }) = image else { continue };
-        let pin = Pin { repository: repository.clone(), tag: tag.clone(), digest: digest.clone(), local: *local };
+        let Some(pin) = image.as_ref().ok().and_then(Pin::of) else { continue };
         let known = view.recorded.stages.get(key).and_then(|s| s.pin.as_ref());
         if known != Some(&pin) {
             store.set_pin(key, &pin).await?;
         }
     }
     Ok(())
+}
+
+/// A stage that someone named.
+///
+/// # Errors
+/// The configuration has no such stage.
+fn stage_named<'a>(desired: &'a Desired, key: &StageKey) -> Result<&'a DesiredStage, Error> {
+    desired.stages.get(key).ok_or_else(|| {
+        let known = desired.stages.keys().map(ToString::to_string).collect();
+        Error::UnknownSelection { name: key.to_string(), known }
+    })
 }
 
 /// Reads the configuration on another thread, since it is the processor's work.

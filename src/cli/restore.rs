@@ -1,16 +1,12 @@
 //! `landfall restore`: a backup takes the place of the store.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::render::{Out, time};
-use crate::reconcile::Places;
+use crate::reconcile::{LOCK_WAIT, Places};
 use crate::store::{self, Copied, DaemonLock, DataDir, Lock, Restored};
-
-/// So long it waits for a command that is just at work.
-const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// Restores, and says what became of what was there.
 pub(super) async fn run(places: &Places, file: &Path, out: Out) -> Result<Exit, Failure> {

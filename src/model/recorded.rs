@@ -88,10 +88,10 @@ pub struct Pause {
     pub until_ms: Option<i64>,
 }
 
-impl Pause {
-    /// True while it lasts.
-    pub fn holds(&self, now_ms: i64) -> bool {
-        self.until_ms.is_none_or(|until| now_ms < until)
+impl RecordedStage {
+    /// That it is left alone now, if it is.
+    pub fn paused(&self, now_ms: i64) -> Option<Pause> {
+        self.pause.filter(|pause| pause.until_ms.is_none_or(|until| now_ms < until))
     }
 }
 
@@ -128,6 +128,14 @@ pub struct Pin {
     pub digest: Digest,
     /// True for an image of the host, known by its id.
     pub local: bool,
+}
+
+impl Pin {
+    /// What the tag of an image stood for; none for one without a tag.
+    pub fn of(image: &ImageRef) -> Option<Self> {
+        let ImageRef { repository, tag, digest, local } = image;
+        Some(Self { repository: repository.clone(), tag: tag.clone()?, digest: digest.clone(), local: *local })
+    }
 }
 
 /// What the newest successful deploy applied.

@@ -8,7 +8,7 @@ use crate::model::{ChoiceKind, Desired, DesiredStage, ImageRef, PauseKind, Recor
 
 /// Why a stage is left alone, if it is: nothing of it is deployed, put right or removed.
 pub(super) fn paused(input: Input<'_>, key: &StageKey) -> Option<Held> {
-    let pause = input.recorded.stages.get(key)?.pause.filter(|pause| pause.holds(input.now_ms))?;
+    let pause = input.recorded.stages.get(key)?.paused(input.now_ms)?;
     Some(match pause.kind {
         PauseKind::Suspended => Held::Suspended { since_ms: pause.since_ms, until_ms: pause.until_ms },
         PauseKind::Released => Held::Released { since_ms: pause.since_ms },
@@ -37,10 +37,14 @@ pub(super) fn chosen<'a>(
     (!moved && same).then_some(choice)
 }
 
-/// True when two specs run the same; how they are routed is followed whichever version runs.
-fn is_same(mut refused: DesiredStage, stage: &DesiredStage) -> bool {
-    (refused.domains, refused.route) = (stage.domains.clone(), stage.route.clone());
-    refused == *stage
+/// True when two specs run the same.
+fn is_same(refused: DesiredStage, stage: &DesiredStage) -> bool {
+    routed_as(refused, stage) == *stage
+}
+
+/// How a stage is routed is followed whichever version runs.
+fn routed_as(spec: DesiredStage, stage: &DesiredStage) -> DesiredStage {
+    DesiredStage { domains: stage.domains.clone(), route: stage.route.clone(), ..spec }
 }
 
 /// Stages whose choice was overtaken by their configuration: it is forgotten before the plan is carried out.
@@ -62,13 +66,12 @@ pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, stage: &DesiredStage, ch
         refused: choice.refused_version.clone(),
         chosen_at_ms: choice.chosen_at_ms,
     };
-    let Ok(mut spec) = serde_json::from_str::<DesiredStage>(&choice.spec_json) else {
+    let Ok(spec) = serde_json::from_str::<DesiredStage>(&choice.spec_json) else {
         let mut plan = leave(&stage.key, held);
         keep_well(input, stage, owned.of(&stage.key), &mut plan);
         return plan;
     };
-    (spec.key, spec.domains, spec.route) = (stage.key.clone(), stage.domains.clone(), stage.route.clone());
-    let mut plan = wanted(input, owned, &spec, Some(&Ok(choice.image.clone())));
+    let mut plan = wanted(input, owned, &routed_as(spec, stage), Some(&Ok(choice.image.clone())));
     match plan.verdict {
         Verdict::Unchanged => {
             plan.verdict = Verdict::Held;

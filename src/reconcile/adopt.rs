@@ -1,6 +1,6 @@
 //! Taking over what a person made (R5): so far a host of Nginx Proxy Manager, by exactly the domains of a stage.
 
-use super::{Error, LOCK_WAIT, Places, access, ask_docker, load, lost};
+use super::{Error, LOCK_WAIT, Places, access, ask_docker, load, lost, stage_named};
 use crate::model::StageKey;
 use crate::proxy::Adopted;
 use crate::store::{DataDir, Lock, Store, StoreError};
@@ -12,10 +12,7 @@ use crate::store::{DataDir, Lock, Store, StoreError};
 /// The configuration, Docker, the store or the proxy cannot be used, or there is no such stage or host.
 pub async fn adopt(places: &Places, key: &StageKey) -> Result<Adopted, Error> {
     let desired = load(places).await?.desired;
-    let Some(stage) = desired.stages.get(key) else {
-        let known = desired.stages.keys().map(ToString::to_string).collect();
-        return Err(Error::UnknownSelection { name: key.to_string(), known });
-    };
+    let stage = stage_named(&desired, key)?;
     if stage.domains.is_empty() {
         return Err(Error::NotRouted(key.clone()));
     }

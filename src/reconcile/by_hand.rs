@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Converged, Error, LOCK_WAIT, Opened, Places, load, open, pass};
+use super::{Converged, Error, LOCK_WAIT, Opened, Places, load, open, pass, stage_named};
 use crate::config::Loaded;
 use crate::execute::{self, Sink};
 use crate::model::policy::{self, Choice as Known};
@@ -44,10 +44,7 @@ pub enum Order {
 /// As a pass has them, and when what is asked for cannot be had; nothing is changed then.
 pub async fn by_hand(places: &Places, key: &StageKey, order: &Order, sink: Sink) -> Result<Converged, Error> {
     let loaded = Arc::new(load(places).await?);
-    let Some(stage) = loaded.desired.stages.get(key) else {
-        let known = loaded.desired.stages.keys().map(ToString::to_string).collect();
-        return Err(Error::UnknownSelection { name: key.to_string(), known });
-    };
+    let stage = stage_named(&loaded.desired, key)?;
     let command = match order {
         Order::Deploy { .. } => "deploy",
         Order::Rollback { .. } => "rollback",
@@ -74,8 +71,7 @@ pub async fn by_hand(places: &Places, key: &StageKey, order: &Order, sink: Sink)
 }
 
 fn refuse_paused(recorded: &Recorded, key: &StageKey) -> Result<(), Error> {
-    let pause = recorded.stages.get(key).and_then(|stage| stage.pause);
-    match pause.filter(|pause| pause.holds(now_ms())) {
+    match recorded.stages.get(key).and_then(|stage| stage.paused(now_ms())) {
         Some(Pause { kind, .. }) => Err(Error::Paused { key: key.clone(), kind }),
         None => Ok(()),
     }
@@ -95,8 +91,7 @@ impl Desk<'_> {
     async fn look_up(&self) -> Result<(), Error> {
         let image = self.find(self.stage).await?;
         let key = &self.stage.key;
-        if let Some(tag) = image.tag {
-            let pin = Pin { repository: image.repository, tag, digest: image.digest, local: image.local };
+        if let Some(pin) = Pin::of(&image) {
             known(self.opened.store.set_pin(key, &pin).await)?;
         }
         Ok(known(self.opened.store.choose(key, None).await)?)
@@ -233,5 +228,5 @@ pub async fn pause(places: &Places, key: &StageKey, pause: Option<Pause>) -> Res
         return Err(Error::NeverApplied(key.clone()));
     };
     store.pause(key, pause).await?;
-    Ok(stage.pause.filter(|pause| pause.holds(now_ms())))
+    Ok(stage.paused(now_ms()))
 }

@@ -129,8 +129,7 @@ fn pin(stage: &DesiredStage, image: &ImageRef, recorded: &Recorded) -> Option<Pi
     if is_known || image.repository != stage.repository || image.tag.as_ref() != Some(tag) {
         return None;
     }
-    let (repository, tag, digest) = (image.repository.clone(), tag.clone(), image.digest.clone());
-    Some(Pin { repository, tag, digest, local: image.local })
+    Pin::of(image)
 }
 
 /// The host that carries the mark of a stage, unless the store remembers one that is there.
