@@ -8,6 +8,7 @@ use landfall::reconcile::{Converged, Error, Order, View};
 
 use super::ground::{Host, ended, image, web};
 use super::interrupted::{Clients, cut_off_order};
+use super::quarantine::after_a_failure;
 use crate::fake_docker::{Behaviour, Op};
 
 const BACK: Order = Order::Rollback { to: None };
@@ -101,11 +102,7 @@ async fn r13_a_deploy_can_be_named_and_going_back_twice_goes_back_further() {
 
 #[tokio::test]
 async fn r13_what_cannot_be_gone_back_to_is_refused_with_the_reason_and_nothing_changes() {
-    let host = Host::with(&[&image("v1"), &image("v2").behaving(Behaviour::Unhealthy)]).await;
-    let gate = "        ready: { http: { path: / }, deadline: 100ms }\n";
-    host.apply(&web("v1", gate)).await;
-    host.write(&web("v2", gate));
-    host.converge().await;
+    let host = after_a_failure().await;
     let failed = host.last().id.short();
     for (to, reason) in
         [(None, "no earlier version"), (Some(failed), "ended failed"), (Some("ffffffffff".to_owned()), "no deploy")]
@@ -158,11 +155,7 @@ async fn r4_a_restart_replaces_the_instance_by_a_new_one_without_losing_a_reques
 
 #[tokio::test]
 async fn r12_a_deploy_by_hand_tries_again_what_failed() {
-    let host = Host::with(&[&image("v1"), &image("v2").behaving(Behaviour::Unhealthy)]).await;
-    let gate = "        ready: { http: { path: / }, deadline: 100ms }\n";
-    host.apply(&web("v1", gate)).await;
-    host.write(&web("v2", gate));
-    host.converge().await;
+    let host = after_a_failure().await;
     assert!(host.look().await.unwrap().plan.is_held());
     host.fake.app_behaviour(&image("v2"), &Behaviour::Healthy);
     assert_eq!(ended(&order(&host, &Order::Deploy { tag: None }).await.unwrap()).0, "success");

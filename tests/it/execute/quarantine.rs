@@ -21,7 +21,7 @@ fn held(converged: &Converged) -> Option<String> {
 }
 
 /// A host that runs the first version; the second one has just failed its gate.
-async fn after_a_failure() -> Host {
+pub async fn after_a_failure() -> Host {
     let host = Host::with(&[&image("v1"), &image("v2").behaving(Behaviour::Unhealthy), &image("v3")]).await;
     host.apply(&web("v1", SHORT)).await;
     host.write(&web("v2", SHORT));
