@@ -26,9 +26,11 @@ fn blue_green(input: Input<'_>, stage: &DesiredStage, image: &ImageRef, own: &[O
     }
     steps.extend(switch(input, stage));
     steps.extend(monitor(stage));
-    for old in own {
-        steps.extend(retire_steps(input, old, stage.drain, stage.stop_grace_period));
-    }
+    let mut retire: Vec<Step> =
+        own.iter().flat_map(|old| retire_steps(input, old, stage.drain, stage.stop_grace_period)).collect();
+    // Should there be several, all are drained before one is stopped: a phase never goes back (R14).
+    retire.sort_by_key(|step| step.phase);
+    steps.extend(retire);
     steps
 }
 

@@ -157,3 +157,11 @@ fn r18_a_change_of_the_monitor_alone_follows_nothing() {
     let world = World::new().want("shop/prod", "v1").runs("shop/prod", 1);
     world.change("shop/prod", |stage| stage.monitor = Millis::secs(30)).expect("");
 }
+
+#[test]
+fn r14_of_several_old_instances_each_is_drained_before_any_is_stopped() {
+    let world = World::new().want("shop/prod", "v1").runs("shop/prod", 1).runs("shop/prod", 2).want("shop/prod", "v2");
+    let phases: Vec<_> = world.plan().stages[0].steps.iter().map(|step| step.phase).collect();
+    assert!(phases.is_sorted(), "{}", world.plan());
+    assert_eq!(world.plan().to_string().matches("drain ").count(), 2, "{}", world.plan());
+}
