@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crate::config::{self, Loaded};
 use crate::docker::Docker;
-use crate::execute::{self, Context, Results, Sink};
+use crate::execute::{self, Context, Newest, Results, Sink};
 use crate::model::recorded::Pin;
 use crate::model::secret::Fingerprint;
 use crate::model::{DeployId, Desired, DesiredStage, ImageRef, Observed, Recorded, StageKey};
@@ -107,11 +107,11 @@ pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
         lost::refuse(places, &loaded.desired, host.containers())?;
     }
     let proxy = access::to_look(places, &loaded.desired);
-    let mut observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
-    // Nobody works on what is open: the next pass begins by closing it, and this look tells what that pass will do.
+    let observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
+    // What somebody works on is not interrupted.
     let is_under_way = !open.is_empty() && Lock::holder(&data).is_some();
-    if let Some(store) = recorded.store.filter(|_| !is_under_way) {
-        (recorded, observed) = execute::as_recovered(store, &open, &loaded.desired, recorded, observed);
+    if is_under_way {
+        recorded.stages.values_mut().for_each(|stage| stage.in_flight = None);
     }
     let key = Key::read(&data.fingerprint_key());
     let unknown = unknown_deploys(&data, readopt::candidates(&recorded, &observed)).await?;
@@ -127,7 +127,16 @@ pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
 /// As [`look`], and when another process holds the lock.
 pub async fn converge(places: &Places, options: &Options, sink: Sink, command: &str) -> Result<Converged, Error> {
     let loaded = Arc::new(load(places).await?);
-    converge_to(places, loaded, options, sink, command).await
+    converge_to(places, loaded, options, Watcher { sink, newest: Newest::default() }, command).await
+}
+
+/// Who follows a pass, and what it follows.
+#[derive(Debug, Clone)]
+pub struct Watcher {
+    /// Who is told what happens.
+    pub sink: Sink,
+    /// What the configuration becomes meanwhile.
+    pub newest: Newest,
 }
 
 /// Converges the host to a configuration that was loaded before.
@@ -138,11 +147,11 @@ pub async fn converge_to(
     places: &Places,
     loaded: Arc<Loaded>,
     options: &Options,
-    sink: Sink,
+    watcher: Watcher,
     command: &str,
 ) -> Result<Converged, Error> {
     let opened = open(places, &loaded.desired, command).await?;
-    pass(places, loaded, options, sink, opened).await
+    pass(places, loaded, options, watcher, opened).await
 }
 
 /// The store under the lock, and the host as it is since.
@@ -168,18 +177,13 @@ async fn pass(
     places: &Places,
     loaded: Arc<Loaded>,
     options: &Options,
-    sink: Sink,
+    watcher: Watcher,
     opened: Opened,
 ) -> Result<Converged, Error> {
     let Opened { docker, host, store } = opened;
     let proxy = access::to_change(places, &loaded.desired);
-    let mut recorded = store.recorded().await?;
-    let mut observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
-    let broken = |error: execute::StepError| Error::Recover(error.to_string(), error.hint());
-    if execute::recover(&store, &docker, &loaded.desired, &recorded, &observed).await.map_err(broken)? > 0 {
-        recorded = store.recorded().await?;
-        observed = observe::with_proxy(observe::host(&docker).await?, &proxy, &loaded.desired, &recorded).await;
-    }
+    let recorded = store.recorded().await?;
+    let observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
     execute::forget_gone(&store, &recorded, &observed).await?;
     let key = Some(Key::read_or_make(&DataDir::new(&places.data).fingerprint_key())?);
     let unknown = match readopt::candidates(&recorded, &observed) {
@@ -190,11 +194,13 @@ async fn pass(
     if let Some(wanted) = options.only.as_ref().filter(|wanted| **wanted != view.plan.id()) {
         return Err(Error::OtherPlan { wanted: wanted.clone(), now: view.plan.id() });
     }
+    let broken = |error: execute::StepError| Error::Recover(error.to_string(), error.hint());
+    execute::close(&store, &docker, &view.plan.endings).await.map_err(broken)?;
     let refused = view.plan.stages.iter().any(|s| s.blocked.as_ref().is_some_and(|b| b.refused));
     if view.plan.held.is_some() || (refused && !options.partial) {
         return Ok(Converged { view, results: Results::new(), refused });
     }
-    let (view, results) = carry_out(places, view, Parts { docker, proxy, store, sink }).await?;
+    let (view, results) = carry_out(places, view, Parts { docker, proxy, store, watcher }).await?;
     Ok(Converged { view, results, refused })
 }
 
@@ -203,7 +209,7 @@ struct Parts {
     docker: Docker,
     proxy: Proxy,
     store: Store,
-    sink: Sink,
+    watcher: Watcher,
 }
 
 /// Finds names on the command line that pick none of these stages.
@@ -228,7 +234,7 @@ pub fn check_selection<'a>(
 
 /// Records the configuration and the pins, then acts.
 async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, Results), Error> {
-    let Parts { docker, proxy, store, sink } = parts;
+    let Parts { docker, proxy, store, watcher: Watcher { sink, newest } } = parts;
     let desired = view.loaded.desired.clone();
     let accepted = AcceptedConfig { revision: desired.revision.clone(), commit: None, desired: desired.clone() };
     let generation = store.accept_config(accepted).await?;
@@ -250,6 +256,7 @@ async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, R
         generation,
         keeps_files: view.found.is_partial,
         sink,
+        newest,
     };
     let results = execute::execute(Arc::new(context), &view.plan).await;
     // A history that is too long harms nobody before the next pass.

@@ -10,7 +10,7 @@ use crate::reconcile::Places;
 
 /// Runs until SIGTERM or SIGINT.
 pub(super) async fn run(places: Places, _out: Out) -> Result<Exit, Failure> {
-    daemon::run(places, terminated()).await?;
+    Box::pin(daemon::run(places, terminated())).await?;
     Ok(Exit::Ok)
 }
 

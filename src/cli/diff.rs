@@ -38,7 +38,7 @@ pub(super) async fn run(places: &Places, options: &Options, out: Out) -> Result<
     let view = reconcile::look(places, options).await?;
     warn(&view.loaded, out);
     for open in &view.open {
-        out.note(&format!("{}  {}", open.deploy.key, rows::open_text(open)));
+        out.note(&format!("{}  {}", open.deploy.key, rows::open_text(open, &view.plan)));
     }
     for one in &view.found.adopted {
         out.note(&format!(

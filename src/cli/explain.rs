@@ -58,7 +58,7 @@ fn explain<'a>(view: &View, stage: &'a StagePlan, tried: &[DeployRow]) -> Explai
     }
     lines.extend(tried.iter().map(|deploy| ("tried", told(deploy, now))));
     let open = view.open.iter().filter(|open| open.deploy.key == stage.key);
-    lines.extend(open.map(|open| ("open", open_text(open))));
+    lines.extend(open.map(|open| ("open", open_text(open, &view.plan))));
     Explained { key: &stage.key, lines, next: next(view, stage, now) }
 }
 

@@ -5,7 +5,7 @@ use owo_colors::OwoColorize as _;
 use super::render::ago;
 use crate::config::Loaded;
 use crate::model::{ImageRef, StageKey};
-use crate::plan::{Effect, Held, Plan, StagePlan, Target, Verdict, age};
+use crate::plan::{Effect, Held, Plan, Resumed, StagePlan, Target, Verdict, age};
 use crate::reconcile::OpenDeploy;
 
 /// One line of a plan: what, to whom, why.
@@ -115,14 +115,22 @@ pub(super) fn held_text(held: &Held, key: &StageKey, now_ms: i64) -> String {
 }
 
 /// What becomes of a deploy without an end.
-pub(super) fn open_text(open: &OpenDeploy) -> String {
+pub(super) fn open_text(open: &OpenDeploy, plan: &Plan) -> String {
     let OpenDeploy { deploy, is_under_way } = open;
     let (id, version, phase) = (deploy.id.short(), deploy.image.version(), deploy.phase.words());
     if *is_under_way {
-        format!("deploying {version}: {phase} ({id})")
-    } else {
-        format!("deploy {id} of {version} was interrupted while {phase}; the next `landfall apply` closes it first")
+        return format!("deploying {version}: {phase} ({id})");
     }
+    let is_it = |resumed: &Resumed| resumed.deploy == deploy.id;
+    let deploys = plan.stages.iter().filter_map(|stage| stage.deploy.as_ref());
+    let next = match plan.endings.iter().find(|ending| ending.deploy == deploy.id) {
+        Some(ending) => format!("the next `landfall apply` closes it as {} first", ending.status.words()),
+        None if deploys.filter_map(|planned| planned.resumes.as_ref()).any(is_it) => {
+            "the next `landfall apply` goes on with it".to_owned()
+        }
+        None => "it goes on once its stage is looked after".to_owned(),
+    };
+    format!("deploy {id} of {version} was interrupted while {phase}; {next}")
 }
 
 fn causes(stage: &StagePlan) -> String {

@@ -15,7 +15,7 @@ use crate::model::observed::Health;
 use crate::model::route::Https;
 use crate::model::{ContainerState, DeployStatus, DesiredStage, Observed, Recorded, StageKey};
 use crate::plan::{Options, Own, Owned, Plan, Selection, Verdict, age};
-use crate::reconcile::{self, Error, OpenDeploy, Places, View};
+use crate::reconcile::{self, Error, Places, View};
 use crate::store::{DataDir, DeployRow, Filter, Store, now_ms};
 
 /// One stage.
@@ -52,7 +52,7 @@ pub(super) async fn run(places: &Places, selection: &Selection, out: Out) -> Res
             warn(&view.loaded, out);
             let mut stages = of_view(&view);
             add_last_tries(places, &view.plan, &mut stages)?;
-            add_open(&view.open, &mut stages);
+            add_open(&view, &mut stages);
             Ok(print(&stages, None, out))
         }
         Err(Error::Load(error)) => without_config(places, selection, &error, out).await,
@@ -204,14 +204,14 @@ fn last_try_text(row: &DeployRow) -> String {
 }
 
 /// A deploy that runs right now, which explains whatever else there is to see; or one that a crash left open.
-fn add_open(open: &[OpenDeploy], stages: &mut [StageStatus]) {
-    for open in open {
+fn add_open(view: &View, stages: &mut [StageStatus]) {
+    for open in &view.open {
         let Some(stage) = stages.iter_mut().find(|s| s.key == open.deploy.key) else { continue };
         stage.ok = open.is_under_way;
         if open.is_under_way {
             stage.notes.clear();
         }
-        stage.notes.push(open_text(open));
+        stage.notes.push(open_text(open, &view.plan));
     }
 }
 

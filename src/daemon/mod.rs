@@ -13,13 +13,16 @@ mod scheduler;
 mod source;
 mod watch;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
+use tokio::sync::watch::{Sender, channel as watch_channel};
 
-use crate::execute::{Event, Results, Sink, StageResult};
+use crate::execute::{Event, Newest, Results, Sink, StageResult};
+use crate::model::{DeployStatus, Desired};
 use crate::plan::{Options, Verdict};
-use crate::reconcile::{self, Converged, Error, Places};
+use crate::reconcile::{self, Converged, Error, Places, Watcher};
 use crate::store::{DaemonLock, DataDir};
 use scheduler::{Action, Scheduler};
 use source::{News, Source};
@@ -99,7 +102,11 @@ impl Daemon {
         };
         let resync = loaded.desired.settings.resync.duration();
         let options = Options { secrets_needed: true, partial: true, ..Options::default() };
-        let converged = reconcile::converge_to(&self.places, loaded, &options, log_sink(), "daemon").await;
+        let (newest, follows) = watch_channel(Arc::new(loaded.desired.clone()));
+        let watcher = Watcher { sink: log_sink(), newest: Newest::of(follows) };
+        let places = self.places.clone();
+        let converging = reconcile::converge_to(&places, loaded, &options, watcher, "daemon");
+        let (converged, is_overtaken) = self.follow(converging, &newest).await;
         let ok = match &converged {
             Ok(converged) => told(converged),
             Err(error) => {
@@ -109,7 +116,54 @@ impl Daemon {
         };
         self.scheduler.set_resync(resync);
         self.scheduler.finished(Instant::now(), ok);
+        if is_overtaken {
+            self.scheduler.at_once(Instant::now());
+        }
         let _ = sd_notify::notify(&[NotifyState::Status(&self.status(ok))]);
+    }
+
+    /// Waits for a pass, and goes on reading the files meanwhile: what is new and good is told to whoever works on a stage
+    /// that is to run something else by now. Answers whether there was something new.
+    async fn follow<T>(&mut self, pass: impl Future<Output = T>, newest: &Sender<Arc<Desired>>) -> (T, bool) {
+        tokio::pin!(pass);
+        let mut is_overtaken = false;
+        loop {
+            let look_at = self.scheduler.look_at();
+            let quiet = async {
+                match look_at {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                ended = &mut pass => return (ended, is_overtaken),
+                () = self.watch.changed() => self.scheduler.changed(Instant::now()),
+                () = quiet => {
+                    self.scheduler.looked();
+                    is_overtaken |= self.look_beside(newest).await;
+                }
+            }
+        }
+    }
+
+    /// A look at the files while a pass runs; true when they are a new configuration that is good.
+    async fn look_beside(&mut self, newest: &Sender<Arc<Desired>>) -> bool {
+        self.watch.rearm();
+        match self.source.look(false).await {
+            News::Same => false,
+            News::Changing => {
+                self.scheduler.changing(Instant::now());
+                false
+            }
+            News::Bad(error) => {
+                self.complain(&error);
+                false
+            }
+            News::Changed => {
+                let now = self.source.last_good().map(|loaded| Arc::new(loaded.desired.clone()));
+                now.is_some_and(|now| newest.send(now).is_ok())
+            }
+        }
     }
 
     fn complain(&self, error: &str) {
@@ -150,8 +204,11 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |line, cause| if line.contains(&cause) { line } else { format!("{line}: {cause}") })
 }
 
+/// What made way for a newer configuration is looked after by the next pass, which is due anyway.
 fn all_well(results: &Results) -> bool {
-    results.values().all(StageResult::is_ok)
+    let made_way =
+        |result: &StageResult| matches!(result, StageResult::Deployed { status: DeployStatus::Superseded, .. });
+    results.values().all(|result| result.is_ok() || made_way(result))
 }
 
 /// Events as log lines. The stage stands in the text as well as in its field: the journal shows the text alone.
@@ -166,6 +223,11 @@ fn log_sink() -> Sink {
             StageResult::Done => tracing::info!(stage = %key, "{key}: done"),
             StageResult::Deployed { status, deploy, reason: None, .. } => {
                 tracing::info!(stage = %key, deploy, "{key}: {}", status.words());
+            }
+            StageResult::Deployed {
+                status: status @ DeployStatus::Superseded, deploy, reason: Some(reason), ..
+            } => {
+                tracing::info!(stage = %key, deploy, "{key}: {}: {reason}", status.words());
             }
             StageResult::Deployed { status, deploy, reason: Some(reason), hint } => {
                 tracing::error!(stage = %key, deploy, hint, "{key}: {}: {reason}", status.words());

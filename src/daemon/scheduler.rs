@@ -69,10 +69,6 @@ impl Scheduler {
         self.look_at().map_or(self.next_pass, |at| at.min(self.next_pass))
     }
 
-    fn look_at(&self) -> Option<Instant> {
-        self.changes.map(|changes| (changes.last + QUIET).min(changes.first + AT_MOST))
-    }
-
     /// What is due, if anything is.
     pub(super) fn step(&mut self, now: Instant) -> Option<Action> {
         let action = if now >= self.next_pass {
@@ -84,6 +80,21 @@ impl Scheduler {
         };
         self.changes = None;
         Some(action)
+    }
+
+    /// When to look at files that changed while a pass runs; never while none have.
+    pub(super) fn look_at(&self) -> Option<Instant> {
+        self.changes.map(|changes| (changes.last + QUIET).min(changes.first + AT_MOST))
+    }
+
+    /// Files that changed are looked at now.
+    pub(super) fn looked(&mut self) {
+        self.changes = None;
+    }
+
+    /// The next pass is due at once: this one was overtaken.
+    pub(super) fn at_once(&mut self, now: Instant) {
+        self.next_pass = now;
     }
 
     /// A pass is over; one that failed is tried again soon, and later each time.

@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use secrecy::ExposeSecret;
 
 use super::perform::{StepError, id};
-use super::run::Work;
+use super::run::{self, Work};
 use super::{files, perform};
 use crate::docker::{CreateContainer, DockerError};
 use crate::model::spec::MountSource;
-use crate::model::{DeployId, Labels, hash};
+use crate::model::{ContainerState, DeployId, Labels, hash};
 use crate::plan::{Effect, PlannedDeploy, Target};
-use crate::store::NewInstance;
 
 /// So many ports are tried when Docker finds the reserved one taken (R7).
 const PORT_TRIES: usize = 5;
@@ -93,35 +92,36 @@ async fn create(work: &mut Work<'_>) -> Result<(), StepError> {
     let made = context.docker.create(&request).await;
     let container = match made {
         Ok(container) => container,
-        Err(error) => return Err(not_made(work, deploy_id, error).await),
+        Err(error) => not_made(work, deploy_id, &deploy.spec_hash, error).await?,
     };
     work.container = Some(container.clone());
-    let instance = NewInstance {
-        container_id: container,
-        name,
-        deploy: deploy_id,
-        key: work.plan.key.clone(),
-        host_port: work.host_port,
-        version: deploy.image.version(),
-    };
+    let instance = run::instance(work, deploy_id, deploy, &container);
     Ok(context.store.add_instance(instance).await?)
 }
 
 /// An answer may be lost after the work was done: a container under the new name that carries this deploy's id is its
-/// own, and goes with it. Any other is foreign, and named.
-async fn not_made(work: &mut Work<'_>, id: DeployId, error: DockerError) -> StepError {
+/// own, and goes with it. When Docker says the name is taken, by one that was asked for before an interruption, it is
+/// what was to be made (R15). Any other is foreign, and named.
+async fn not_made(work: &mut Work<'_>, id: DeployId, spec: &str, error: DockerError) -> Result<String, StepError> {
     let name = work.new_name();
     let Ok(Some(holder)) = work.context.docker.inspect(&name).await else {
-        return StepError::Docker(error);
+        return Err(StepError::Docker(error));
     };
-    let labels = Labels::parse(&holder.labels);
-    if labels.is_some_and(|l| l.store == work.context.store.id() && l.deploy == id && l.own_name == name) {
-        work.container = Some(holder.id);
-    } else if let DockerError::NameTaken { .. } = error {
-        let text = format!("name {name} is taken by container {} that is not Landfall's", &holder.id[..12]);
-        return StepError::Other(text);
+    let is_own = |labels: Labels| {
+        labels.store == work.context.store.id() && labels.deploy == id && labels.own_name == name && labels.spec == spec
+    };
+    let is_own = Labels::parse(&holder.labels).is_some_and(is_own);
+    match error {
+        DockerError::NameTaken { .. } if is_own && holder.state == ContainerState::Created => Ok(holder.id),
+        DockerError::NameTaken { .. } if !is_own => {
+            let text = format!("name {name} is taken by container {} that is not Landfall's", &holder.id[..12]);
+            Err(StepError::Other(text))
+        }
+        error => {
+            work.container = Some(holder.id).filter(|_| is_own);
+            Err(StepError::Docker(error))
+        }
     }
-    StepError::Docker(error)
 }
 
 fn labels(work: &Work<'_>, id: DeployId, deploy: &PlannedDeploy, name: &str) -> BTreeMap<String, String> {

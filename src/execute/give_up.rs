@@ -6,11 +6,12 @@ use super::log::harmless;
 use super::perform::StepError;
 use super::run::Work;
 use super::veil::Veil;
-use super::{StageResult, route};
+use super::{StageResult, perform, route};
 use crate::docker::DockerError;
+use crate::model::recorded::GivingUp;
 use crate::model::retry::Retry;
 use crate::model::{ContainerState, DeployId, DeployStatus, InstanceStatus, Phase};
-use crate::plan::{Effect, Target};
+use crate::plan::{Effect, Target, WayBack};
 use crate::proxy::ProxyError;
 
 /// Lines of the failed container that the deploy log keeps (R8).
@@ -21,14 +22,20 @@ pub(super) async fn give_up(work: &mut Work<'_>, id: DeployId, effect: &Effect, 
     let veil = Veil::of(work);
     let reason = harmless(&veil.over(reason(work, effect, &error)));
     let hint = error.hint();
-    work.log.end(format!("failed: {reason}")).await;
-    tell_hint(work, hint.as_deref()).await;
-    keep_evidence(work, &veil).await;
+    if let StepError::Overtaken = error {
+        work.log.line(format!("{reason}, and {} makes way", work.new_name())).await;
+    } else {
+        work.log.end(format!("failed: {reason}")).await;
+        tell_hint(work, hint.as_deref()).await;
+        keep_evidence(work, &veil).await;
+    }
     let unsettled = matches!(error, StepError::Proxy(ProxyError::Unsettled { .. }));
     let is_at_fault = is_its_own_fault(work.phase, &error);
-    let status = put_back(work, id, unsettled, is_at_fault).await;
     let costs_an_outage = !work.stopped.is_empty() && is_seen_too_late(&error);
     let hold = is_at_fault || costs_an_outage;
+    let status = status(work, &error);
+    announce(work, id, GivingUp { status, reason: reason.clone(), hold, is_at_fault }).await;
+    put_back(work, id, unsettled, is_at_fault).await;
     work.log.end(status.words()).await;
     if let Err(error) = work.context.store.finish(id, status, Some(&reason), hold).await {
         return StageResult::Failed { reason: format!("{reason}; and then: {error}"), hint: error.hint() };
@@ -38,13 +45,31 @@ pub(super) async fn give_up(work: &mut Work<'_>, id: DeployId, effect: &Effect, 
 
 fn reason(work: &Work<'_>, effect: &Effect, error: &StepError) -> String {
     match error {
-        StepError::Gate(error) => error.to_string(),
+        StepError::Gate(_) | StepError::Overtaken => error.to_string(),
         StepError::Docker(_)
         | StepError::Start(_)
         | StepError::Proxy(_)
         | StepError::Store(_)
         | StepError::Secret(_)
         | StepError::Other(_) => format!("{}: {error}", effect.to_string().replace("(new)", &work.new_name())),
+    }
+}
+
+/// Without a route, its name was what led to it (R11).
+fn status(work: &Work<'_>, error: &StepError) -> DeployStatus {
+    if work.proxy_touched || work.phase >= Phase::Monitoring {
+        DeployStatus::RolledBack
+    } else if let StepError::Overtaken = error {
+        DeployStatus::Superseded
+    } else {
+        DeployStatus::Failed
+    }
+}
+
+/// Said before anything is put back: should that be cut off, what failed is not tried once more (R15).
+async fn announce(work: &Work<'_>, id: DeployId, end: GivingUp) {
+    if let Err(error) = work.context.store.give_up(id, end).await {
+        work.log.line(format!("that it failed could not be recorded before it is put back: {error}")).await;
     }
 }
 
@@ -66,7 +91,7 @@ fn is_its_own_fault(phase: Phase, error: &StepError) -> bool {
             after_pull && error.retry() == Retry::OnChange
         }
         StepError::Other(_) => after_pull,
-        StepError::Proxy(_) | StepError::Store(_) | StepError::Secret(_) => false,
+        StepError::Proxy(_) | StepError::Store(_) | StepError::Secret(_) | StepError::Overtaken => false,
     }
 }
 
@@ -79,7 +104,7 @@ fn is_seen_too_late(error: &StepError) -> bool {
         StepError::Docker(error) | StepError::Start(error) => {
             !matches!(error, DockerError::Unreachable { .. } | DockerError::Timeout { .. })
         }
-        StepError::Gate(GateError::Docker(_)) | StepError::Store(_) => false,
+        StepError::Gate(GateError::Docker(_)) | StepError::Store(_) | StepError::Overtaken => false,
         StepError::Proxy(_) | StepError::Secret(_) | StepError::Gate(_) | StepError::Other(_) => true,
     }
 }
@@ -110,7 +135,7 @@ async fn keep_evidence(work: &Work<'_>, veil: &Veil) {
 
 /// Routes, then the old instance, then the failed container. Where nobody can say which of the two has the traffic,
 /// both stay as they are: the next pass sees more, and retires the one that does not serve.
-async fn put_back(work: &mut Work<'_>, deploy: DeployId, unsettled: bool, is_at_fault: bool) -> DeployStatus {
+async fn put_back(work: &mut Work<'_>, deploy: DeployId, unsettled: bool, is_at_fault: bool) {
     let settled = !unsettled && restore_route(work).await;
     if settled {
         give_back_name(work).await;
@@ -124,8 +149,6 @@ async fn put_back(work: &mut Work<'_>, deploy: DeployId, unsettled: bool, is_at_
             mark_failed(work, id).await;
         }
     }
-    // Without a route, its name was what led to it (R11).
-    if work.proxy_touched || work.phase >= Phase::Monitoring { DeployStatus::RolledBack } else { DeployStatus::Failed }
 }
 
 /// Other stages find the old one alone under the name of the stage, before the new one goes (R33).
@@ -139,8 +162,15 @@ async fn give_back_name(work: &Work<'_>) {
 
 /// True when traffic surely goes where it went before.
 async fn restore_route(work: &mut Work<'_>) -> bool {
-    let Some(saved) = work.saved.take() else { return true };
-    match route::restore(work, &saved).await {
+    let way_back = work.deploy.and_then(|(_, deploy)| deploy.resumes.as_ref()).map(|resumed| resumed.back.clone());
+    let restored = match (way_back, work.saved.take()) {
+        (Some(WayBack::Unknown), _) => return false,
+        // What this run found in the proxy may be its own switch from before the interruption.
+        (Some(WayBack::By(effect)), _) => Box::pin(perform::step(work, &effect)).await,
+        (Some(WayBack::NotNeeded) | None, Some(saved)) => route::restore(work, &saved).await,
+        (Some(WayBack::NotNeeded) | None, None) => return true,
+    };
+    match restored {
         Ok(()) => {
             work.log.line("traffic goes where it went before").await;
             true

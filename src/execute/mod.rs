@@ -2,7 +2,7 @@
 //!
 //! *Expected flow*: `run` takes one stage through its steps, `perform` makes the one call of a step, `create`, `gate`
 //! and `monitor` are the steps that need more words, `give_up` puts back what a failed deploy touched (R11), `recover` closes
-//! what an earlier run left open.
+//! what an earlier run left open and is not gone on with.
 //!
 //! *Guarantees*: a phase is committed before its effect (R14); a failing stage never touches another; the old instance
 //! serves until the new one is proven (R9, R11).
@@ -18,6 +18,7 @@ mod givers;
 mod host_paths;
 mod log;
 mod monitor;
+mod newest;
 mod perform;
 mod probe;
 mod recover;
@@ -41,8 +42,9 @@ use crate::secrets::Secrets;
 use crate::store::Store;
 
 pub use event::{Event, Sink, StageResult};
+pub use newest::Newest;
 pub use perform::{StepError, fetch};
-pub use recover::{as_recovered, forget_gone, recover};
+pub use recover::{close, forget_gone};
 
 /// Everything that carrying out a plan needs.
 pub struct Context {
@@ -66,6 +68,8 @@ pub struct Context {
     pub keeps_files: bool,
     /// Who is told.
     pub sink: Sink,
+    /// What the configuration has become meanwhile.
+    pub newest: Newest,
 }
 
 /// How every stage ended.

@@ -34,6 +34,9 @@ pub enum StepError {
     /// It did not become ready.
     #[error(transparent)]
     Gate(#[from] GateError),
+    /// The stage is to run something else by now.
+    #[error("the configuration moved on")]
+    Overtaken,
     /// Anything else that stands in the way, in a sentence.
     #[error("{0}")]
     Other(String),
@@ -47,7 +50,7 @@ impl StepError {
             Self::Proxy(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Secret(error) => error.hint(),
-            Self::Gate(_) | Self::Other(_) => None,
+            Self::Gate(_) | Self::Overtaken | Self::Other(_) => None,
         }
     }
 }

@@ -6,9 +6,9 @@ use super::perform::{self, StepError};
 use super::{Context, Event, StageResult, give_up, host_paths};
 use crate::docker::DockerError;
 use crate::model::{DeployId, DeployStatus, Phase, hash};
-use crate::plan::{Cause, Effect, PlannedDeploy, StagePlan, Step, Target};
+use crate::plan::{Cause, Effect, PlannedDeploy, Resumed, StagePlan, Step, Target, WayBack};
 use crate::proxy::Saved;
-use crate::store::NewDeploy;
+use crate::store::{NewDeploy, NewInstance, StoreError};
 
 /// What a piece of work has done so far: what `give_up` must know to put things back.
 pub(super) struct Work<'a> {
@@ -101,9 +101,13 @@ async fn run_deploy(context: &Context, plan: &StagePlan, deploy: &PlannedDeploy)
     if let Err(reason) = host_paths::check(&deploy.stage.container, &context.desired.settings.policy) {
         return StageResult::Failed { reason, hint: Some("mount what it leads to, and allow that".into()) };
     }
-    let id = crate::store::new_deploy_id();
+    let id = deploy.resumes.as_ref().map_or_else(crate::store::new_deploy_id, |resumed| resumed.deploy);
     let mut work = work(context, plan, Some((id, deploy)));
-    if let Err(error) = context.store.begin_deploy(row(&work, id, deploy)).await {
+    let begun = match &deploy.resumes {
+        Some(resumed) => go_on(&mut work, deploy, resumed).await,
+        None => context.store.begin_deploy(row(&work, id, deploy)).await,
+    };
+    if let Err(error) = begun {
         return StageResult::Failed { reason: error.to_string(), hint: error.hint() };
     }
     let causes: Vec<String> = plan.causes.iter().map(ToString::to_string).collect();
@@ -121,6 +125,34 @@ async fn run_deploy(context: &Context, plan: &StagePlan, deploy: &PlannedDeploy)
     finish(&work, id).await
 }
 
+/// Takes up an interrupted deploy where it was (R15). A kill between the making of its container and the row of that is
+/// made good first.
+async fn go_on(work: &mut Work<'_>, deploy: &PlannedDeploy, resumed: &Resumed) -> Result<(), StoreError> {
+    work.phase = resumed.phase;
+    work.host_port = resumed.host_port;
+    work.container.clone_from(&resumed.container);
+    work.proxy_touched = resumed.back != WayBack::NotNeeded;
+    match &resumed.container {
+        Some(container) if !resumed.is_known => {
+            let instance = instance(work, resumed.deploy, deploy, container);
+            work.context.store.add_instance(instance).await
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The row of the container that a deploy made.
+pub(super) fn instance(work: &Work<'_>, id: DeployId, deploy: &PlannedDeploy, container: &str) -> NewInstance {
+    NewInstance {
+        container_id: container.to_owned(),
+        name: work.new_name(),
+        deploy: id,
+        key: work.plan.key.clone(),
+        host_port: work.host_port,
+        version: deploy.image.version(),
+    }
+}
+
 async fn enter_and_perform(work: &mut Work<'_>, id: DeployId, step: &Step) -> Result<(), StepError> {
     if step.phase != work.phase {
         work.context.store.set_phase(id, step.phase).await?;
@@ -130,7 +162,29 @@ async fn enter_and_perform(work: &mut Work<'_>, id: DeployId, step: &Step) -> Re
     if !matches!(step.effect, Effect::Gate { .. } | Effect::Drain { .. } | Effect::Pull { .. }) {
         work.log.line(step.effect.to_string().replace("(new)", &work.new_name())).await;
     }
-    perform::step(work, &step.effect).await
+    unless_overtaken(work, &step.effect).await
+}
+
+/// What only waits ends at once when the stage is to run something else by now: before traffic moved, the deploy makes
+/// way; after it, its watch is over. All else is done to its end, since nobody knows what half of it did.
+async fn unless_overtaken(work: &mut Work<'_>, effect: &Effect) -> Result<(), StepError> {
+    let (context, key) = (work.context, &work.plan.key);
+    let overtaken = context.newest.overtakes(&context.desired, key);
+    let makes_way = matches!(effect, Effect::Pull { .. } | Effect::Gate { .. });
+    let is_watch = matches!(effect, Effect::Monitor { .. });
+    if !makes_way && !is_watch {
+        return perform::step(work, effect).await;
+    }
+    tokio::select! {
+        biased;
+        () = overtaken => {}
+        done = perform::step(work, effect) => return done,
+    }
+    if makes_way {
+        return Err(StepError::Overtaken);
+    }
+    work.log.line("the configuration moved on, which ends the watch").await;
+    Ok(())
 }
 
 async fn finish(work: &Work<'_>, id: DeployId) -> StageResult {

@@ -10,7 +10,7 @@ use super::image::{Digest, ImageRef, Repository, Tag};
 use super::name::{Domain, StageKey};
 use super::route::HostOptions;
 use super::secret::Fingerprint;
-use super::status::{ChoiceKind, InstanceStatus, PauseKind};
+use super::status::{ChoiceKind, DeployStatus, InstanceStatus, PauseKind, Phase};
 
 /// The store, as far as a plan needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,6 +53,11 @@ pub struct RecordedStage {
     pub choice: Option<Choice>,
     /// That it is left alone, if it is.
     pub pause: Option<Pause>,
+    /// The deploy without an end, if there is one.
+    pub in_flight: Option<InFlight>,
+    /// A switch of it was cut off, and the proxy may still be about to make it (R9). Never in the store: a plan finds it
+    /// out.
+    pub is_switch_cut_off: bool,
 }
 
 /// A version that somebody chose instead of the one that the configuration leads to. It stays until the configuration
@@ -138,7 +143,7 @@ impl Pin {
     }
 }
 
-/// What the newest successful deploy applied.
+/// What a deploy applies: the newest successful one, or one under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveDeploy {
     /// Which deploy.
@@ -159,6 +164,34 @@ impl LiveDeploy {
     pub fn spec(&self) -> Option<DesiredStage> {
         serde_json::from_str(&self.spec_json).ok()
     }
+}
+
+/// A deploy without an end: under way, or interrupted (R15).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFlight {
+    /// What it applies.
+    pub deploy: LiveDeploy,
+    /// The label that names its secrets.
+    pub secrets_label: String,
+    /// How far it is.
+    pub phase: Phase,
+    /// Loopback port of the host reserved for it.
+    pub host_port: Option<u16>,
+    /// How it will end, where it is being given up.
+    pub giving_up: Option<GivingUp>,
+}
+
+/// How a deploy that is being given up will end: written before anything is put back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivingUp {
+    /// As what.
+    pub status: DeployStatus,
+    /// Why.
+    pub reason: String,
+    /// Whether its combination is held (R12).
+    pub hold: bool,
+    /// Whether its container must not get traffic, should it stay.
+    pub is_at_fault: bool,
 }
 
 /// A combination that failed.

@@ -1,6 +1,8 @@
 //! What a person said about a stage beyond its configuration: that it is left alone, or that another version runs until
 //! the configuration moves on (R13).
 
+use std::borrow::Cow;
+
 use super::stage::{keep_well, wanted};
 use super::{Blocked, Cause, Held, Input, Owned, StagePlan, Verdict};
 use crate::model::recorded::Choice;
@@ -45,6 +47,22 @@ fn is_same(refused: DesiredStage, stage: &DesiredStage) -> bool {
 /// How a stage is routed is followed whichever version runs.
 fn routed_as(spec: DesiredStage, stage: &DesiredStage) -> DesiredStage {
     DesiredStage { domains: stage.domains.clone(), route: stage.route.clone(), ..spec }
+}
+
+/// What a stage should run: what was chosen while that stands, else what the configuration leads to. No spec for a choice
+/// that cannot be read, no image where it cannot be told.
+pub(super) fn target<'a>(
+    recorded: &'a Recorded,
+    stage: &'a DesiredStage,
+    image: Option<&'a Result<ImageRef, Blocked>>,
+) -> (Option<Cow<'a, DesiredStage>>, Option<&'a ImageRef>) {
+    match chosen(recorded, stage, image) {
+        Some(choice) => {
+            let spec = serde_json::from_str(&choice.spec_json).ok();
+            (spec.map(|spec| Cow::Owned(routed_as(spec, stage))), Some(&choice.image))
+        }
+        None => (Some(Cow::Borrowed(stage)), image.and_then(|image| image.as_ref().ok())),
+    }
 }
 
 /// Stages whose choice was overtaken by their configuration: it is forgotten before the plan is carried out.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::model::Trigger;
+use crate::model::{Phase, Trigger};
 
 /// The reason for a change of a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -79,6 +79,11 @@ pub enum Cause {
     },
     /// Somebody asked for this version.
     ByHand,
+    /// A deploy of it was interrupted, and goes on.
+    Interrupted {
+        /// How far it was.
+        phase: Phase,
+    },
 }
 
 impl Cause {
@@ -89,7 +94,7 @@ impl Cause {
             Self::Route { .. } | Self::Leftover { .. } => true,
             Self::First | Self::Version { .. } | Self::Digest | Self::Spec | Self::Secret { .. } => false,
             Self::Network { .. } | Self::Published { .. } | Self::NotDesired => false,
-            Self::Restart | Self::GoneBack { .. } | Self::ByHand => false,
+            Self::Restart | Self::GoneBack { .. } | Self::ByHand | Self::Interrupted { .. } => false,
         }
     }
 
@@ -101,7 +106,7 @@ impl Cause {
             Self::First | Self::Version { .. } | Self::Digest | Self::Spec | Self::Secret { .. } => None,
             Self::Gone | Self::Stopped | Self::Paused | Self::Renamed { .. } | Self::Disconnected { .. } => None,
             Self::Route { .. } | Self::Leftover { .. } | Self::NotDesired => None,
-            Self::Restart | Self::GoneBack { .. } | Self::ByHand => None,
+            Self::Restart | Self::GoneBack { .. } | Self::ByHand | Self::Interrupted { .. } => None,
         }
     }
 
@@ -144,6 +149,7 @@ impl fmt::Display for Cause {
             Self::Restart => f.write_str("restart"),
             Self::GoneBack { from } => write!(f, "back from {from}"),
             Self::ByHand => f.write_str("deployed by hand"),
+            Self::Interrupted { phase } => write!(f, "interrupted while {}, and goes on", phase.words()),
         }
     }
 }

@@ -14,9 +14,11 @@ mod cause;
 mod changes;
 mod deploy;
 mod host;
+mod in_flight;
 mod order;
 mod ownership;
 mod repair;
+mod resume;
 mod retire;
 mod stage;
 mod step;
@@ -36,7 +38,9 @@ use crate::model::{ChoiceKind, DeployId, Desired, DesiredStage, ImageRef, Observ
 pub use by_hand::overtaken;
 pub use cause::Cause;
 pub use changes::{FieldChange, changes, leaves};
+pub use in_flight::{Ending, Left};
 pub use ownership::{Own, Owned};
+pub use resume::{Resumed, WayBack};
 pub use step::{Effect, Step, Target};
 pub use text::age;
 
@@ -192,6 +196,9 @@ pub struct PlannedDeploy {
     /// Fingerprints of the secrets.
     #[serde(skip)]
     pub secrets: Option<Fingerprint>,
+    /// The interrupted deploy that this goes on with, if it does (R15).
+    #[serde(skip)]
+    pub resumes: Option<Resumed>,
 }
 
 /// The plan of one stage.
@@ -268,6 +275,8 @@ pub struct Plan {
     pub stages: Vec<StagePlan>,
     /// Why nothing at all may be done (R3).
     pub held: Option<Held>,
+    /// Interrupted deploys that are closed before all else.
+    pub endings: Vec<Ending>,
 }
 
 impl Plan {
@@ -294,6 +303,8 @@ impl Plan {
 
 /// Compares the three views of the world and says what must change.
 pub fn plan(input: Input<'_>) -> Plan {
+    let (endings, recorded, observed) = in_flight::settle(input);
+    let input = Input { recorded: &recorded, observed: &observed, ..input };
     let owned = Owned::new(input.recorded, input.observed);
     let wanted = |key: &&StageKey| input.options.selection.contains(key);
     let mut stages: Vec<StagePlan> = Vec::new();
@@ -314,7 +325,7 @@ pub fn plan(input: Input<'_>) -> Plan {
     }
     order::order(input, &mut stages);
     let held = breaker::check(input, &owned, &stages);
-    Plan { shared: shared_steps(input, &stages), stages, held }
+    Plan { shared: shared_steps(input, &stages), stages, held, endings }
 }
 
 /// The networks that instances join, when they are missing.

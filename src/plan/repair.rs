@@ -99,6 +99,10 @@ fn route_difference(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, w
     let owner = input.recorded.store.map(|store| (store, stage.key.clone()));
     let expected = upstream(input, stage, current);
     let options = host::options(input, stage);
+    let is_cut_off = input.recorded.stages.get(&stage.key).is_some_and(|stage| stage.is_switch_cut_off);
+    if let (true, Some(domain)) = (is_cut_off, stage.domains.first()) {
+        return Some(format!("a switch of {domain} was cut off"));
+    }
     for domain in &stage.domains {
         match routes.get(domain) {
             None => return Some(format!("{domain} is not routed")),

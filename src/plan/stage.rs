@@ -6,9 +6,11 @@ use super::host;
 use super::ownership::Own;
 use super::repair::repair;
 use super::retire::{foreign_route, retire_steps};
-use super::{Blocked, Cause, Held, Input, Owned, PlannedDeploy, StagePlan, Verdict, changes, surroundings};
+use super::{
+    Blocked, Cause, Held, Input, Owned, PlannedDeploy, StagePlan, Verdict, changes, in_flight, resume, surroundings,
+};
 use crate::model::hash::{self, HashInput, SecretsMatch};
-use crate::model::recorded::{LiveDeploy, Quarantine, RecordedRoute};
+use crate::model::recorded::{InFlight, LiveDeploy, Quarantine, RecordedRoute};
 use crate::model::{ContainerState, DesiredStage, ImageRef, ObservedProxy};
 
 /// Plans a stage: left alone, kept at what somebody chose, or brought to what the configuration wants.
@@ -32,7 +34,11 @@ pub(super) fn wanted(
     image: Option<&Result<ImageRef, Blocked>>,
 ) -> StagePlan {
     let mut plan = StagePlan::new(&stage.key, Verdict::Unchanged);
-    let own = owned.of(&stage.key);
+    let open = input.recorded.stages.get(&stage.key).and_then(|recorded| recorded.in_flight.as_ref());
+    // The container of a deploy that goes on, or waits, is nobody else's business.
+    let made = open.and_then(|open| in_flight::of(owned.of(&stage.key), open.deploy.id));
+    let own: Vec<Own<'_>> = owned.of(&stage.key).iter().filter(|own| Some(**own) != made).copied().collect();
+    let own = own.as_slice();
     plan.from = serving_version(input, stage, own);
     let image = match image {
         Some(Ok(image)) => image,
@@ -60,6 +66,10 @@ pub(super) fn wanted(
     plan.warnings.extend(host::https_ends(input, stage));
     plan.warnings.extend(host::left_behind(input, stage));
     let target = Wanted { input, stage, image };
+    if let Some(open) = open {
+        plan.causes.push(Cause::Interrupted { phase: open.phase });
+        return target.go_on(open, made.as_ref(), own, plan);
+    }
     if input.options.renew {
         plan.causes.push(Cause::Restart);
         return target.deploy(own, plan);
@@ -85,7 +95,9 @@ fn unpinned() -> Blocked {
 /// What people call the version that serves: of the newest success, else of what runs.
 fn serving_version(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>]) -> Option<String> {
     let live = input.recorded.stages.get(&stage.key).and_then(|s| s.live.as_ref());
-    let running = own.iter().find(|o| o.container.state == ContainerState::Running);
+    let is_live = |own: &&Own<'_>| live.is_some_and(|live| live.id == own.labels.deploy);
+    let running = || own.iter().filter(|own| own.container.state == ContainerState::Running);
+    let running = running().find(is_live).or_else(|| running().next());
     running.map(|o| o.labels.instance.clone()).or_else(|| live.map(|l| l.image.version()))
 }
 
@@ -179,7 +191,18 @@ impl Wanted<'_> {
             stage: self.stage.clone(),
             spec_hash: hash::spec_hash(self.hash_input()),
             secrets: self.input.fingerprints.get(&self.stage.key).cloned(),
+            resumes: None,
         });
+        plan
+    }
+
+    /// What is left of a deploy that was interrupted, under its own id (R15).
+    fn go_on(&self, open: &InFlight, made: Option<&Own<'_>>, own: &[Own<'_>], plan: StagePlan) -> StagePlan {
+        let mut plan = self.deploy(own, plan);
+        plan.steps = resume::left(self.input, plan.steps, open, made);
+        if let Some(deploy) = &mut plan.deploy {
+            deploy.resumes = Some(resume::resumed(self.input, self.stage, open, made, own));
+        }
         plan
     }
 

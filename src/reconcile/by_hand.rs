@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use super::{Converged, Error, LOCK_WAIT, Opened, Places, load, open, pass, stage_named};
+use super::{Converged, Error, LOCK_WAIT, Opened, Places, Watcher, load, open, pass, stage_named};
 use crate::config::Loaded;
-use crate::execute::{self, Sink};
+use crate::execute::{self, Newest, Sink};
 use crate::model::policy::{self, Choice as Known};
 use crate::model::recorded::Pin;
 use crate::model::{
@@ -67,7 +67,7 @@ pub async fn by_hand(places: &Places, key: &StageKey, order: &Order, sink: Sink)
         secrets_needed: true,
         ..Options::default()
     };
-    pass(places, Arc::clone(&loaded), &options, sink, opened).await
+    pass(places, Arc::clone(&loaded), &options, Watcher { sink, newest: Newest::default() }, opened).await
 }
 
 fn refuse_paused(recorded: &Recorded, key: &StageKey) -> Result<(), Error> {

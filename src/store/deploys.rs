@@ -5,6 +5,7 @@
 use rusqlite::{OptionalExtension as _, Transaction};
 
 use crate::model::name::StageKey;
+use crate::model::recorded::GivingUp;
 use crate::model::{DeployId, DeployStatus, Phase};
 
 use super::clock::now_ms;
@@ -82,6 +83,16 @@ fn phase(tx: &Transaction<'_>, deploy: DeployId) -> Result<Phase> {
         (Phase::Done, status) => Err(StoreError::Ended { deploy, status }),
         (phase, _) => Ok(phase),
     }
+}
+
+pub(super) fn give_up(tx: &Transaction<'_>, deploy: DeployId, end: &GivingUp) -> Result<()> {
+    if !end.status.is_terminal() {
+        return Err(StoreError::NotAnEnd(end.status));
+    }
+    phase(tx, deploy)?;
+    let sql = "UPDATE deploys SET giving_up = ?1, updated_at = ?2 WHERE id = ?3";
+    tx.execute(sql, (to_json(end)?, now_ms(), deploy.to_string()))?;
+    Ok(())
 }
 
 pub(super) fn finish(

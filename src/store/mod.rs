@@ -41,7 +41,7 @@ use std::collections::BTreeSet;
 
 use crate::model::desired::History;
 use crate::model::name::StageKey;
-use crate::model::recorded::{Choice, Pause, Pin};
+use crate::model::recorded::{Choice, GivingUp, Pause, Pin};
 use crate::model::{
     DeployId, DeployStatus, DesiredStage, InstanceStatus, Phase, Recorded, RecordedHost, RecordedRoute, StoreId,
 };
@@ -83,6 +83,12 @@ impl Store {
     /// Records that a phase begins; to be called before its side effect (R14). Saying the same phase again is fine.
     pub async fn set_phase(&self, id: DeployId, phase: Phase) -> Result<()> {
         self.write("store.set_phase", Durable::Disk, move |tx| deploys::set_phase(tx, id, phase)).await
+    }
+
+    /// Records how a deploy will end, before what it touched is put back: should that be cut off, whoever closes it knows
+    /// (R15).
+    pub async fn give_up(&self, id: DeployId, end: GivingUp) -> Result<()> {
+        self.write("store.give_up", Durable::Disk, move |tx| deploys::give_up(tx, id, &end)).await
     }
 
     /// Ends a deploy; once. A success makes it the live one of its stage; with `quarantine`, a failure holds its

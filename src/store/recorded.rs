@@ -1,12 +1,12 @@
-//! `Recorded`: what a plan needs to know of the past, in seven queries however many stages there are.
+//! `Recorded`: what a plan needs to know of the past, in ten queries however many stages there are.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::model::name::StageKey;
-use crate::model::recorded::{LiveDeploy, Quarantine, RecordedInstance};
-use crate::model::{DeployId, InstanceStatus, Recorded, RecordedStage, StoreId};
+use crate::model::recorded::{InFlight, LiveDeploy, Quarantine, RecordedInstance};
+use crate::model::{DeployId, InstanceStatus, Phase, Recorded, RecordedStage, StoreId};
 
 use super::error::Result;
 use super::rows::{image, json, known, parsed};
@@ -27,6 +27,7 @@ pub(super) fn recorded(conn: &Connection) -> Result<Recorded> {
     add_instances(&tx, &mut stages)?;
     add_quarantine(&tx, &mut stages)?;
     add_hosts(&tx, &mut stages)?;
+    add_in_flight(&tx, &mut stages)?;
     by_hand::add(&tx, &mut stages)?;
     let sql = "SELECT generation, revision FROM generations ORDER BY generation DESC LIMIT 1";
     let head = tx.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
@@ -39,7 +40,8 @@ fn stages(conn: &Connection) -> Result<ByStage> {
                    d.repository, d.tag, d.digest, d.is_local, s.route
                FROM stages s JOIN projects p ON p.id = s.project_id LEFT JOIN deploys d ON d.id = s.live_deploy
                WHERE s.removed_at IS NULL OR EXISTS (SELECT 1 FROM instances i WHERE i.stage_id = s.id)
-                   OR EXISTS (SELECT 1 FROM proxy_hosts h WHERE h.stage_id = s.id)";
+                   OR EXISTS (SELECT 1 FROM proxy_hosts h WHERE h.stage_id = s.id)
+                   OR EXISTS (SELECT 1 FROM deploys o WHERE o.stage_id = s.id AND o.phase <> 'done')";
     let mut statement = conn.prepare(sql)?;
     let rows = statement.query_map([], |row| {
         let key = StageKey::new(parsed(row, 1)?, parsed(row, 2)?);
@@ -54,13 +56,18 @@ fn live(row: &Row<'_>) -> rusqlite::Result<Option<LiveDeploy>> {
     if row.get_ref(4)?.as_str_or_null()?.is_none() {
         return Ok(None);
     }
-    Ok(Some(LiveDeploy {
-        id: DeployId(parsed(row, 4)?),
-        spec_json: row.get(5)?,
-        spec_hash: row.get(6)?,
-        secrets: json(row, 7)?,
-        image: image(row, 8)?,
-    }))
+    applied(row, 4).map(Some)
+}
+
+/// Reads what a deploy applies: id, spec, spec hash, secrets, image.
+fn applied(row: &Row<'_>, at: usize) -> rusqlite::Result<LiveDeploy> {
+    Ok(LiveDeploy {
+        id: DeployId(parsed(row, at)?),
+        spec_json: row.get(at + 1)?,
+        spec_hash: row.get(at + 2)?,
+        secrets: json(row, at + 3)?,
+        image: image(row, at + 4)?,
+    })
 }
 
 fn add_instances(conn: &Connection, stages: &mut ByStage) -> Result<()> {
@@ -110,6 +117,27 @@ fn add_hosts(conn: &Connection, stages: &mut ByStage) -> Result<()> {
     while let Some(row) = rows.next()? {
         if let Some((_, stage)) = stages.get_mut(&row.get::<_, String>(4)?) {
             stage.host = Some(hosts::host(row, 0)?);
+        }
+    }
+    Ok(())
+}
+
+/// Deploys without an end (R15).
+fn add_in_flight(conn: &Connection, stages: &mut ByStage) -> Result<()> {
+    let sql = "SELECT d.stage_id, d.id, d.spec, d.spec_hash, d.secrets, d.repository, d.tag, d.digest, d.is_local,
+                   d.secrets_label, d.phase, p.port, d.giving_up
+               FROM deploys d LEFT JOIN port_reservations p ON p.deploy_id = d.id WHERE d.phase <> 'done'";
+    let mut statement = conn.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some((_, stage)) = stages.get_mut(&row.get::<_, String>(0)?) {
+            stage.in_flight = Some(InFlight {
+                deploy: applied(row, 1)?,
+                secrets_label: row.get(9)?,
+                phase: known(row, 10, Phase::parse)?,
+                host_port: row.get(11)?,
+                giving_up: json(row, 12)?,
+            });
         }
     }
     Ok(())

@@ -3,6 +3,7 @@
 mod deploy;
 mod drift;
 mod held;
+mod in_flight;
 mod npm;
 mod ownership;
 mod whole;

@@ -1,4 +1,4 @@
-//! A pass that is cut off at any call, before or after Docker did it, and the next one: R15 until step C resumes.
+//! A pass that is cut off at any call, before or after Docker did it, and the next one, which goes on with it (R15).
 //!
 //! The cut is the drop of the whole pass, tasks, store and lock included: what is left is what a kill leaves.
 
@@ -9,6 +9,7 @@ use landfall::execute::Sink;
 use landfall::model::{DeployStatus, Phase, StageKey};
 use landfall::plan::Options;
 use landfall::reconcile::{self, Converged, Error, Order};
+use landfall::store::DeployRow;
 
 use super::ground::{Host, ended, image, web};
 use crate::fake_docker::{Fault, Op};
@@ -88,8 +89,9 @@ impl Clients {
     }
 }
 
-/// One container, routed, nothing open, nothing held, and the interrupted deploy closed and explained.
-async fn settled(host: &Host, version: &str, what: &str) {
+/// One container, routed, nothing open, nothing held, and one log that tells of the interruption. Answers how the deploy
+/// of it ended.
+async fn settled(host: &Host, version: &str, what: &str) -> DeployStatus {
     assert_eq!(host.containers(), [format!("web-prod@{version} running")], "{what}");
     assert_eq!(host.version_at("web.test").await, version, "{what}");
     assert_eq!(
@@ -100,12 +102,19 @@ async fn settled(host: &Host, version: &str, what: &str) {
     assert_eq!(host.instances().len(), 1, "{what}");
     assert!(host.recorded().stages.values().all(|stage| stage.quarantine.is_empty()), "{what}");
     assert!(host.look().await.unwrap().plan.is_noop(), "{what}");
+    let tells = |deploy: &&DeployRow| {
+        host.reader().log(deploy.id).unwrap().iter().any(|line| line.text.contains("interrupted"))
+    };
     let deploys = host.deploys();
-    let cut = deploys.iter().filter(|deploy| deploy.reason.as_deref() == Some("interrupted")).collect::<Vec<_>>();
-    assert!(cut.iter().all(|deploy| deploy.status == DeployStatus::Failed), "{what}");
-    assert_eq!(cut.len(), 1, "{what}");
-    let log = host.reader().log(cut[0].id).unwrap();
-    assert!(log.last().unwrap().text.starts_with("interrupted; "), "{what}: {log:?}");
+    let cut = deploys.iter().filter(tells).collect::<Vec<_>>();
+    assert_eq!(cut.len(), 1, "{what}: {deploys:?}");
+    cut[0].status
+}
+
+/// As [`settled`], and it was the same deploy that was begun: no other was made for it.
+async fn went_on(host: &Host, deploys: usize, version: &str, what: &str) {
+    assert_eq!(settled(host, version, what).await, DeployStatus::Success, "{what}");
+    assert_eq!(host.deploys().len(), deploys, "{what}");
 }
 
 /// The next pass, which does what a look before it said, though it closes the interrupted deploy first.
@@ -130,7 +139,7 @@ async fn replace_cut_off(op: Op, phase: Phase, done: bool) {
     let converged = as_foretold(&host, &what).await;
     assert!(converged.results.values().all(landfall::execute::StageResult::is_ok), "{what}: {:?}", ended(&converged));
     clients.all_answered(&what).await;
-    settled(&host, "v2", &what).await;
+    went_on(&host, 2, "v2", &what).await;
 }
 
 #[tokio::test]
@@ -155,7 +164,7 @@ async fn r15_a_first_deploy_cut_off_leaves_one_container_in_the_end() {
             host.write(&web("v1", ""));
             cut_off(&host, op, done).await;
             assert_eq!(ended(&host.converge().await).0, "success", "{op:?} {done}");
-            settled(&host, "v1", &format!("{op:?}, done: {done}")).await;
+            went_on(&host, 1, "v1", &format!("{op:?}, done: {done}")).await;
         }
     }
 }
@@ -170,14 +179,15 @@ async fn r15_a_recreate_cut_off_ends_with_the_new_one() {
             host.write(&web("v2", volume));
             cut_off(&host, op, done).await;
             as_foretold(&host, &format!("{op:?}, done: {done}")).await;
-            settled(&host, "v2", &format!("{op:?}, done: {done}")).await;
+            went_on(&host, 2, "v2", &format!("{op:?}, done: {done}")).await;
         }
     }
 }
 
 #[tokio::test]
 async fn r15_a_replace_that_is_not_wanted_any_more_goes_back_to_the_old_one() {
-    for op in [Op::Create, Op::Start, Op::Inspect, Op::Connect, Op::Disconnect, Op::Stop] {
+    let superseded = [Op::Create, Op::Start, Op::Inspect, Op::Connect].map(|op| (op, DeployStatus::Superseded));
+    for (op, status) in superseded.into_iter().chain([Op::Disconnect, Op::Stop].map(|op| (op, DeployStatus::Success))) {
         let host = Host::with(&[&image("v1"), &image("v2")]).await;
         host.apply(&web("v1", "")).await;
         let clients = Clients::start(&host);
@@ -189,7 +199,7 @@ async fn r15_a_replace_that_is_not_wanted_any_more_goes_back_to_the_old_one() {
         if op != Op::Stop {
             clients.all_answered(&format!("{op:?}")).await;
         }
-        settled(&host, "v1", &format!("{op:?}")).await;
+        assert_eq!(settled(&host, "v1", &format!("{op:?}")).await, status, "{op:?}");
     }
 }
 
@@ -199,6 +209,7 @@ async fn r15_a_clean_up_that_fails_or_is_cut_off_itself_is_done_by_the_one_after
     host.apply(&web("v1", "")).await;
     host.write(&web("v2", ""));
     cut_off(&host, Op::Inspect, true).await;
+    host.write(&web("v1", ""));
     host.fake.fail_next(Op::Remove, 500, "busy");
     let error = host.converge_with(Options::default()).await.unwrap_err();
     assert!(error.to_string().contains("interrupted") && error.to_string().contains("busy"), "{error}");
@@ -206,7 +217,7 @@ async fn r15_a_clean_up_that_fails_or_is_cut_off_itself_is_done_by_the_one_after
     cut_off(&host, Op::Remove, false).await;
     cut_off(&host, Op::Remove, true).await;
     host.converge().await;
-    settled(&host, "v2", "in the end").await;
+    assert_eq!(settled(&host, "v1", "in the end").await, DeployStatus::Superseded);
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod pulling;
 mod quarantine;
 mod readopt;
 mod secrets;
+mod superseded;
 mod switching;
 mod trouble;
 pub mod words;

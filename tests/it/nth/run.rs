@@ -22,10 +22,8 @@ const SIDE_BY_SIDE: usize = 4;
 /// Failures that are shown in full; the others are counted.
 const SHOWN: usize = 6;
 
-/// Containers that a crash may cost beyond those of the undisturbed run, for each deploy that was open: until it is
-/// resumed, it is closed, and made anew.
-const PER_INTERRUPTED_DEPLOY: usize = 1;
-/// The same for an error or a lost answer: what failed is cleaned up, and tried again.
+/// Containers that an error or a lost answer may cost beyond those of the undisturbed run: what failed is cleaned up, and
+/// tried again. A crash costs none, since what was begun goes on.
 const PER_FAILURE: usize = 1;
 /// And for a version that was held, and is tried again on request.
 const PER_RETRY: usize = 1;
@@ -222,7 +220,7 @@ impl Run<'_> {
 
     /// Once it has converged: what it cost, who noticed, and whether it stays so.
     async fn judge(&self, made: usize, bad: &[String]) -> Result<(), String> {
-        let more = if self.kind.is_crash() { PER_INTERRUPTED_DEPLOY * self.interrupted } else { PER_FAILURE };
+        let more = if self.kind.is_crash() { self.scenario.made_after_a_crash } else { PER_FAILURE };
         let most = self.undisturbed.made + more + PER_RETRY * usize::from(self.is_held);
         if made > most {
             return Err(format!(

@@ -56,6 +56,8 @@ pub struct Scenario {
     /// Words of operations whose error may be held against the new version (R12): a start that Docker refuses, and
     /// what costs an outage each time that it is tried. `apply --retry` must then end as if it had not been.
     pub may_hold: &'static [&'static str],
+    /// Containers that a crash may cost, since what a twist had in store then meets the deploy that goes on, and fails it.
+    pub made_after_a_crash: usize,
 }
 
 impl Scenario {
@@ -76,6 +78,7 @@ impl Scenario {
             passes: 1,
             served: &[],
             may_hold: &["docker Start"],
+            made_after_a_crash: 0,
         }
     }
 }

@@ -84,7 +84,7 @@ fn r15_a_refused_switch_survives_a_fault_at_every_operation() {
 #[test]
 fn r15_a_switch_of_which_nobody_knows_survives_a_fault_at_every_operation() {
     let twists = vec![Twist::Proxy(&[Mood::LosesAnswer, Mood::Refuses])];
-    every_nth(&Scenario { twists, passes: 2, ..replace("unsettled switch", "") });
+    every_nth(&Scenario { twists, passes: 2, made_after_a_crash: 1, ..replace("unsettled switch", "") });
 }
 
 #[test]
