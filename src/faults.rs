@@ -1,7 +1,7 @@
 //! Fail points: places where a test can make a build with the feature `faults` fail, stand still or be killed (R15).
 //!
 //! A point stands before something that lasts, and another one after it: `store.set_phase.before` and
-//! `store.set_phase.after`. What happens there is told by `LANDFALL_FAULTS` (for the binary), or by whoever watches the
+//! `store.set_phase.after` around a transaction, `step.start.before` and so on around a step. What happens there is told by `LANDFALL_FAULTS` (for the binary), or by whoever watches the
 //! data directory (within a process). Without the feature a point is nothing, and no variable is read; what is shipped
 //! is built without it.
 //!

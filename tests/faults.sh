@@ -3,7 +3,7 @@
 #
 #   tests/faults.sh [--bless] [--fast] DIR
 #
-# DIR holds what the tests wrote: per fault and scenario one line of fields behind tabs (tests/it/nth/table.rs).
+# DIR holds what the tests wrote: per fault and scenario one line of fields behind tabs (tests/it/fault_table.rs).
 # Fails when a fault was injected less often than the table says, when it was not survived each time, and when a line
 # is missing here or there. With --fast, only lines of tests that need no Docker are asked for.
 set -euo pipefail

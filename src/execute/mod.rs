@@ -20,6 +20,7 @@ mod log;
 mod monitor;
 mod newest;
 mod perform;
+mod points;
 mod probe;
 mod recover;
 mod route;

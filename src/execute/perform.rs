@@ -3,8 +3,9 @@
 use super::gate::{self, Gate, GateError, Passed};
 use super::monitor::{self, Watched};
 use super::run::Work;
-use super::{Context, Event, create, route};
+use super::{Context, Event, create, points, route};
 use crate::docker::{Credentials, Docker, DockerError};
+use crate::faults::When;
 use crate::model::desired::{PullPolicy, Ready};
 use crate::model::{Desired, ImageRef, Millis};
 use crate::plan::{Effect, Target};
@@ -65,8 +66,14 @@ pub(super) async fn shared(context: &Context, effect: &Effect) -> Result<(), Ste
     Ok(())
 }
 
-/// Performs a step of a stage.
+/// Performs a step of a stage, between its fail points.
 pub(super) async fn step(work: &mut Work<'_>, effect: &Effect) -> Result<(), StepError> {
+    points::pass(work, effect, When::Before).await?;
+    call(work, effect).await?;
+    points::pass(work, effect, When::After).await
+}
+
+async fn call(work: &mut Work<'_>, effect: &Effect) -> Result<(), StepError> {
     let docker = &work.context.docker;
     match effect {
         Effect::CreateNetwork { .. } => shared(work.context, effect).await,

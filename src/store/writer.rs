@@ -107,10 +107,18 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     {
-        pass(name, When::Before, &self.inner.dir).await?;
+        self.pass(name, When::Before).await?;
         let result = self.run(move |writer| writer.transact(durable, job)).await?;
-        pass(name, When::After, &self.inner.dir).await?;
+        self.pass(name, When::After).await?;
         Ok(result)
+    }
+
+    /// Passes a fail point of whoever works with this store.
+    ///
+    /// # Errors
+    /// A test asked for a fault here.
+    pub async fn pass(&self, name: &'static str, when: When) -> Result<()> {
+        pass(name, when, &self.inner.dir).await
     }
 
     /// Runs queries that see one state of the store.

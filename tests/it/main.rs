@@ -6,6 +6,7 @@ mod docker_client;
 mod execute;
 mod fake_docker;
 mod fake_registry;
+mod fault_table;
 mod npm;
 mod npm_contract;
 mod npm_proxy;

@@ -52,7 +52,7 @@ impl Ground {
         let tape = Tape::default();
         let relay = Relay::start(&host.path("relay.sock"), host.router.control(), tape.clone());
         let of_store = tape.clone();
-        let watched = faults::watch(&host.path("data"), move |name, when| of_store.store(name, when));
+        let watched = faults::watch(&host.path("data"), move |name, when| of_store.point(name, when));
         let of_docker = tape.clone();
         host.fake.judge(move |call| of_docker.docker(call));
         let options = Options { secrets_needed: true, allow_prune: scenario.allow_prune, ..Options::default() };

@@ -17,8 +17,8 @@
 //! containers may have been made than `Allowance` says; one more pass must change nothing; and what is foreign must be
 //! as it was, byte by byte.
 //!
-//! *Expected flow*: a test names a scenario of `scenarios`, `run` makes every run of it, and `table` writes what came out
-//! of it down for `tests/FAULTS.md`.
+//! *Expected flow*: a test names a scenario of `scenarios`, `run` makes every run of it, and `fault_table` writes what came
+//! out of it down for `tests/FAULTS.md`.
 
 mod clients;
 mod ground;
@@ -27,5 +27,4 @@ mod run;
 mod scenario;
 mod scenarios;
 mod state;
-mod table;
 mod tape;

@@ -12,8 +12,8 @@ use super::clients::Clients;
 use super::ground::{Ground, Passed};
 use super::scenario::Scenario;
 use super::state::State;
-use super::table::{self, Row};
 use super::tape::Kind;
+use crate::fault_table::{self, Row};
 
 /// Passes beyond those that the scenario needs undisturbed.
 const MORE_PASSES: usize = 3;
@@ -57,7 +57,7 @@ pub fn every_nth(scenario: &Scenario) {
         Kind::ALL.into_iter().flat_map(|kind| all.clone().map(move |at| (at, kind))).collect();
     let outcomes = side_by_side(&runs, |(at, kind)| one(scenario, &undisturbed, at, kind));
     let rows = Kind::ALL.map(|kind| row(scenario, kind, &outcomes));
-    table::write(scenario.name, &rows);
+    fault_table::write(scenario.name, &rows);
     let problems: Vec<&String> = outcomes.iter().filter_map(|outcome| outcome.problem.as_ref()).collect();
     let shown = problems.iter().take(SHOWN).map(|problem| format!("{problem}\n")).collect::<String>();
     assert!(problems.is_empty(), "{} of {} runs did not survive\n\n{shown}", problems.len(), runs.len());

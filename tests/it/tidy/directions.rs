@@ -38,6 +38,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
             "registry",
             "secrets",
             "plan",
+            "faults",
             "config::TreeFiles",
             "config::TreeFile",
             "config::hash_files",

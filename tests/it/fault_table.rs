@@ -1,4 +1,4 @@
-//! What came out, for the table of faults: one file per scenario, in the directory that `tests/run.sh` names.
+//! What came out, for the table of faults: one file per test, in the directory that `tests/run.sh` names.
 
 use std::path::PathBuf;
 
@@ -25,12 +25,12 @@ pub struct Row {
     pub millis: u128,
 }
 
-/// Writes the lines of a scenario: fields behind tabs, in the order of [`Row`].
-pub fn write(scenario: &str, rows: &[Row]) {
+/// Writes the lines of a test, under a name that no other has: fields behind tabs, in the order of [`Row`].
+pub fn write(test: &str, rows: &[Row]) {
     let text: String = rows.iter().map(line).collect();
     println!("{text}");
     if let Some(dir) = std::env::var_os(DIRECTORY).filter(|dir| !dir.is_empty()) {
-        let path = PathBuf::from(dir).join(format!("{}.tsv", scenario.replace(|c: char| !c.is_alphanumeric(), "-")));
+        let path = PathBuf::from(dir).join(format!("{}.tsv", test.replace(|c: char| !c.is_alphanumeric(), "-")));
         std::fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 }
