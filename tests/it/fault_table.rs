@@ -6,13 +6,13 @@ use std::path::PathBuf;
 const DIRECTORY: &str = "LANDFALL_TEST_FAULTS";
 
 /// One line of the table.
-pub struct Row {
+pub struct Row<'a> {
     /// What went wrong.
-    pub fault: &'static str,
+    pub fault: &'a str,
     /// In which scenario.
-    pub scenario: &'static str,
-    /// What it ran on: `fakes`, or real parts.
-    pub on: &'static str,
+    pub scenario: &'a str,
+    /// What it ran on: `fakes`, or real parts; ends in `, soak` where only a soak has it.
+    pub on: &'a str,
     /// How often.
     pub injected: usize,
     /// How often all was as without it in the end.
@@ -26,7 +26,7 @@ pub struct Row {
 }
 
 /// Writes the lines of a test, under a name that no other has: fields behind tabs, in the order of [`Row`].
-pub fn write(test: &str, rows: &[Row]) {
+pub fn write(test: &str, rows: &[Row<'_>]) {
     let text: String = rows.iter().map(line).collect();
     println!("{text}");
     if let Some(dir) = std::env::var_os(DIRECTORY).filter(|dir| !dir.is_empty()) {
@@ -35,7 +35,7 @@ pub fn write(test: &str, rows: &[Row]) {
     }
 }
 
-fn line(row: &Row) -> String {
+fn line(row: &Row<'_>) -> String {
     let Row { fault, scenario, on, injected, survived, held, passes, millis } = row;
     format!("{fault}\t{scenario}\t{on}\t{injected}\t{survived}\t{held}\t{passes}\t{millis}\n")
 }

@@ -38,6 +38,11 @@ impl Request {
         self.headers.iter().find_map(|line| find(line).map(|start| line[start..].trim()))
     }
 
+    /// True when it asks Docker for a new container.
+    pub fn is_creation(&self) -> bool {
+        self.method == "POST" && self.path.contains("/containers/create")
+    }
+
     /// True when it is to change something.
     pub fn is_mutation(&self) -> bool {
         !matches!(self.method.as_str(), "GET" | "HEAD")

@@ -63,7 +63,7 @@ pub fn every_nth(scenario: &Scenario) {
     assert!(problems.is_empty(), "{} of {} runs did not survive\n\n{shown}", problems.len(), runs.len());
 }
 
-fn row(scenario: &Scenario, kind: Kind, outcomes: &[Outcome]) -> Row {
+fn row(scenario: &Scenario, kind: Kind, outcomes: &[Outcome]) -> Row<'static> {
     let these: Vec<_> = outcomes.iter().filter(|outcome| outcome.kind == kind).collect();
     let survived: Vec<_> = these.iter().filter(|outcome| outcome.problem.is_none()).collect();
     Row {

@@ -12,6 +12,8 @@ mod failure;
 mod files;
 pub mod harness;
 mod interrupted;
+#[cfg(feature = "faults")]
+mod kills;
 mod names;
 mod npm;
 mod npm_proxy;

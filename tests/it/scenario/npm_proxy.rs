@@ -11,7 +11,7 @@ const PASSWORD: &str = "correct-horse-battery-staple";
 const SWAPS: usize = 10;
 
 /// An installation whose nginx is in this network, and settings that lead to it.
-fn behind(host: &Host, network: &str) -> Npm {
+pub(super) fn behind(host: &Host, network: &str) -> Npm {
     let network = host.text(network);
     host.engine.create_network(&network);
     let nginx = Nginx::Container { docker: host.docker.clone(), network, image: host.text("<images>/web:v1") };
@@ -124,7 +124,7 @@ fn swaps(host: &Host, probe: &str) -> usize {
 
 /// Every request was answered by an app, every version answered, and none any more once the one after the next did: its
 /// container was gone by then. Idle connections that nginx closed at its reloads are told, and lose nothing (R9).
-fn assert_nothing_lost(tally: &Value, tags: &[String]) {
+pub(super) fn assert_nothing_lost(tally: &Value, tags: &[String]) {
     eprintln!(
         "{} requests at {}/s, {} lost, {} idle connections closed, {} closes announced",
         tally["requests"], tally["rps"], tally["lost"], tally["idle_closed"], tally["announced_closes"]

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use super::harness::{Answer, Host, ask};
 
 /// A project with a writable volume.
-const DB: &str = "
+pub(super) const DB: &str = "
 projects:
   db-<id>:
     image: <images>/web
@@ -17,8 +17,8 @@ projects:
     stages:
       prod: { track: { tag: v1 }, route: { domains: [ db.<id>.test ] } }
 ";
-const DB_PROD: &str = "db-<id>/prod";
-const DOMAIN: &str = "db.<id>.test";
+pub(super) const DB_PROD: &str = "db-<id>/prod";
+pub(super) const DOMAIN: &str = "db.<id>.test";
 
 /// A project with a port of the host.
 const PORT: &str = "

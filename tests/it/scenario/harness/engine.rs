@@ -138,6 +138,12 @@ impl Engine {
         listed.as_array().into_iter().flatten().map(instance).collect()
     }
 
+    /// The names of all containers that hold a text, whoever made them.
+    pub fn names(&self, mark: &str) -> Vec<String> {
+        let listed = self.list("containers/json?all=1", &json!({ "name": [mark] }));
+        listed.as_array().into_iter().flatten().map(|container| container["Names"][0].to_string()).collect()
+    }
+
     fn list(&self, path: &str, filters: &Value) -> Value {
         let mark = if path.contains('?') { '&' } else { '?' };
         let encoded: String = filters.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();

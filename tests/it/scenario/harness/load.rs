@@ -77,6 +77,15 @@ pub fn assert_lossless(tally: &Value) {
     }
 }
 
+/// Each of these versions answered, at a hundred requests a second and more.
+#[track_caller]
+pub fn assert_answered(tally: &Value, versions: &[String]) {
+    assert!(tally["rps"].as_f64() >= Some(100.0), "{tally}");
+    for version in versions {
+        assert!(tally["versions"][version]["count"].as_u64() > Some(0), "{version}: {tally}");
+    }
+}
+
 /// Both versions answered, and the old one no more after the new one was first seen (R9).
 #[track_caller]
 pub fn assert_replaced(tally: &Value, old: &str, new: &str) {

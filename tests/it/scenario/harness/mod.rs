@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 pub use engine::{Engine, Instance};
 pub use http::{Answer, ask};
-pub use load::{Load, assert_lossless, assert_replaced};
+pub use load::{Load, assert_answered, assert_lossless, assert_replaced};
 pub use running::{Ran, Running};
 use slot::Slot;
 

@@ -44,6 +44,11 @@ impl Ran {
         self
     }
 
+    /// True when it ended with this code.
+    pub fn is(&self, code: i32) -> bool {
+        self.code == Some(code)
+    }
+
     /// It wrote this text, to whichever stream.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
