@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
 # Holds a whole run to the table in tests/FAULTS.md, or writes that table anew.
 #
-#   tests/faults.sh [--bless] [--fast] DIR
+#   tests/faults.sh [--bless] [--fast] [--soak] DIR
 #
 # DIR holds what the tests wrote: per fault and scenario one line of fields behind tabs (tests/it/fault_table.rs).
 # Fails when a fault was injected less often than the table says, when it was not survived each time, and when a line
-# is missing here or there. With --fast, only lines of tests that need no Docker are asked for.
+# is missing here or there. With --fast, only lines of tests that need no Docker are asked for; without --soak, none of
+# those that only a soak has. Lines that are not asked for stay as they are when the table is written anew.
 set -euo pipefail
 
 table=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/FAULTS.md
-bless='' fast=''
+bless='' fast='' soak=''
 while (($# > 1)); do
     case $1 in
         --bless) bless=yes ;;
         --fast) fast=yes ;;
+        --soak) soak=yes ;;
         '') ;;
-        *) sed -n '4,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2 && exit 64 ;;
+        *) sed -n '4,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2 && exit 64 ;;
     esac
     shift
 done
@@ -41,15 +43,18 @@ as_table() {
         }' faults="$rows.names" "$rows"
 }
 
-# Fault, scenario and number of every line of the table that is asked for.
+# Every line of the table, as the tests write them, but for the time; `asked` says whether it is asked for.
 committed() {
-    awk -F ' *[|] *' -v fast="$fast" '
+    awk -F ' *[|] *' -v OFS='\t' -v fast="$fast" -v soak="$soak" -v asked="$1" '
         /^\| \*\*/ { fault = $2; gsub(/\*/, "", fault) }
-        /^\| \|/ && (!fast || $4 == "fakes") { print fault "\t" $3 "\t" $4 "\t" $5 }' "$table"
+        /^\| \|/ {
+            is_asked = (!fast || $4 == "fakes") && (soak || $4 !~ /, soak$/)
+            if (is_asked == asked) print fault, $3, $4, $5, $6, $7, $8, 0
+        }' "$table"
 }
 
 held() {
-    committed >"$rows.committed"
+    committed 1 >"$rows.committed"
     awk -F '\t' '
         NR == FNR { wanted[$1 FS $2 FS $3] = $4; next }
         { key = $1 FS $2 FS $3; seen[key] }
@@ -64,9 +69,13 @@ held() {
         }' "$rows.committed" "$rows"
 }
 
-cut -f 1 "$rows" | LC_ALL=C uniq >"$rows.names"
 echo "slowest from the fault to the end, in ms:"
 sort -t "$(printf '\t')" -k 8,8nr "$rows" | awk -F '\t' 'NR <= 3 { print "  " $8 ": " $1 ", " $2 }'
+if [[ -n $bless ]]; then
+    committed 0 | LC_ALL=C sort - "$rows" >"$rows.all"
+    mv "$rows.all" "$rows"
+fi
+cut -f 1 "$rows" | LC_ALL=C uniq >"$rows.names"
 if [[ -n $bless ]]; then
     as_table >"$rows.table"
     awk -v table="$rows.table" '

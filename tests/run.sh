@@ -92,7 +92,7 @@ code=0
 "${around[@]}" "${run[@]}" 2>&1 | tee "$work/log" || code=${PIPESTATUS[0]}
 echo
 if ((code == 0)) && is_whole; then
-    tests/faults.sh "${bless:+--bless}" "${fast:+--fast}" "$work/faults" || code=1
+    tests/faults.sh "${bless:+--bless}" "${fast:+--fast}" "${soak:+--soak}" "$work/faults" || code=1
     echo
 fi
 closing_lines "$work/log" | tee "${LANDFALL_TEST_SUMMARY:-/dev/null}"

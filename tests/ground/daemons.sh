@@ -67,16 +67,21 @@ TOML
 
 # start_dockerd DIR CGROUP OPTIONS...: its socket is DIR/docker.sock. Starts containerd as well.
 start_dockerd() {
+    start_containerd "$1"
+    start_dockerd_alone "$@"
+}
+
+# The same above a containerd that runs. ADDRESSES is what its networks are made of.
+start_dockerd_alone() {
     local dir=$1 cgroup=$2 driver
     shift 2
-    start_containerd "$dir"
     driver=$(storage_driver "$dir/state")
     # A config file of its own keeps /etc/docker/daemon.json out of it.
     echo '{}' >"$dir/state/daemon.json"
     start_daemon "$dir" dockerd dockerd --config-file "$dir/state/daemon.json" --data-root "$dir/state/docker" \
         --exec-root "$dir/run/docker" --pidfile "$dir/run/dockerd-own.pid" --host "unix://$dir/docker.sock" \
         --containerd "$dir/run/containerd.sock" --storage-driver "$driver" --cgroup-parent "/$cgroup" \
-        --exec-opt native.cgroupdriver=cgroupfs --default-address-pool base=10.213.0.0/16,size=24 --shutdown-timeout 5 "$@"
+        --exec-opt native.cgroupdriver=cgroupfs --default-address-pool "base=${ADDRESSES:-10.213.0.0/16},size=24" --shutdown-timeout 5 "$@"
     await_daemon "$dir" dockerd docker_answers "$dir/docker.sock"
 }
 

@@ -15,6 +15,8 @@ pub enum Fault {
     Swallow,
     /// Status 200 with this body; nothing is done.
     Body(String),
+    /// For a list of containers: the answer from before the last change.
+    Stale,
     /// The head of an answer, and then silence; nothing is done.
     Stall,
     /// For a pull: progress, and then this error as the last line of a stream with status 200; nothing is pulled.

@@ -143,7 +143,8 @@ pub fn pull(world: &Shared, asked: &Asked) -> Response {
             | Fault::Stall
             | Fault::Hang
             | Fault::Swallow
-            | Fault::Body(_),
+            | Fault::Body(_)
+            | Fault::Stale,
         )
         | None => {
             lines.push(json!({ "status": "Pull complete", "progressDetail": {}, "id": "0123456789ab" }));

@@ -9,10 +9,18 @@ use super::{Shared, answer};
 
 /// All containers that carry the labels asked for.
 pub fn list(world: &Shared, asked: &Asked) -> Response {
+    listed(&world.lock().containers, asked)
+}
+
+/// The same as it was before the last change.
+pub fn stale(world: &Shared, asked: &Asked) -> Response {
+    listed(&world.lock().before_last_change, asked)
+}
+
+fn listed(containers: &[FakeContainer], asked: &Asked) -> Response {
     let filters: Value = serde_json::from_str(asked.query("filters")).unwrap_or_default();
     let wanted = labels_wanted(&filters["label"]);
-    let world = world.lock();
-    let shown = world.containers.iter().filter(|c| asked.flag("all") || c.is_running());
+    let shown = containers.iter().filter(|c| asked.flag("all") || c.is_running());
     let rows: Vec<_> = shown.filter(|c| wanted.iter().all(|label| carries(c, label))).map(row).collect();
     answer::value(200, &Value::Array(rows))
 }

@@ -104,6 +104,7 @@ async fn answered(world: &Shared, asked: Asked) -> Result<Response, Closed> {
     Ok(match asked.fault.clone() {
         Some(Fault::Status(status, message)) => answer::error(status, &message),
         Some(Fault::Stall) => answer::stalled(),
+        Some(Fault::Stale) => listing::stale(world, &asked),
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Body(text)) => ([("content-type", "application/json")], text).into_response(),
         Some(Fault::Swallow) => {
@@ -123,7 +124,18 @@ async fn answered(world: &Shared, asked: Asked) -> Result<Response, Closed> {
     })
 }
 
+/// Does what was asked, and keeps what there was before, should it have changed anything.
 async fn dispatch(world: &Shared, asked: Asked) -> Response {
+    let before = world.lock().containers.clone();
+    let answer = done(world, asked).await;
+    let mut world = world.lock();
+    if world.containers != before {
+        world.before_last_change = before;
+    }
+    answer
+}
+
+async fn done(world: &Shared, asked: Asked) -> Response {
     match asked.op {
         Op::Ping => ping(world),
         Op::Version => answer::value(200, &json!({ "ApiVersion": world.lock().version, "Version": "fake" })),

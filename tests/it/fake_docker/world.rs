@@ -41,7 +41,7 @@ pub struct Endpoint {
 }
 
 /// A container, as a test sees it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FakeContainer {
     /// 64 hex digits.
     pub id: String,
@@ -114,6 +114,8 @@ pub struct World {
     pub images: Vec<FakeImage>,
     pub remote: Vec<FakeImage>,
     pub containers: Vec<FakeContainer>,
+    /// What a stale list shows.
+    pub before_last_change: Vec<FakeContainer>,
     pub networks: Vec<Network>,
     pub volumes: BTreeMap<String, Value>,
     pub calls: Vec<Call>,
@@ -143,6 +145,7 @@ impl World {
             images: Vec::new(),
             remote: Vec::new(),
             containers: Vec::new(),
+            before_last_change: Vec::new(),
             networks: Vec::new(),
             volumes: BTreeMap::new(),
             calls: Vec::new(),

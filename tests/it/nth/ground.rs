@@ -16,6 +16,7 @@ use super::relay::Relay;
 use super::scenario::{Scenario, Twist};
 use super::tape::{Kind, Tape};
 use crate::execute::ground::Host;
+use crate::fake_docker::{Fault, Op};
 use crate::router_support::{domains, soon, stage, store};
 
 /// How often a pass is asked whether it has ended or is to be dropped.
@@ -174,6 +175,9 @@ impl Ground {
         pass.abort();
         drop(pass.await);
         self.tape.restart();
+        if self.tape.is_stale() {
+            self.host.fake.inject(Op::List, Fault::Stale);
+        }
         Passed::CutOff(self.reader().map_or(0, |reader| reader.in_flight().expect("deploys").len()))
     }
 

@@ -8,6 +8,7 @@
 //! - *crash before*: the operation is not done, and the whole pass is dropped: tasks, store and lock, which is what a
 //!   kill leaves;
 //! - *crash after*: it is done, and then the pass is dropped before it knows;
+//! - *stale*: the same, and the next pass is first shown the containers from before the last change;
 //! - *error*: it is not done, and answered with an error, once;
 //! - *lost*: it is done, and the answer does not come: a closed connection, for the store an error.
 //!

@@ -80,7 +80,7 @@ impl Relay {
         match self.tape.passes(&format!("proxy {method} {path}")) {
             Verdict::Dead | Verdict::Hit(Kind::CrashBefore) => std::future::pending().await,
             Verdict::Hit(Kind::Error) => Ok(trouble("injected")),
-            Verdict::Hit(Kind::CrashAfter) => {
+            Verdict::Hit(Kind::CrashAfter | Kind::Stale) => {
                 drop(self.write(&method, &path, &body).await);
                 self.tape.done();
                 std::future::pending().await

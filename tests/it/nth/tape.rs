@@ -11,15 +11,16 @@ use crate::fake_docker::{Call, Fault, Op};
 pub enum Kind {
     CrashBefore,
     CrashAfter,
+    Stale,
     Error,
     Lost,
 }
 
 impl Kind {
-    pub const ALL: [Self; 4] = [Self::CrashBefore, Self::CrashAfter, Self::Error, Self::Lost];
+    pub const ALL: [Self; 5] = [Self::CrashBefore, Self::CrashAfter, Self::Stale, Self::Error, Self::Lost];
 
     pub fn is_crash(self) -> bool {
-        matches!(self, Self::CrashBefore | Self::CrashAfter)
+        matches!(self, Self::CrashBefore | Self::CrashAfter | Self::Stale)
     }
 
     /// As the table of faults says it.
@@ -27,6 +28,7 @@ impl Kind {
         match self {
             Self::CrashBefore => "crash before an operation",
             Self::CrashAfter => "crash after an operation",
+            Self::Stale => "crash after an operation, then a stale list",
             Self::Error => "error in place of an operation",
             Self::Lost => "answer lost after an operation",
         }
@@ -109,6 +111,11 @@ impl Tape {
         (state.is_dead, state.silent) = (false, None);
     }
 
+    /// True when the next pass is to see what there was before the last change.
+    pub fn is_stale(&self) -> bool {
+        matches!(self.state().at, Some((_, Kind::Stale)))
+    }
+
     /// Every operation so far.
     pub fn ops(&self) -> Vec<String> {
         self.state().ops.clone()
@@ -128,7 +135,7 @@ impl Tape {
         match self.passes(format!("docker {:?} {object}", call.op).trim_end()) {
             Verdict::Go => None,
             Verdict::Dead | Verdict::Hit(Kind::CrashBefore) => Some(Fault::Hang),
-            Verdict::Hit(Kind::CrashAfter) => Some(Fault::Swallow),
+            Verdict::Hit(Kind::CrashAfter | Kind::Stale) => Some(Fault::Swallow),
             Verdict::Hit(Kind::Error) => Some(Fault::Status(500, "injected".to_owned())),
             Verdict::Hit(Kind::Lost) => Some(Fault::Break),
         }
@@ -145,7 +152,7 @@ impl Tape {
                 Verdict::Go => Act::Pass,
                 Verdict::Dead | Verdict::Hit(Kind::CrashBefore) => Act::Stop,
                 Verdict::Hit(Kind::Error) => Act::Fail,
-                Verdict::Hit(kind @ (Kind::CrashAfter | Kind::Lost)) => {
+                Verdict::Hit(kind @ (Kind::CrashAfter | Kind::Stale | Kind::Lost)) => {
                     self.state().silent = Some(kind);
                     Act::Pass
                 }
