@@ -37,6 +37,9 @@ pub enum GateError {
     /// The container is not running, or Docker started it again.
     #[error("{0}")]
     Stopped(String),
+    /// Somebody removed or paused it, which no app does to itself.
+    #[error("{0}")]
+    ByHand(String),
     /// It was ready, and did not stay well while it was watched (R10).
     #[error("not well {after} after it began to serve: {why}")]
     Sick {
@@ -91,6 +94,9 @@ pub(super) async fn wait(docker: &Docker, gate: Gate<'_>) -> Result<Passed, Gate
     loop {
         let info = match standing(docker, gate, &mut restarts).await? {
             Standing::Up(info) => info,
+            Standing::Down(info) if info.state == ContainerState::Paused => {
+                return Err(GateError::ByHand(end_of(&info)));
+            }
             Standing::Down(info) => return Err(GateError::Stopped(end_of(&ended(docker, info).await?))),
         };
         let last = match look(gate, &info, start.elapsed()).await {
@@ -119,7 +125,7 @@ pub(super) async fn standing(
 }
 
 async fn inspect(docker: &Docker, id: &str) -> Result<ContainerInfo, GateError> {
-    docker.inspect(id).await?.ok_or_else(|| GateError::Stopped("its container is gone".into()))
+    docker.inspect(id).await?.ok_or_else(|| GateError::ByHand("its container is gone".into()))
 }
 
 /// A container that Docker started again has no exit code while it runs; what ended once ends again soon.

@@ -91,7 +91,8 @@ fn is_its_own_fault(phase: Phase, error: &StepError) -> bool {
             after_pull && error.retry() == Retry::OnChange
         }
         StepError::Other(_) => after_pull,
-        StepError::Proxy(_) | StepError::Store(_) | StepError::Secret(_) | StepError::Overtaken => false,
+        StepError::Gate(GateError::ByHand(_)) | StepError::Overtaken => false,
+        StepError::Proxy(_) | StepError::Store(_) | StepError::Secret(_) => false,
     }
 }
 

@@ -121,6 +121,7 @@ async fn r8_a_container_that_somebody_removes_meanwhile_fails_the_gate() {
     };
     let (converged, ()) = tokio::join!(host.converge(), watch);
     assert_eq!(ended(&converged), ("failed".to_owned(), "its container is gone".to_owned()));
+    assert!(!host.look().await.unwrap().plan.is_held(), "no app removes itself (R12)");
     assert_eq!(host.instances().len(), 0);
 }
 
