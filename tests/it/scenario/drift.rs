@@ -1,42 +1,42 @@
 //! What is done to a container by hand is put right (R20).
 
+use super::converge::{Came, Hand, REAL, converges, tell};
 use super::harness::{Host, Instance, WEB, WEB_DOMAIN, WEB_PROD};
 
+/// Nothing is under way.
+const AT_REST: &str = "at rest";
+
 /// Something done by hand is shown with its cause, put right without a new container, and then nothing is left to do.
-fn is_put_right(host: &Host, what: &str, cause: &str, by_hand: impl FnOnce(&Instance)) {
+fn is_put_right(host: &Host, cause: &str, by_hand: impl FnOnce(&Instance)) -> Came {
     let before = host.instance(WEB_PROD);
     by_hand(&before);
     host.landfall("status").exits(3).says("drifted: ").says(cause);
     host.landfall("diff").exits(2).says(cause).says("1 to repair");
-    host.landfall("apply").exits(0);
-    host.landfall("diff").exits(0);
-    host.landfall("status").exits(0);
-    assert_eq!(host.instance(WEB_PROD), before, "{what}");
-    assert_eq!(host.get(WEB_DOMAIN, "/").version, "v1", "{what}");
-    assert_eq!(host.history(WEB_PROD).len(), 1, "{what}: a repair is no deploy");
+    let came = converges(host, "v1", false, cause);
+    assert_eq!(host.instance(WEB_PROD), before, "{cause}");
+    assert_eq!(host.history(WEB_PROD).len(), 1, "{cause}: a repair is no deploy");
+    came
 }
 
 #[test]
 fn r20_a_container_stopped_paused_renamed_or_disconnected_by_hand_is_put_right() {
     let host = Host::new();
     host.deployed("web.yaml", WEB);
-    let engine = &host.engine;
-    is_put_right(&host, "stop", "its container is not running", |own| engine.act("stop", &own.id));
-    is_put_right(&host, "kill", "its container is not running", |own| {
+    let hands = [
+        (Hand::Stop, "its container is not running"),
         // Docker restarts what was killed from outside, but not what `docker kill` did.
-        engine.act("kill", &own.id);
-    });
-    is_put_right(&host, "pause", "its container is paused", |own| engine.act("pause", &own.id));
-    let other = host.text("by-hand-<id>");
-    is_put_right(&host, "rename", "was renamed to by-hand-<id>", |own| {
-        engine.act(&format!("rename?name={other}"), &own.id);
-    });
-    is_put_right(&host, "names", "is not in network lf-<id>-names", |own| {
-        engine.disconnect(&host.text("lf-<id>-names"), &own.id);
-    });
-    is_put_right(&host, "network", "is not in network lf-<id>", |own| {
-        engine.disconnect(&host.text("lf-<id>"), &own.id);
-    });
+        (Hand::Kill, "its container is not running"),
+        (Hand::Pause, "its container is paused"),
+        (Hand::Rename, "was renamed to by-hand-<id>"),
+    ];
+    for (hand, cause) in hands {
+        let came = is_put_right(&host, cause, |own| hand.act(&host, own));
+        tell(hand.name(), AT_REST, REAL, &[came]);
+    }
+    let names = host.text("lf-<id>-names");
+    let names = is_put_right(&host, "is not in network lf-<id>-names", |own| host.engine.disconnect(&names, &own.id));
+    let network = is_put_right(&host, "is not in network lf-<id>", |own| Hand::Disconnect.act(&host, own));
+    tell(Hand::Disconnect.name(), AT_REST, REAL, &[names, network]);
 }
 
 #[test]
@@ -44,14 +44,13 @@ fn r20_a_container_removed_by_hand_comes_back_as_a_deploy_for_drift() {
     let host = Host::new();
     host.deployed("web.yaml", WEB);
     let old = host.instance(WEB_PROD);
-    host.engine.remove(&old.id);
+    Hand::Remove.act(&host, &old);
     host.landfall("status").exits(3).says("missing");
     host.landfall("diff").exits(2).says("its container is gone");
-    host.landfall("apply").exits(0);
+    let came = converges(&host, "v1", false, "removed");
     assert_ne!(host.instance(WEB_PROD).id, old.id);
-    assert_eq!(host.get(WEB_DOMAIN, "/").version, "v1");
     assert_eq!(host.history(WEB_PROD)[0]["trigger"], "drift");
-    host.landfall("diff").exits(0);
+    tell(Hand::Remove.name(), AT_REST, REAL, &[came]);
 }
 
 #[test]

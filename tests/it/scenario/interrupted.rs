@@ -4,7 +4,7 @@ use super::harness::{Host, Running, WEB, WEB_DOMAIN, WEB_PROD, ask, assert_lossl
 use crate::recorder::{Hold, Recorder};
 
 /// `apply` runs with a socket of ours in place of Docker's or the proxy's, until one request of it is held.
-fn held_apply(host: &Host, hold: Hold, what: &str) -> (Recorder, Running) {
+pub(super) fn held_apply(host: &Host, hold: Hold, what: &str) -> (Recorder, Running) {
     let at_proxy = what.contains("routes") || what.contains("drained");
     let upstream = if at_proxy { host.path("proxy.sock").display().to_string() } else { host.docker.clone() };
     let recorder = Recorder::start(&upstream);

@@ -2,11 +2,14 @@
 
 mod budget;
 mod by_hand;
+mod clashes;
 mod commands;
 mod config_faults;
+mod converge;
 mod daemon;
 mod deploy;
 mod docker;
+mod dockerd;
 mod drift;
 mod failure;
 mod files;
@@ -14,6 +17,7 @@ pub mod harness;
 mod interrupted;
 #[cfg(feature = "faults")]
 mod kills;
+mod meanwhile;
 mod names;
 mod npm;
 mod npm_proxy;

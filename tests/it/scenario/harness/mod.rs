@@ -7,7 +7,9 @@ mod engine;
 mod http;
 mod load;
 mod look;
+mod paused;
 mod running;
+mod second;
 mod slot;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +19,9 @@ use std::time::{Duration, Instant};
 pub use engine::{Engine, Instance};
 pub use http::{Answer, ask};
 pub use load::{Load, assert_answered, assert_lossless, assert_replaced};
+pub use paused::PausedRegistry;
 pub use running::{Ran, Running};
+pub use second::Dockerd;
 use slot::Slot;
 
 /// The time limit is for a hung host; nothing depends on how long something takes.
@@ -63,13 +67,14 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 pub struct Host {
     /// In every name that the story makes.
     pub id: String,
-    /// The dockerd that all stories share.
+    /// The dockerd: the one that all stories share, or its own.
     pub engine: Engine,
     /// The Docker address that the binary is given.
     pub docker: String,
     slot: Slot,
     dir: tempfile::TempDir,
     proxy: Option<Running>,
+    own: Option<Dockerd>,
 }
 
 impl Host {
@@ -80,6 +85,22 @@ impl Host {
         host
     }
 
+    /// A host with a proxy, and a dockerd of its own.
+    pub fn with_own_dockerd() -> Self {
+        let mut host = Self::without_proxy();
+        let own = Dockerd::start(host.slot.number());
+        host.docker = format!("unix://{}", own.socket().display());
+        host.engine = Engine::new(&host.docker);
+        host.own = Some(own);
+        host.start_proxy();
+        host
+    }
+
+    /// The dockerd that it has for itself.
+    pub fn dockerd(&self) -> &Dockerd {
+        self.own.as_ref().expect("a dockerd of its own")
+    }
+
     /// A host on which `landfall proxy` was not started.
     pub fn without_proxy() -> Self {
         let id = uuid::Uuid::new_v4().simple().to_string()[..6].to_owned();
@@ -88,7 +109,7 @@ impl Host {
         let dir = tempfile::Builder::new().prefix("landfall-").tempdir().unwrap();
         std::fs::create_dir(dir.path().join("config")).unwrap();
         std::fs::create_dir(dir.path().join("credentials")).unwrap();
-        let host = Self { id, engine, docker, slot: Slot::take(), dir, proxy: None };
+        let host = Self { id, engine, docker, slot: Slot::take(), dir, proxy: None, own: None };
         host.settings("");
         host
     }
@@ -115,6 +136,11 @@ impl Host {
             .replace("<proxy>", &self.slot.proxy_port().to_string())
             .replace("<port>", &self.slot.own_port().to_string())
             .replace("<other port>", &(self.slot.own_port() + 1).to_string())
+    }
+
+    /// A port that instances are given: the first, the second and so on, counted from 0.
+    pub fn instance_port(&self, number: u16) -> u16 {
+        self.slot.instance_ports().0 + number
     }
 
     /// The config directory.
@@ -213,6 +239,8 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         self.proxy = None;
-        self.engine.remove_all(&self.id);
+        if self.own.is_none() {
+            self.engine.remove_all(&self.id);
+        }
     }
 }

@@ -63,7 +63,8 @@ impl Ran {
         self
     }
 
-    fn wrote(&self, text: &str) -> bool {
+    /// True when it wrote this text, to whichever stream.
+    pub fn wrote(&self, text: &str) -> bool {
         let text = text.replace("<id>", &self.id);
         self.out.contains(&text) || self.err.contains(&text)
     }

@@ -29,6 +29,11 @@ impl Slot {
         (0..SLOTS).find_map(free).expect("a free slot")
     }
 
+    /// Its number.
+    pub fn number(&self) -> u16 {
+        (self.first - FIRST_PORT) / PORTS
+    }
+
     /// The range that Landfall gives to instances.
     pub fn instance_ports(&self) -> (u16, u16) {
         (self.first, self.first + 79)
