@@ -53,10 +53,11 @@ struct Outcome {
 pub fn every_nth(scenario: &Scenario) {
     let undisturbed = alone(undisturbed(scenario));
     let all = 1..=undisturbed.ops.len();
-    let runs: Vec<(usize, Kind)> =
-        Kind::ALL.into_iter().flat_map(|kind| all.clone().map(move |at| (at, kind))).collect();
+    let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Stale || scenario.stale_lists);
+    let kinds: Vec<Kind> = kinds.collect();
+    let runs: Vec<(usize, Kind)> = kinds.iter().flat_map(|kind| all.clone().map(move |at| (at, *kind))).collect();
     let outcomes = side_by_side(&runs, |(at, kind)| one(scenario, &undisturbed, at, kind));
-    let rows = Kind::ALL.map(|kind| row(scenario, kind, &outcomes));
+    let rows: Vec<_> = kinds.iter().map(|kind| row(scenario, *kind, &outcomes)).collect();
     fault_table::write(scenario.name, &rows);
     let problems: Vec<&String> = outcomes.iter().filter_map(|outcome| outcome.problem.as_ref()).collect();
     let shown = problems.iter().take(SHOWN).map(|problem| format!("{problem}\n")).collect::<String>();

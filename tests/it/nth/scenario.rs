@@ -53,6 +53,9 @@ pub struct Scenario {
     pub passes: usize,
     /// Domains that must be answered all the time.
     pub served: &'static [&'static str],
+    /// After crashes, the next pass is once more shown the containers from before the last change. Not where Docker's part
+    /// is as in another scenario.
+    pub stale_lists: bool,
     /// Words of operations whose error may be held against the new version (R12): a start that Docker refuses, and
     /// what costs an outage each time that it is tried. `apply --retry` must then end as if it had not been.
     pub may_hold: &'static [&'static str],
@@ -77,6 +80,7 @@ impl Scenario {
             allow_prune: false,
             passes: 1,
             served: &[],
+            stale_lists: false,
             may_hold: &["docker Start"],
             made_after_a_crash: 0,
         }
