@@ -26,11 +26,11 @@ pub struct Row<'a> {
 }
 
 /// Writes the lines of a test, under a name that no other has: fields behind tabs, in the order of [`Row`].
-pub fn write(test: &str, rows: &[Row<'_>]) {
+pub fn write(name: &str, rows: &[Row<'_>]) {
     let text: String = rows.iter().map(line).collect();
     println!("{text}");
     if let Some(dir) = std::env::var_os(DIRECTORY).filter(|dir| !dir.is_empty()) {
-        let path = PathBuf::from(dir).join(format!("{}.tsv", test.replace(|c: char| !c.is_alphanumeric(), "-")));
+        let path = PathBuf::from(dir).join(format!("{}.tsv", name.replace(|c: char| !c.is_alphanumeric(), "-")));
         std::fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 }

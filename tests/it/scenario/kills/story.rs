@@ -161,7 +161,7 @@ impl Story {
     }
 
     /// Once all rounds are over: what the clients saw, and a line for the table of faults.
-    pub fn end(mut self, tally: Tally, fault: &'static str, soak: &str) {
+    pub fn end(mut self, tally: &Tally, fault: &'static str, soak: &str) {
         if let Some(load) = self.load.take() {
             self.assert_nothing_lost(&load.finish());
         }
@@ -170,7 +170,7 @@ impl Story {
             (None, Way::Beside) => ("real dockerd, embedded proxy", "replace"),
             (None, Way::Recreate) => ("real dockerd, embedded proxy", "recreate"),
         };
-        let Tally { injected, passes, millis } = tally;
+        let Tally { injected, passes, millis } = *tally;
         let on = format!("{on}{soak}");
         let row = Row { fault, scenario, on: &on, injected, survived: injected, held: 0, passes, millis };
         fault_table::write(&format!("{fault} {scenario} {on}"), &[row]);
