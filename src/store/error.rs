@@ -102,7 +102,7 @@ pub enum StoreError {
     Replaced {
         /// The file.
         path: PathBuf,
-        /// `removed`, `replaced` or `emptied`.
+        /// `removed`, `replaced`, `emptied` or `cut off`.
         what: &'static str,
     },
     /// The store is gone, and something of it remains.

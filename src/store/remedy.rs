@@ -45,6 +45,7 @@ impl StoreError {
         const RESTORE: &str = "`landfall restore FILE` puts a backup in its place; without one, move it and its `-wal` \
                                and `-shm` files away: the history is lost, and `landfall apply` says how the apps are \
                                taken over";
+        const ROOM: &str = "free some space; nothing is started before it can be recorded";
         match self {
             Self::Locked { .. } => Some("wait for it to end, or stop it".into()),
             Self::Daemon { .. } => Some("stop it first (`systemctl stop landfall`), or give another --data".into()),
@@ -60,13 +61,14 @@ impl StoreError {
             Self::Newer { .. } => Some("run the landfall that wrote it, or a newer one".into()),
             Self::Older { .. } => Some("`landfall apply`, or a restart of the daemon, brings it up to date".into()),
             Self::Unfinished { .. } => Some("`landfall apply`, or a start of the daemon, completes it".into()),
-            Self::Replaced { .. } => {
-                Some("put the file back, then start landfall again; until then it changes nothing".into())
-            }
+            Self::Replaced { .. } => Some(
+                "put the file back, or a backup with `landfall restore FILE`; until then landfall changes nothing"
+                    .into(),
+            ),
             Self::Gone { left, .. } => {
                 Some(format!("put the store back beside it; to begin without history, move {} away", left.display()))
             }
-            Self::Full { .. } => Some("free some space; nothing is started before it can be recorded".into()),
+            Self::Full { .. } => Some(ROOM.into()),
             Self::Unreadable { .. } => Some(
                 "run the landfall that wrote it, or a newer one; if it was edited by hand, restore a backup".into(),
             ),
@@ -75,9 +77,18 @@ impl StoreError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some("run landfall as the user who owns the data directory, usually root".into())
             }
-            Self::Busy { .. }
-            | Self::Io { .. }
-            | Self::NotFound { .. }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(ROOM.into()),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => Some(
+                "mount it for writing again; a disk that fails is made read-only by the kernel, which `dmesg` tells"
+                    .into(),
+            ),
+            Self::Busy { path } => {
+                Some(format!("wait for it to end, or find it: `fuser {}` names who has it open", path.display()))
+            }
+            Self::Io { path, .. } => {
+                Some(format!("look at the disk that holds {}: `df` and `dmesg` tell how it is", path.display()))
+            }
+            Self::NotFound { .. }
             | Self::InFlight { .. }
             | Self::Exists(_)
             | Self::PhaseOrder { .. }

@@ -123,8 +123,8 @@ async fn written_after(harm: Harm) -> StoreError {
 }
 
 #[tokio::test]
-async fn a_store_removed_replaced_or_emptied_while_open_is_not_written_to() {
-    let harms: [(&str, Harm); 4] = [
+async fn a_store_removed_replaced_or_cut_off_while_open_is_not_written_to() {
+    let harms: [(&str, Harm); 5] = [
         ("removed", |s| fs::remove_file(s.dir.db()).unwrap()),
         ("removed", |s| fs::remove_file(s.dir.wal()).unwrap()),
         ("replaced", |s| {
@@ -132,6 +132,7 @@ async fn a_store_removed_replaced_or_emptied_while_open_is_not_written_to() {
             fs::rename(s.dir.root().join("copy"), s.dir.db()).unwrap();
         }),
         ("emptied", |s| resize(&s.dir.db(), 0)),
+        ("cut off", |s| resize(&s.dir.db(), s.dir.db().metadata().unwrap().len() - 4096)),
     ];
     for (wanted, harm) in harms {
         let error = written_after(harm).await;
