@@ -12,6 +12,7 @@ mod npm_contract;
 mod npm_proxy;
 #[cfg(feature = "faults")]
 mod nth;
+mod own_disk;
 mod readme;
 mod recorder;
 mod registry_client;

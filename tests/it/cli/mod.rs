@@ -2,6 +2,7 @@
 //! Docker daemon.
 
 mod backup;
+mod broken;
 mod codes;
 mod json;
 mod plain;

@@ -2,27 +2,48 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use landfall::execute::Sink;
-use landfall::faults::{self, Watched};
+use landfall::faults::{self, Watched, When};
 use landfall::model::StageKey;
 use landfall::plan::Options;
 use landfall::proxy::Change;
 use landfall::reconcile::{self, Converged, Error, Order, Places, View};
 use landfall::store::{DataDir, Reader, Store};
 
+use super::disk::{self, Done};
 use super::relay::Relay;
 use super::scenario::{Scenario, Twist};
 use super::tape::{Kind, Tape};
 use crate::execute::ground::Host;
 use crate::fake_docker::{Fault, Op};
+use crate::own_disk;
 use crate::router_support::{domains, soon, stage, store};
 
 /// How often a pass is asked whether it has ended or is to be dropped.
 const LOOK: Duration = Duration::from_micros(500);
 /// A container of nobody, and one of another Landfall.
 const FOREIGN: [&str; 2] = ["blog", "other-app-00000000"];
+
+type Disk = Arc<Mutex<Option<Done>>>;
+
+/// Lets the counter see every transaction of the store, and does to its files what it says.
+fn watch_store(host: &Host, tape: &Tape, disk: &Disk) -> Watched {
+    let (tape, disk, data) = (tape.clone(), Arc::clone(disk), DataDir::new(host.path("data")));
+    faults::watch(&host.path("data"), move |name, when| {
+        let mut disk = disk.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(done), When::Before, true) = (disk.as_mut(), when, name.starts_with("store.")) {
+            done.next_begins();
+        }
+        let act = tape.point(name, when);
+        if let Some(harm) = tape.harm() {
+            *disk = Some(Done::now(harm, &data));
+        }
+        act
+    })
+}
 
 /// How a pass ended.
 pub enum Passed {
@@ -41,6 +62,8 @@ pub struct Ground {
     /// What must not change, as it was.
     foreign: String,
     relay: Relay,
+    /// What was done to the files of the store and is not put right yet.
+    disk: Disk,
     _watched: Watched,
     /// What another program listens on.
     taken: Vec<TcpListener>,
@@ -52,14 +75,14 @@ impl Ground {
         let host = Host::with(&scenario.images.iter().collect::<Vec<_>>()).await;
         let tape = Tape::default();
         let relay = Relay::start(&host.path("relay.sock"), host.router.control(), tape.clone());
-        let of_store = tape.clone();
-        let watched = faults::watch(&host.path("data"), move |name, when| of_store.point(name, when));
+        let disk = Arc::new(Mutex::new(None));
+        let watched = watch_store(&host, &tape, &disk);
         let of_docker = tape.clone();
         host.fake.judge(move |call| of_docker.docker(call));
         let options = Options { secrets_needed: true, allow_prune: scenario.allow_prune, ..Options::default() };
         let order = scenario.order.clone().map(|(key, order)| (stage(key), order));
-        let mut ground =
-            Self { host, tape, options, order, foreign: String::new(), relay, _watched: watched, taken: Vec::new() };
+        let (foreign, taken) = (String::new(), Vec::new());
+        let mut ground = Self { host, tape, options, order, foreign, relay, disk, _watched: watched, taken };
         ground.prepare(scenario).await;
         ground.foreign = ground.foreign_now().await;
         ground.tape.begin(None);
@@ -67,6 +90,9 @@ impl Ground {
     }
 
     async fn prepare(&mut self, scenario: &Scenario) {
+        if scenario.own_disk {
+            own_disk::mount(&self.host.path("data"));
+        }
         self.make_foreign().await;
         self.host.settings(scenario.settings);
         for (dir, files) in [("config", scenario.files), ("credentials", scenario.credentials)] {
@@ -141,6 +167,9 @@ impl Ground {
     /// From now on with this fault at this operation.
     pub fn begin(&self, at: Option<(usize, Kind)>) {
         self.host.fake.reset_calls();
+        if let Some((_, Kind::Disk(_))) = at {
+            disk::back_up(&DataDir::new(self.host.path("data")), &self.host.path("backup.db"));
+        }
         self.tape.begin(at);
     }
 
@@ -169,6 +198,10 @@ impl Ground {
             }
         })
         .await;
+        let done = self.disk.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(done) = done {
+            done.put_right(&self.places(), &self.host.path("backup.db")).await;
+        }
         if let Some(ended) = ended {
             return Passed::Ended(Box::new(ended));
         }

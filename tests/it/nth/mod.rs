@@ -22,6 +22,7 @@
 //! out of it down for `tests/FAULTS.md`.
 
 mod clients;
+mod disk;
 mod ground;
 mod relay;
 mod run;

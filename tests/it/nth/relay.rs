@@ -89,7 +89,7 @@ impl Relay {
                 drop(self.write(&method, &path, &body).await);
                 Err(Closed)
             }
-            Verdict::Go => self.write(&method, &path, &body).await,
+            Verdict::Go | Verdict::Hit(Kind::Disk(_)) => self.write(&method, &path, &body).await,
         }
     }
 

@@ -6,9 +6,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use landfall::execute::StageResult;
+use landfall::reconcile::{Converged, Error};
 use landfall::store::Filter;
 
 use super::clients::Clients;
+use super::disk::Harm;
 use super::ground::{Ground, Passed};
 use super::scenario::Scenario;
 use super::state::State;
@@ -51,14 +54,25 @@ struct Outcome {
 
 /// Every run of a scenario; fails with those that did not survive.
 pub fn every_nth(scenario: &Scenario) {
-    let undisturbed = alone(undisturbed(scenario));
-    let all = 1..=undisturbed.ops.len();
     let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Stale || scenario.stale_lists);
-    let kinds: Vec<Kind> = kinds.collect();
-    let runs: Vec<(usize, Kind)> = kinds.iter().flat_map(|kind| all.clone().map(move |at| (at, *kind))).collect();
+    every(scenario, scenario.name, &kinds.collect::<Vec<_>>(), |_| true);
+}
+
+/// The same for what befalls the files of the store, before each of its transactions.
+pub fn every_nth_of_store(scenario: &Scenario, part: &str, harms: &[Harm]) {
+    let kinds: Vec<Kind> = harms.iter().copied().map(Kind::Disk).collect();
+    // Before the store is opened, its files are not those of an open one.
+    let is_transaction = |op: &str| op.starts_with("store.") && op != "store.open";
+    every(scenario, &format!("{} {part}", scenario.name), &kinds, is_transaction);
+}
+
+fn every(scenario: &Scenario, file: &str, kinds: &[Kind], is_meant: impl Fn(&str) -> bool) {
+    let undisturbed = alone(undisturbed(scenario));
+    let all: Vec<usize> = (1..=undisturbed.ops.len()).filter(|at| is_meant(&undisturbed.ops[at - 1])).collect();
+    let runs: Vec<(usize, Kind)> = kinds.iter().flat_map(|kind| all.iter().map(|at| (*at, *kind))).collect();
     let outcomes = side_by_side(&runs, |(at, kind)| one(scenario, &undisturbed, at, kind));
     let rows: Vec<_> = kinds.iter().map(|kind| row(scenario, *kind, &outcomes)).collect();
-    fault_table::write(scenario.name, &rows);
+    fault_table::write(file, &rows);
     let problems: Vec<&String> = outcomes.iter().filter_map(|outcome| outcome.problem.as_ref()).collect();
     let shown = problems.iter().take(SHOWN).map(|problem| format!("{problem}\n")).collect::<String>();
     assert!(problems.is_empty(), "{} of {} runs did not survive\n\n{shown}", problems.len(), runs.len());
@@ -170,12 +184,16 @@ impl Run<'_> {
     async fn converge(&mut self) -> Result<(usize, u128), String> {
         let (mut disturbed, mut since) = (None, Instant::now());
         let mut differences = Vec::new();
+        let mut told = None;
         for pass in 1..=self.scenario.passes + MORE_PASSES {
             match self.ground.pass(self.is_held).await {
-                Passed::Ended(ended) => self.story.push(match *ended {
-                    Ok(converged) => format!("pass {pass}: {:?}", converged.results),
-                    Err(error) => format!("pass {pass}: {error}"),
-                }),
+                Passed::Ended(ended) => {
+                    told = told.or_else(|| self.ground.tape.hit().map(|_| words_of(&ended)));
+                    self.story.push(match *ended {
+                        Ok(converged) => format!("pass {pass}: {:?}", converged.results),
+                        Err(error) => format!("pass {pass}: {error}"),
+                    });
+                }
                 Passed::CutOff(open) => {
                     self.story.push(format!("pass {pass}: cut off with {open} deploys open"));
                     self.interrupted = open;
@@ -193,6 +211,7 @@ impl Run<'_> {
             differences = state.differences(&self.undisturbed.state);
             if differences.is_empty() {
                 self.tells_of_interruption()?;
+                self.tells_of_harm(told.as_deref().unwrap_or_default())?;
                 return Ok((pass - disturbed, millis));
             }
             self.is_held = state.holds_a_failure() && !self.undisturbed.state.holds_a_failure();
@@ -204,6 +223,17 @@ impl Run<'_> {
             None => Err("the operation was never reached".to_owned()),
             Some(_) => Err(format!("it does not converge\n{}", differences.join("\n"))),
         }
+    }
+
+    /// What befell the store's files is told with the file and with what helps.
+    fn tells_of_harm(&self, told: &[(String, Option<String>)]) -> Result<(), String> {
+        let Kind::Disk(harm) = self.kind else { return Ok(()) };
+        if harm == Harm::BusyBriefly && !told.is_empty() {
+            return Err(format!("it was only a moment, and yet: {told:?}"));
+        }
+        let is_whole = |(text, hint): &(String, Option<String>)| text.contains("landfall.db") && hint.is_some();
+        let is_silent = harm.is_told() && told.is_empty();
+        if is_silent || !told.iter().all(is_whole) { Err(format!("what is told: {told:?}")) } else { Ok(()) }
     }
 
     fn may_hold(&self) -> bool {
@@ -255,6 +285,19 @@ impl Run<'_> {
             Err(error) => drop(writeln!(text, "no plan: {error}")),
         }
         text + &logs(ground).join("\n")
+    }
+}
+
+/// What a pass tells of what went wrong, each with what helps.
+fn words_of(ended: &Result<Converged, Error>) -> Vec<(String, Option<String>)> {
+    let of_stage = |result: &StageResult| match result {
+        StageResult::Failed { reason, hint } => Some((reason.clone(), hint.clone())),
+        StageResult::Deployed { reason, hint, .. } => Some((reason.clone()?, hint.clone())),
+        StageResult::Skipped { .. } | StageResult::Done => None,
+    };
+    match ended {
+        Ok(converged) => converged.results.values().filter_map(of_stage).collect(),
+        Err(error) => vec![(error.to_string(), error.hint())],
     }
 }
 

@@ -49,6 +49,8 @@ pub struct Scenario {
     /// What is to be in force.
     pub wanted: String,
     pub allow_prune: bool,
+    /// Whether the data directory is a disk of its own, to be filled.
+    pub own_disk: bool,
     /// Passes that it takes when nothing disturbs it.
     pub passes: usize,
     /// Domains that must be answered all the time.
@@ -78,6 +80,7 @@ impl Scenario {
             twists: Vec::new(),
             wanted,
             allow_prune: false,
+            own_disk: false,
             passes: 1,
             served: &[],
             stale_lists: false,

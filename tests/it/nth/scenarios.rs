@@ -2,11 +2,13 @@
 
 use landfall::reconcile::Order;
 
+use super::disk::Harm;
 use super::relay::Mood;
-use super::run::every_nth;
+use super::run::{every_nth, every_nth_of_store};
 use super::scenario::{Scenario, Twist};
 use crate::execute::ground::{REPOSITORY, image, web};
 use crate::fake_docker::Behaviour;
+use crate::own_disk;
 
 /// A volume that both would write to: the old one stops before the new one starts.
 const VOLUME: &str = "        volumes: [ \"data:/data\" ]\n";
@@ -181,4 +183,27 @@ fn r15_a_replace_without_a_proxy_survives_a_fault_at_every_operation() {
         served: &[],
         ..replace("replace without a proxy", "")
     });
+}
+
+#[test]
+fn r14_r15_a_replace_survives_what_befalls_the_store_at_every_transaction() {
+    every_nth_of_store(&replace("replace", ""), "store", &Harm::ANYWHERE);
+}
+
+#[test]
+fn r14_r15_a_recreate_survives_what_befalls_the_store_at_every_transaction() {
+    every_nth_of_store(&Scenario { served: &[], ..replace("recreate", VOLUME) }, "store", &Harm::ANYWHERE);
+}
+
+#[test]
+fn r14_r15_a_replace_survives_a_full_disk_at_every_transaction() {
+    own_disk::run("nth::scenarios::meets_a_full_disk");
+}
+
+#[test]
+#[ignore = "run by the test above on a disk of its own; elsewhere it does nothing"]
+fn meets_a_full_disk() {
+    if own_disk::is_there() {
+        every_nth_of_store(&Scenario { own_disk: true, ..replace("replace", "") }, "disk", &[Harm::Full]);
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use landfall::faults::{Act, When};
 
+use super::disk::Harm;
 use crate::fake_docker::{Call, Fault, Op};
 
 /// What goes wrong.
@@ -14,9 +15,12 @@ pub enum Kind {
     Stale,
     Error,
     Lost,
+    /// To the files of the store, before a transaction of it.
+    Disk(Harm),
 }
 
 impl Kind {
+    /// Those that happen to any operation.
     pub const ALL: [Self; 5] = [Self::CrashBefore, Self::CrashAfter, Self::Stale, Self::Error, Self::Lost];
 
     pub fn is_crash(self) -> bool {
@@ -31,6 +35,7 @@ impl Kind {
             Self::Stale => "crash after an operation, then a stale list",
             Self::Error => "error in place of an operation",
             Self::Lost => "answer lost after an operation",
+            Self::Disk(harm) => harm.name(),
         }
     }
 }
@@ -60,6 +65,8 @@ struct State {
     is_done: bool,
     /// The transaction that is done and of which nobody is to know.
     silent: Option<Kind>,
+    /// What is to be done to the files of the store before its transaction begins.
+    harm: Option<Harm>,
 }
 
 /// The counter. Clones are the same one.
@@ -105,6 +112,11 @@ impl Tape {
         state.is_dead && state.is_done
     }
 
+    /// What is to be done to the files of the store now; answered once.
+    pub fn harm(&self) -> Option<Harm> {
+        self.state().harm.take()
+    }
+
     /// A new process: operations are done again, and counted on.
     pub fn restart(&self) {
         let mut state = self.state();
@@ -133,7 +145,7 @@ impl Tape {
             _ => "",
         };
         match self.passes(format!("docker {:?} {object}", call.op).trim_end()) {
-            Verdict::Go => None,
+            Verdict::Go | Verdict::Hit(Kind::Disk(_)) => None,
             Verdict::Dead | Verdict::Hit(Kind::CrashBefore) => Some(Fault::Hang),
             Verdict::Hit(Kind::CrashAfter | Kind::Stale) => Some(Fault::Swallow),
             Verdict::Hit(Kind::Error) => Some(Fault::Status(500, "injected".to_owned())),
@@ -150,6 +162,10 @@ impl Tape {
         match when {
             When::Before => match self.passes(name) {
                 Verdict::Go => Act::Pass,
+                Verdict::Hit(Kind::Disk(harm)) => {
+                    self.state().harm = Some(harm);
+                    Act::Pass
+                }
                 Verdict::Dead | Verdict::Hit(Kind::CrashBefore) => Act::Stop,
                 Verdict::Hit(Kind::Error) => Act::Fail,
                 Verdict::Hit(kind @ (Kind::CrashAfter | Kind::Stale | Kind::Lost)) => {
