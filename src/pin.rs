@@ -79,7 +79,19 @@ async fn ask_registry(
     repository: Repository,
     tag: Tag,
 ) -> Pinned {
-    let entry = registry::find(&desired.registries, &repository);
+    let access = access(secrets, desired, &repository)?;
+    match registry.head(&repository, &tag, &access).await {
+        Ok(digest) => Ok(ImageRef { repository, tag: Some(tag), digest, local: false }),
+        Err(error) => Err(Blocked { refused: false, reason: error.to_string(), hint: error.hint() }),
+    }
+}
+
+/// How the registry of a repository is asked, with its login.
+///
+/// # Errors
+/// The password cannot be read, or the address not be used.
+pub fn access(secrets: &Secrets, desired: &Desired, repository: &Repository) -> Result<Access, Blocked> {
+    let entry = registry::find(&desired.registries, repository);
     let mut credentials = None;
     if let Some((username, password)) = entry.and_then(|r| r.username.clone().zip(r.password.as_ref())) {
         let blocked = |error: crate::secrets::SecretError| Blocked {
@@ -89,13 +101,7 @@ async fn ask_registry(
         };
         credentials = Some(Credentials { username, password: secrets.read(password).map_err(blocked)? });
     }
-    let access = Access::new(&repository, entry, credentials);
-    let asked = match access {
-        Ok(access) => registry.head(&repository, &tag, &access).await,
-        Err(error) => Err(error),
-    };
-    match asked {
-        Ok(digest) => Ok(ImageRef { repository, tag: Some(tag), digest, local: false }),
-        Err(error) => Err(Blocked { refused: false, reason: error.to_string(), hint: error.hint() }),
-    }
+    let unusable =
+        |error: registry::RegistryError| Blocked { refused: false, reason: error.to_string(), hint: error.hint() };
+    Access::new(repository, entry, credentials).map_err(unusable)
 }

@@ -41,6 +41,11 @@ impl fmt::Display for ApiVersion {
 }
 
 impl ApiVersion {
+    /// The oldest and the newest that Landfall speaks; of a newer daemon it speaks the newest it knows.
+    pub const fn known() -> (Self, Self) {
+        (OLDEST, NEWEST)
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let (major, minor) = text.trim().split_once('.')?;
         Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? })

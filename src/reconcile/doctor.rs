@@ -1,7 +1,10 @@
 //! A look at everything around Landfall, each part on its own, so that one that is ill hides no other.
 
-use super::{Places, access, ask_docker, load, read_store};
-use crate::docker::Docker;
+mod data;
+mod registries;
+
+use super::{Places, access, ask_docker, load};
+use crate::docker::{ApiVersion, Docker};
 use crate::model::route::Reach;
 use crate::model::{Desired, NpmSettings, ObservedContainer, ObservedProxy, ProxySettings};
 use crate::proxy::{Login, NginxProxyManager, Proxy};
@@ -30,19 +33,13 @@ pub async fn examine(places: &Places) -> Vec<Finding> {
             None
         }
     };
-    found.push(match read_store(places).await {
-        Ok(recorded) => match recorded.store {
-            Some(id) => good("store", format!("{id} in {}", places.data.display())),
-            None => {
-                good("store", format!("none in {} yet: the first `landfall apply` makes it", places.data.display()))
-            }
-        },
-        Err(error) => bad("store", error.to_string(), error.hint()),
-    });
+    found.extend(data::examine(places).await);
     let docker = match ask_docker(places).await {
         Ok((docker, host)) => {
+            let (api, (oldest, newest)) = (docker.api_version(), ApiVersion::known());
+            let labelled = host.containers().len();
             let text =
-                format!("API {} at {}, {} labelled", docker.api_version(), places.docker, host.containers().len());
+                format!("API {api} of {oldest} to {newest} that are known, at {}, {labelled} labelled", places.docker);
             found.push(good("docker", text));
             Some(docker)
         }
@@ -53,6 +50,7 @@ pub async fn examine(places: &Places) -> Vec<Finding> {
     };
     if let Some(desired) = &desired {
         found.push(secrets(places, desired));
+        found.extend(registries::examine(places, desired).await);
         found.extend(proxy(places, desired, docker.as_ref()).await);
     }
     found

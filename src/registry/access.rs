@@ -57,6 +57,14 @@ impl Access {
         url
     }
 
+    /// `/v2/<path>/tags/list`, at most one of them.
+    pub(super) fn first_tag(&self, repository: &Repository) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("/v2/{}/tags/list", repository.path()));
+        url.set_query(Some("n=1"));
+        url
+    }
+
     pub(super) fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, Response, StatusCode, Url};
 
 use super::auth::{Key, Login, needed, refused};
 use super::{Access, Registry, RegistryError, challenge};
@@ -35,6 +35,15 @@ impl Registry {
         tokio::time::timeout(TOTAL, question).await.unwrap_or(Err(timeout))
     }
 
+    /// Whether the registry answers and its login may read a repository, whatever is in it; nothing is pulled.
+    pub async fn may_read(&self, repository: &Repository, access: &Access) -> Result<(), RegistryError> {
+        let timeout = RegistryError::Timeout { registry: access.host(), limit: TOTAL };
+        let question = Question { method: Method::GET, url: access.first_tag(repository), accept: "application/json" };
+        let image = repository.to_string();
+        let asked = self.ask(question, repository, &image, access);
+        tokio::time::timeout(TOTAL, asked).await.unwrap_or(Err(timeout)).map(drop)
+    }
+
     /// For registries that leave the header out.
     async fn digest_of_content(
         &self,
@@ -45,10 +54,9 @@ impl Registry {
         let response = self.manifest(Method::GET, repository, tag, access).await?;
         let body = self.body(access, response, MAX_MANIFEST).await?;
         let digest = format!("sha256:{}", hash::sha256_hex(&body)).parse();
-        digest.map_err(|_| unexpected(access, repository, tag, "no digest"))
+        digest.map_err(|_| unexpected(access, format!("{repository}:{tag}"), "no digest"))
     }
 
-    /// Asks for a manifest, and once more with a login when the registry wants one or the old one ran out.
     async fn manifest(
         &self,
         method: Method,
@@ -56,25 +64,49 @@ impl Registry {
         tag: &Tag,
         access: &Access,
     ) -> Result<Response, RegistryError> {
+        let question = Question { method, url: access.manifest(repository, tag.as_str()), accept: MANIFESTS };
+        self.ask(question, repository, &format!("{repository}:{tag}"), access).await
+    }
+
+    /// Asks, and once more with a login when the registry wants one or the old one ran out.
+    async fn ask(
+        &self,
+        question: Question,
+        repository: &Repository,
+        image: &str,
+        access: &Access,
+    ) -> Result<Response, RegistryError> {
+        let Question { method, url, accept } = question;
         let key = Key::new(access, repository);
-        let url = access.manifest(repository, tag.as_str());
         let known = self.login(&key).as_ref().and_then(Login::header);
-        let first = self.send(access, method.clone(), url.clone(), MANIFESTS, known).await?;
+        let first = self.send(access, method.clone(), url.clone(), accept, known).await?;
         if first.status() != StatusCode::UNAUTHORIZED {
-            return checked(first, access, repository, tag);
+            return checked(first, access, repository, image);
         }
         let login = self.log_in(access, repository, challenge::parse(first.headers())).await?;
-        let second = self.send(access, method, url, MANIFESTS, login.header()).await?;
-        let response = checked(second, access, repository, tag)?;
+        let second = self.send(access, method, url, accept, login.header()).await?;
+        let response = checked(second, access, repository, image)?;
         self.remember(key, login);
         Ok(response)
     }
 }
 
+/// What a registry is asked about one repository.
+struct Question {
+    method: Method,
+    url: Url,
+    accept: &'static str,
+}
+
 /// Turns a status into what it means.
-fn checked(response: Response, access: &Access, repository: &Repository, tag: &Tag) -> Result<Response, RegistryError> {
+fn checked(
+    response: Response,
+    access: &Access,
+    repository: &Repository,
+    image: &str,
+) -> Result<Response, RegistryError> {
     let registry = access.host();
-    let image = || format!("{repository}:{tag}");
+    let image = || image.to_owned();
     Err(match (response.status(), access.credentials()) {
         (StatusCode::OK, _) => return Ok(response),
         (StatusCode::UNAUTHORIZED, Some(credentials)) => refused(access, credentials),
@@ -83,12 +115,12 @@ fn checked(response: Response, access: &Access, repository: &Repository, tag: &T
         (StatusCode::NOT_FOUND, _) => RegistryError::NotFound { image: image() },
         (StatusCode::TOO_MANY_REQUESTS, _) => rate_limited(access, response.headers()),
         (status, _) if status.is_server_error() => RegistryError::Unavailable { registry, status: status.as_u16() },
-        (status, _) => unexpected(access, repository, tag, &format!("status {}", status.as_u16())),
+        (status, _) => unexpected(access, image(), &format!("status {}", status.as_u16())),
     })
 }
 
-fn unexpected(access: &Access, repository: &Repository, tag: &Tag, what: &str) -> RegistryError {
-    RegistryError::Unexpected { registry: access.host(), image: format!("{repository}:{tag}"), what: what.to_owned() }
+fn unexpected(access: &Access, image: String, what: &str) -> RegistryError {
+    RegistryError::Unexpected { registry: access.host(), image, what: what.to_owned() }
 }
 
 fn digest_header(headers: &HeaderMap) -> Option<Digest> {

@@ -4,7 +4,7 @@
 
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::error::{Result, StoreError};
@@ -66,6 +66,29 @@ impl DataDir {
     pub fn has_store(&self) -> bool {
         // One that may not be looked at is there: opening it then says why it cannot be used.
         self.db().symlink_metadata().map_or_else(|error| error.kind() != ErrorKind::NotFound, |_| true)
+    }
+
+    /// Bytes that are free on its disk for who is not root; none where the directory is missing.
+    ///
+    /// # Errors
+    /// The disk cannot be asked.
+    pub fn room(&self) -> Result<Option<u64>> {
+        match rustix::fs::statvfs(&self.root) {
+            Ok(disk) => Ok(Some(disk.f_bavail.saturating_mul(disk.f_frsize))),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(error) => Err(StoreError::io("ask for the room of", &self.root, error.into())),
+        }
+    }
+
+    /// What others than its owner can use, with its mode: the directory, the store, its locks, keys and tokens.
+    pub fn open_to_others(&self) -> Vec<(PathBuf, u32)> {
+        let files = [self.db(), self.wal(), self.shm(), self.lock_file(), self.daemon_lock()];
+        let keys = [self.fingerprint_key(), self.sealing_key(), self.npm_token()];
+        let mode = |path: PathBuf| {
+            let mode = path.symlink_metadata().ok()?.permissions().mode() & 0o7777;
+            (mode & 0o077 != 0).then_some((path, mode))
+        };
+        std::iter::once(self.root.clone()).chain(files).chain(keys).filter_map(mode).collect()
     }
 
     /// Makes the directory, and the ones above it, where they are missing.

@@ -157,7 +157,9 @@ pub(super) fn refuse_foreign(conn: &Connection, path: &Path) -> Result<()> {
 
 pub(super) fn check(conn: &Connection, path: &Path) -> Result<()> {
     let answer: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if answer == "ok" { Ok(()) } else { Err(StoreError::Damaged { path: path.to_owned(), what: answer }) }
+    // What is wrong stands below the name of the database.
+    let what = answer.lines().filter(|line| !line.starts_with("***")).collect::<Vec<_>>().join("; ");
+    if answer == "ok" { Ok(()) } else { Err(StoreError::Damaged { path: path.to_owned(), what }) }
 }
 
 /// Makes a complete store under another name, then gives it its own: a kill leaves none, or a whole one.

@@ -37,6 +37,14 @@ impl Reader {
         Ok(Some(reader))
     }
 
+    /// Reads every page of the file, and finds what is damaged.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] with the first damage.
+    pub fn check(&self) -> Result<()> {
+        self.read(|conn| open::check(conn, &self.path))
+    }
+
     /// What a plan needs to know of the past.
     pub fn recorded(&self) -> Result<Recorded> {
         self.read(recorded::recorded)

@@ -218,6 +218,13 @@ fn answer(world: &mut World, request: &Request) -> Response {
     if let Some(digest) = world.tags.get(path) {
         return [("docker-content-digest", digest.clone())].into_response();
     }
+    if let Some(repository) = path.strip_suffix("/tags/list") {
+        let of = format!("{repository}/manifests/");
+        let tags: Vec<_> = world.tags.keys().filter_map(|path| path.strip_prefix(&of)).collect();
+        if !tags.is_empty() {
+            return serde_json::json!({ "name": repository, "tags": tags }).to_string().into_response();
+        }
+    }
     match world.bodies.get(path) {
         Some(body) => body.clone().into_response(),
         None => StatusCode::NOT_FOUND.into_response(),

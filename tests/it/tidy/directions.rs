@@ -28,7 +28,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("daemon", &["reconcile", "config", "execute", "plan", "store"]),
-    ("reconcile", &["config", "secrets", "store", "docker", "proxy", "observe", "pin", "plan", "execute"]),
+    ("reconcile", &["config", "secrets", "store", "docker", "proxy", "registry", "observe", "pin", "plan", "execute"]),
     (
         "execute",
         &[
