@@ -30,7 +30,7 @@ use crate::store::{AcceptedConfig, DataDir, DeployRow, Lock, Store, now_ms};
 use crate::{observe, pin};
 
 pub use crate::proxy::Adopted;
-pub use adopt::adopt;
+pub use adopt::{AdoptedContainer, adopt, adopt_container};
 pub use by_hand::{Order, by_hand, pause};
 pub use doctor::{Finding, examine};
 pub use error::Error;
@@ -106,6 +106,7 @@ pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
     if !data.has_store() {
         lost::refuse(places, &loaded.desired, host.containers())?;
     }
+    let host = observe::with_adopted(&docker, host, &recorded).await?;
     let proxy = access::to_look(places, &loaded.desired);
     let observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
     // What somebody works on is not interrupted.
@@ -183,6 +184,7 @@ async fn pass(
     let Opened { docker, host, store } = opened;
     let proxy = access::to_change(places, &loaded.desired);
     let recorded = store.recorded().await?;
+    let host = observe::with_adopted(&docker, host, &recorded).await?;
     let observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
     execute::forget_gone(&store, &recorded, &observed).await?;
     let key = Some(Key::read_or_make(&DataDir::new(&places.data).fingerprint_key())?);
@@ -399,7 +401,8 @@ async fn view(
 ///
 /// # Errors
 /// Docker does not answer.
-pub async fn observe_host(places: &Places) -> Result<(Docker, Observed), Error> {
+pub async fn observe_host(places: &Places, recorded: &Recorded) -> Result<(Docker, Observed), Error> {
     let (docker, host) = ask_docker(places).await?;
+    let host = observe::with_adopted(&docker, host, recorded).await?;
     Ok((docker, observe::without_proxy(host)))
 }

@@ -130,14 +130,21 @@ pub enum Command {
         #[arg(short = 'n', long, default_value_t = 100, value_name = "LINES", value_parser = clap::value_parser!(u32).range(0..=100_000))]
         tail: u32,
     },
-    /// Take over what a person made: a host of Nginx Proxy Manager with exactly the domains of a stage
+    /// Take over what a person made: a container, or a host of Nginx Proxy Manager with exactly the domains of a stage
+    #[command(allow_missing_positional = true)]
     Adopt {
+        /// Container, by name or id: the next apply replaces it by an instance of the stage, as it replaces an older version
+        #[arg(value_name = "CONTAINER", required_unless_present = "proxy_host", conflicts_with = "proxy_host")]
+        container: Option<String>,
         /// Stage, as in `shop/prod`
         #[arg(value_name = "STAGE")]
         stage: StageKey,
         /// Take over its proxy host; the host gets a mark, and nothing else changes until the next deploy
-        #[arg(long, required = true)]
+        #[arg(long)]
         proxy_host: bool,
+        /// Keep the container as it is, as what the configuration says now; it is replaced when that changes
+        #[arg(long, conflicts_with = "proxy_host")]
+        as_is: bool,
     },
     /// Write the store to one file, while a daemon or an apply goes on
     Backup {

@@ -11,7 +11,7 @@ use crate::reconcile::{Places, observe_host, read_store};
 /// Prints the output of the one instance that the selection names.
 pub(super) async fn run(places: &Places, selection: &str, follow: bool, tail: u32, out: Out) -> Result<Exit, Failure> {
     let recorded: Recorded = read_store(places).await?;
-    let (docker, observed) = observe_host(places).await?;
+    let (docker, observed) = observe_host(places, &recorded).await?;
     let owned = Owned::new(&recorded, &observed);
     let selection = Selection(vec![selection.to_owned()]);
     let mut found: Vec<_> =

@@ -107,7 +107,10 @@ async fn run(cli: Cli, out: Out) -> Result<Exit, Failure> {
         Command::History { selection, limit } => history::list(&places, &Selection(selection), limit, out),
         Command::Show { deploy } => history::show(&places, &deploy, out),
         Command::Logs { selection, follow, tail } => logs::run(&places, &selection, follow, tail, out).await,
-        Command::Adopt { stage, proxy_host: _ } => adopt::run(&places, &stage, out).await,
+        Command::Adopt { container: Some(name), stage, proxy_host: _, as_is } => {
+            adopt::container(&places, &name, &stage, as_is, out).await
+        }
+        Command::Adopt { container: None, stage, .. } => adopt::run(&places, &stage, out).await,
         Command::Backup { file, force } => backup::run(&places, &file, force, out),
         Command::Restore { file } => restore::run(&places, &file, out).await,
         Command::Deploy { stage, tag } => by_hand::run(&places, &stage, &Order::Deploy { tag }, out).await,

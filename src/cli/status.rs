@@ -64,7 +64,7 @@ pub(super) async fn run(places: &Places, selection: &Selection, out: Out) -> Res
 async fn without_config(places: &Places, selection: &Selection, error: &LoadError, out: Out) -> Result<Exit, Failure> {
     out.note(error.render(stderr_has_color()).trim_end());
     let recorded = reconcile::read_store(places).await?;
-    let (_, observed) = reconcile::observe_host(places).await?;
+    let (_, observed) = reconcile::observe_host(places, &recorded).await?;
     let keys: BTreeSet<&StageKey> = Owned::new(&recorded, &observed).stages().collect();
     let none = BTreeMap::new();
     let plan = Plan::default();

@@ -26,6 +26,14 @@ impl Docker {
 }
 
 impl Docker {
+    /// These containers, by id, whoever made them; those that are gone are left out.
+    pub async fn list_these(&self, ids: &[&str]) -> Result<Vec<ObservedContainer>, DockerError> {
+        let filters = HashMap::from([("id", ids.to_vec())]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let summaries = self.call("list containers", self.limits.call, self.api.list_containers(Some(options))).await?;
+        Ok(summaries.into_iter().map(observed).collect())
+    }
+
     /// Every container of the host, whoever made it; for `doctor`, which looks for other people's.
     pub async fn list_all(&self) -> Result<Vec<ObservedContainer>, DockerError> {
         let options = ListContainersOptionsBuilder::new().all(true).build();

@@ -31,6 +31,9 @@ pub fn spec_hash(input: HashInput<'_>) -> String {
     v1(input)
 }
 
+/// The spec hash of a container that a person made and nobody compared: it is that of no spec.
+pub const ADOPTED: &str = "v1:adopted";
+
 /// True when a label names the same spec, by the version that the label names. An unknown version counts as the
 /// same: a downgrade must not recreate everything.
 pub fn matches(label: &str, input: HashInput<'_>) -> bool {

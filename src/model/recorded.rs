@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::desired::DesiredStage;
 use super::id::{DeployId, StoreId};
 use super::image::{Digest, ImageRef, Repository, Tag};
+use super::labels::Labels;
 use super::name::{Domain, StageKey};
 use super::route::HostOptions;
 use super::secret::Fingerprint;
@@ -26,6 +27,12 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// The containers that people made and that were taken over, by id, with what their labels would say (R5).
+    pub fn adopted(&self) -> BTreeMap<&str, &Labels> {
+        let instances = self.stages.values().flat_map(|stage| &stage.instances);
+        instances.filter_map(|(id, instance)| Some((id.as_str(), instance.adopted.as_deref()?))).collect()
+    }
+
     /// True for a container that never became ready and could not be removed: whatever it looks like now, it is not what
     /// the stage should run.
     pub fn has_failed(&self, key: &StageKey, container_id: &str) -> bool {
@@ -226,4 +233,6 @@ pub struct RecordedInstance {
     pub deploy: DeployId,
     /// `failed` for one that never became ready and could not be removed: it must not get traffic.
     pub status: InstanceStatus,
+    /// For a container that a person made and that was taken over (R5): what its labels would say.
+    pub adopted: Option<Box<Labels>>,
 }

@@ -23,6 +23,8 @@ pub enum Cause {
     Digest,
     /// The container's spec changed.
     Spec,
+    /// Its container was made by a person, who gave it to be replaced (R5).
+    Adopted,
     /// The network of the instances is another one.
     Network {
         /// From.
@@ -92,7 +94,9 @@ impl Cause {
         match self {
             Self::Gone | Self::Stopped | Self::Paused | Self::Renamed { .. } | Self::Disconnected { .. } => true,
             Self::Route { .. } | Self::Leftover { .. } => true,
-            Self::First | Self::Version { .. } | Self::Digest | Self::Spec | Self::Secret { .. } => false,
+            Self::First | Self::Version { .. } | Self::Digest | Self::Spec | Self::Adopted | Self::Secret { .. } => {
+                false
+            }
             Self::Network { .. } | Self::Published { .. } | Self::NotDesired => false,
             Self::Restart | Self::GoneBack { .. } | Self::ByHand | Self::Interrupted { .. } => false,
         }
@@ -103,7 +107,9 @@ impl Cause {
         match self {
             Self::Network { .. } => Some("network"),
             Self::Published { .. } => Some("proxy"),
-            Self::First | Self::Version { .. } | Self::Digest | Self::Spec | Self::Secret { .. } => None,
+            Self::First | Self::Version { .. } | Self::Digest | Self::Spec | Self::Adopted | Self::Secret { .. } => {
+                None
+            }
             Self::Gone | Self::Stopped | Self::Paused | Self::Renamed { .. } | Self::Disconnected { .. } => None,
             Self::Route { .. } | Self::Leftover { .. } | Self::NotDesired => None,
             Self::Restart | Self::GoneBack { .. } | Self::ByHand | Self::Interrupted { .. } => None,
@@ -131,6 +137,7 @@ impl fmt::Display for Cause {
             Self::Version { from, to } => write!(f, "version {from} → {to}"),
             Self::Digest => f.write_str("digest differs"),
             Self::Spec => f.write_str("spec changed"),
+            Self::Adopted => f.write_str("adopted, to be replaced"),
             Self::Network { from, to } => write!(f, "network {from} → {to}"),
             Self::Published { before, now } => {
                 let word = |is: &bool| if *is { "yes" } else { "no" };

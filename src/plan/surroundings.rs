@@ -15,6 +15,9 @@ pub(super) fn explain(
     hash: &str,
     old: Option<&DesiredStage>,
 ) -> Vec<Cause> {
+    if hash == hash::ADOPTED {
+        return vec![Cause::Adopted];
+    }
     let now = (input.desired.settings.network.as_str(), stage.is_published(&input.desired.settings.proxy));
     let networks = own.iter().flat_map(|own| own.container.networks.keys()).map(String::as_str);
     let networks: BTreeSet<&str> = networks.chain([now.0]).collect();

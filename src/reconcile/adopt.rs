@@ -1,4 +1,8 @@
-//! Taking over what a person made (R5): so far a host of Nginx Proxy Manager, by exactly the domains of a stage.
+//! Taking over what a person made (R5): a host of Nginx Proxy Manager, by exactly the domains of a stage; a container.
+
+mod container;
+
+pub use container::{AdoptedContainer, adopt_container};
 
 use super::{Error, LOCK_WAIT, Places, access, ask_docker, load, lost, stage_named};
 use crate::model::StageKey;

@@ -228,5 +228,11 @@ pub async fn pause(places: &Places, key: &StageKey, pause: Option<Pause>) -> Res
         return Err(Error::NeverApplied(key.clone()));
     };
     store.pause(key, pause).await?;
+    if pause.is_some_and(|pause| pause.kind == PauseKind::Released) {
+        // What a person made is ours by the record alone, and theirs again without it.
+        for (id, _) in stage.instances.iter().filter(|(_, instance)| instance.adopted.is_some()) {
+            store.remove_instance(id).await?;
+        }
+    }
     Ok(stage.paused(now_ms()))
 }

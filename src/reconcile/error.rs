@@ -102,6 +102,16 @@ pub enum Error {
         /// What helps.
         hint: Option<String>,
     },
+    /// A container that a person made cannot be taken over.
+    #[error("{container} cannot be adopted: {reason}")]
+    NotAdoptable {
+        /// As it was given.
+        container: String,
+        /// Why.
+        reason: String,
+        /// What helps.
+        hint: String,
+    },
     /// The store does not know the stage.
     #[error("{0} was never applied on this host")]
     NeverApplied(StageKey),
@@ -142,6 +152,7 @@ impl Error {
             Self::OtherPlan { .. } => Some("look at it with `landfall diff`, and name that one".into()),
             Self::Paused { key, .. } => Some(format!("`landfall resume {key}` looks after it again")),
             Self::NoWayBack { hint, .. } | Self::NoImage { hint, .. } => hint.clone(),
+            Self::NotAdoptable { hint, .. } => Some(hint.clone()),
             Self::NeverApplied(_) => {
                 Some("`landfall status` lists the stages; `landfall apply` makes one known".into())
             }

@@ -183,5 +183,11 @@ fn host_port(stage: &DesiredStage, own: &Own<'_>) -> Option<u16> {
 }
 
 fn instance(own: &Own<'_>, status: InstanceStatus) -> RecordedInstance {
-    RecordedInstance { name: own.container.name.clone(), host_port: None, deploy: own.labels.deploy, status }
+    RecordedInstance {
+        name: own.container.name.clone(),
+        host_port: None,
+        deploy: own.labels.deploy,
+        status,
+        adopted: None,
+    }
 }

@@ -28,7 +28,7 @@ pub(super) fn remember(recorded: &mut Recorded, found: &Found) {
             secrets: one.secrets.clone(),
         });
         let (name, host_port, deploy) = (one.name.clone(), one.host_port, one.deploy);
-        let instance = RecordedInstance { name, host_port, deploy, status: InstanceStatus::Running };
+        let instance = RecordedInstance { name, host_port, deploy, status: InstanceStatus::Running, adopted: None };
         stage.instances.insert(one.container_id.clone(), instance);
     }
 }
@@ -81,5 +81,6 @@ fn row(one: &Adopted, generation: i64) -> Readopted {
             generation,
         },
         log,
+        by_hand: false,
     }
 }

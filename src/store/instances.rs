@@ -39,6 +39,7 @@ pub(super) fn remove(tx: &Transaction<'_>, container_id: &str) -> Result<()> {
     let Some((key, deploy)) = tx.query_row(sql, [container_id], read).optional()? else {
         return Ok(());
     };
+    tx.execute("DELETE FROM adopted WHERE container_id = ?1", [container_id])?;
     tx.execute("DELETE FROM instances WHERE container_id = ?1", [container_id])?;
     ports::release(tx, deploy)?;
     forget_when_gone(tx, &key)

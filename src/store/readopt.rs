@@ -21,6 +21,8 @@ pub struct Readopted {
     pub instance: NewInstance,
     /// What its log says.
     pub log: String,
+    /// True for a container that a person made: it is ours by this record alone (R1, R5).
+    pub by_hand: bool,
 }
 
 /// Those of some deploys that the store has no row of.
@@ -37,10 +39,13 @@ pub(super) fn unknown(conn: &Connection, ids: BTreeSet<DeployId>) -> Result<BTre
 
 /// Records them, each as the live one of its stage.
 pub(super) fn record(tx: &Transaction<'_>, found: &[Readopted]) -> Result<()> {
-    for Readopted { deploy, instance, log } in found {
+    for Readopted { deploy, instance, log, by_hand } in found {
         deploys::begin(tx, deploy)?;
         logs::append(tx, deploy.id, &[LogLine { at_ms: now_ms(), text: log.clone() }])?;
         instances::add(tx, instance)?;
+        if *by_hand {
+            tx.execute("INSERT INTO adopted (container_id) VALUES (?1)", [&instance.container_id])?;
+        }
         if let Some(port) = instance.host_port {
             let sql = "INSERT OR IGNORE INTO port_reservations (port, deploy_id, reserved_at) VALUES (?1, ?2, ?3)";
             tx.execute(sql, (port, deploy.id.to_string(), now_ms()))?;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::model::name::StageKey;
 use crate::model::recorded::{InFlight, LiveDeploy, Quarantine, RecordedInstance};
-use crate::model::{DeployId, InstanceStatus, Phase, Recorded, RecordedStage, StoreId};
+use crate::model::{DeployId, InstanceStatus, Labels, Phase, Recorded, RecordedStage, StoreId};
 
 use super::error::Result;
 use super::rows::{image, json, known, parsed};
@@ -71,21 +71,45 @@ fn applied(row: &Row<'_>, at: usize) -> rusqlite::Result<LiveDeploy> {
 }
 
 fn add_instances(conn: &Connection, stages: &mut ByStage) -> Result<()> {
-    let mut statement =
-        conn.prepare("SELECT stage_id, container_id, name, host_port, deploy_id, status FROM instances")?;
+    let sql =
+        "SELECT i.stage_id, i.container_id, i.name, i.host_port, i.deploy_id, i.status, a.container_id IS NOT NULL,
+                   d.repository, d.tag, d.digest, d.is_local, d.spec_hash, d.secrets_label, d.config_revision
+               FROM instances i JOIN deploys d ON d.id = i.deploy_id
+               LEFT JOIN adopted a ON a.container_id = i.container_id";
+    let store = store_id(conn)?;
+    let mut statement = conn.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let instance = RecordedInstance {
-            name: row.get(2)?,
-            host_port: row.get(3)?,
-            deploy: DeployId(parsed(row, 4)?),
-            status: known(row, 5, InstanceStatus::parse)?,
-        };
-        if let Some((_, stage)) = stages.get_mut(&row.get::<_, String>(0)?) {
+        if let Some((key, stage)) = stages.get_mut(&row.get::<_, String>(0)?) {
+            let by_hand: bool = row.get(6)?;
+            let instance = RecordedInstance {
+                name: row.get(2)?,
+                host_port: row.get(3)?,
+                deploy: DeployId(parsed(row, 4)?),
+                status: known(row, 5, InstanceStatus::parse)?,
+                adopted: by_hand.then(|| labels(store, key, row).map(Box::new)).transpose()?,
+            };
             stage.instances.insert(row.get(1)?, instance);
         }
     }
     Ok(())
+}
+
+/// What the labels of an instance would say that a person made.
+fn labels(store: StoreId, key: &StageKey, row: &Row<'_>) -> rusqlite::Result<Labels> {
+    let image = image(row, 7)?;
+    Ok(Labels {
+        store,
+        key: key.clone(),
+        instance: image.version(),
+        deploy: DeployId(parsed(row, 4)?),
+        spec: row.get(11)?,
+        image: image.to_string(),
+        digest: image.digest.to_string(),
+        secrets: row.get(12)?,
+        config: row.get(13)?,
+        own_name: row.get(2)?,
+    })
 }
 
 fn add_quarantine(conn: &Connection, stages: &mut ByStage) -> Result<()> {

@@ -170,6 +170,7 @@ impl World {
             host_port: Some(port),
             deploy: deploy_id(n.into()),
             status: InstanceStatus::Running,
+            adopted: None,
         };
         recorded.instances.insert(id, instance);
         recorded.live = Some(LiveDeploy {

@@ -109,3 +109,26 @@ fn a_held_stage_does_not_take_back_a_domain_that_moved_on() {
     let plan = world.plan();
     assert!(!plan.to_string().contains("switch a.test"), "{plan}");
 }
+
+#[test]
+fn r1_r5_a_container_that_a_person_made_is_ours_by_the_record_of_its_id_alone() {
+    let mut world = World::new().want("shop/prod", "v1").runs("shop/prod", 1);
+    let id = world.observed.containers[0].id.clone();
+    let labels = world.observed.containers[0].labels.as_mut().unwrap();
+    (labels.spec, labels.own_name) = (hash::ADOPTED.into(), "theirs".into());
+    world.observed.containers[0].name = "renamed-since".into();
+    let recorded = world.recorded.stages.get_mut(&key("shop/prod")).unwrap();
+    recorded.live.as_mut().unwrap().spec_hash = hash::ADOPTED.into();
+    let plan = world.plan();
+    assert_eq!(
+        (plan.stages[0].verdict, &plan.stages[0].causes[..]),
+        (Verdict::Replace, &[Cause::Adopted][..]),
+        "{plan}"
+    );
+    let last = plan.stages[0].steps.last().unwrap();
+    assert!(
+        matches!(&last.effect, Effect::Remove { target: Target::Existing { name, .. } } if name == "renamed-since")
+    );
+    world.recorded.stages.get_mut(&key("shop/prod")).unwrap().instances.remove(&id);
+    assert!(!world.plan().to_string().contains("renamed-since"), "without the record it is theirs");
+}

@@ -1,6 +1,7 @@
 //! The engine over the fake Docker daemon: real YAML, a real store, a real proxy in this process, and every call on
 //! the wire counted. Each test names the rule of engine.md that it guards.
 
+mod adopt;
 mod apart;
 mod by_hand;
 mod drift;

@@ -7,7 +7,7 @@ use super::server::Asked;
 use super::world::{FakeContainer, State};
 use super::{Shared, answer};
 
-/// All containers that carry the labels asked for.
+/// All containers that carry the labels, or have one of the ids, asked for.
 pub fn list(world: &Shared, asked: &Asked) -> Response {
     listed(&world.lock().containers, asked)
 }
@@ -20,7 +20,9 @@ pub fn stale(world: &Shared, asked: &Asked) -> Response {
 fn listed(containers: &[FakeContainer], asked: &Asked) -> Response {
     let filters: Value = serde_json::from_str(asked.query("filters")).unwrap_or_default();
     let wanted = labels_wanted(&filters["label"]);
-    let shown = containers.iter().filter(|c| asked.flag("all") || c.is_running());
+    let ids = labels_wanted(&filters["id"]);
+    let is_meant = |c: &&FakeContainer| ids.is_empty() || ids.contains(&c.id);
+    let shown = containers.iter().filter(|c| asked.flag("all") || c.is_running()).filter(is_meant);
     let rows: Vec<_> = shown.filter(|c| wanted.iter().all(|label| carries(c, label))).map(row).collect();
     answer::value(200, &Value::Array(rows))
 }
