@@ -1,5 +1,6 @@
 //! Tests against real parts: they need the variables that `tests/run.sh` and `tests/ground/enter` set.
 
+mod adopt;
 mod budget;
 mod by_hand;
 mod clashes;
