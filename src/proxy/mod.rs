@@ -176,6 +176,14 @@ impl Proxy {
         }
     }
 
+    /// Takes our mark off what a stage has there, so that it is a person's again (R5); nothing else of it changes.
+    pub async fn let_go(&self, store: StoreId, key: &StageKey) -> Result<(), ProxyError> {
+        match self {
+            Self::NginxProxyManager(npm) => npm.let_go(store, key).await,
+            Self::Embedded(_) | Self::None => Ok(()),
+        }
+    }
+
     /// Requests and tunnels in flight at an upstream; 0 for one that is not known, or without a proxy; none when the
     /// proxy cannot tell.
     pub async fn in_flight(&self, upstream: &str) -> Result<Option<u64>, ProxyError> {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Converged, Error, LOCK_WAIT, Opened, Places, Watcher, load, open, pass, stage_named};
+use super::{Converged, Error, LOCK_WAIT, Opened, Places, Watcher, access, load, open, pass, stage_named};
 use crate::config::Loaded;
 use crate::execute::{self, Newest, Sink};
 use crate::model::policy::{self, Choice as Known};
@@ -15,6 +15,7 @@ use crate::model::{
 };
 use crate::pin;
 use crate::plan::{Options, Selection};
+use crate::proxy::ProxyError;
 use crate::secrets::Secrets;
 use crate::store::{DataDir, DeployRow, Filter, Lock, Store, StoreError, now_ms};
 
@@ -207,6 +208,17 @@ fn known(result: Result<(), StoreError>) -> Result<(), StoreError> {
     }
 }
 
+/// Marks the host again that a release made somebody's, where it is still there; what is in its way, the next plan tells.
+async fn take_back(places: &Places, store: &Store, key: &StageKey) -> Result<(), Error> {
+    let desired = load(places).await?.desired;
+    let Some(stage) = desired.stages.get(key).filter(|stage| !stage.domains.is_empty()) else { return Ok(()) };
+    match access::to_change(places, &desired).adopt(store.id(), key, &stage.domains).await {
+        Ok(adopted) => Ok(store.set_host(key, Some(&adopted.host)).await?),
+        Err(ProxyError::NothingToAdopt { .. } | ProxyError::NoAdoption | ProxyError::Conflict { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Leaves a stage alone for a while, until told or for good (R5), or looks after it again; answers what was in force.
 ///
 /// # Errors
@@ -227,8 +239,17 @@ pub async fn pause(places: &Places, key: &StageKey, pause: Option<Pause>) -> Res
     let Some(stage) = recorded.stages.get(key) else {
         return Err(Error::NeverApplied(key.clone()));
     };
+    let is_released = |pause: Option<Pause>| pause.is_some_and(|pause| pause.kind == PauseKind::Released);
+    if is_released(pause) && stage.host.is_some() {
+        // A host in the proxy that people use as well is theirs before it is said to be.
+        let desired = load(places).await?.desired;
+        access::to_change(places, &desired).let_go(store.id(), key).await?;
+        store.set_host(key, None).await?;
+    } else if pause.is_none() && is_released(stage.pause) {
+        take_back(places, &store, key).await?;
+    }
     store.pause(key, pause).await?;
-    if pause.is_some_and(|pause| pause.kind == PauseKind::Released) {
+    if is_released(pause) {
         // What a person made is ours by the record alone, and theirs again without it.
         for (id, _) in stage.instances.iter().filter(|(_, instance)| instance.adopted.is_some()) {
             store.remove_instance(id).await?;

@@ -1,4 +1,5 @@
-//! Taking over a host that a person made: it gets our mark, and nothing else changes until the next deploy.
+//! Taking over a host that a person made: it gets our mark, and nothing else changes until the next deploy. Letting go of
+//! one takes the mark off.
 
 use super::NginxProxyManager;
 use super::row::Row;
@@ -47,6 +48,16 @@ impl NginxProxyManager {
         }
         self.put(row.id, &row.marked((store, key))).await?;
         Ok(adopted(true))
+    }
+
+    /// Takes the mark of a stage off its hosts.
+    pub(in crate::proxy) async fn let_go(&self, store: StoreId, key: &StageKey) -> Result<(), ProxyError> {
+        let _alone = self.writes.lock().await;
+        let is_its = |row: &&Row| row.mark.as_ref().is_some_and(|(marked, stage)| *marked == store && stage == key);
+        for row in self.rows().await?.iter().filter(is_its) {
+            self.put(row.id, &row.unmarked()).await?;
+        }
+        Ok(())
     }
 }
 

@@ -155,6 +155,11 @@ impl Row {
         json!({ "meta": meta })
     }
 
+    /// The body that takes our mark off, and changes nothing else.
+    pub(super) fn unmarked(&self) -> Value {
+        json!({ "meta": self.foreign_meta(false) })
+    }
+
     fn foreign_meta(&self, with_mark: bool) -> Map<String, Value> {
         let meta = self.raw.get("meta").and_then(Value::as_object).cloned().unwrap_or_default();
         meta.into_iter().filter(|(key, _)| !SERVERS.contains(&key.as_str()) && (with_mark || key != MARK)).collect()

@@ -1,6 +1,7 @@
 //! R5: a host that a person made is taken over by exactly its domains. It gets our mark and nothing else; what a failed
 //! deploy puts back is what the person had.
 
+use landfall::model::{Pause, PauseKind};
 use landfall::reconcile;
 use serde_json::{Value, json};
 
@@ -65,6 +66,26 @@ async fn r5_r11_a_deploy_that_fails_after_the_adoption_puts_back_where_the_perso
     assert_eq!(status, "rolled_back", "{reason}");
     assert_eq!(timeless(behind.row("web.test")), before);
     assert_eq!(behind.answer("web.test").await, "status 502", "as before: nothing listens there");
+}
+
+#[tokio::test]
+async fn r5_a_release_takes_our_mark_off_by_one_write_and_a_resume_puts_it_back() {
+    let behind = Behind::at_v1().await;
+    let key = "web/prod".parse().expect("a stage");
+    let before = behind.row("web.test");
+    let released = Pause { kind: PauseKind::Released, since_ms: 0, until_ms: None };
+    behind.npm.reset_calls();
+    behind.host.pause(&key, Some(released)).await.unwrap();
+    let after = behind.row("web.test");
+    assert_eq!((after["meta"].get("landfall"), behind.npm.writes()), (None, 1), "{after}");
+    assert_eq!(unmarked(after), unmarked(before.clone()));
+    assert_eq!(behind.host.recorded().stages[&key].host, None);
+    behind.host.pause(&key, Some(released)).await.unwrap();
+    assert_eq!((behind.npm.writes(), behind.answer("web.test").await), (1, "v1".into()));
+    // Another one, or a person, may have it now; it is taken back where nobody does.
+    behind.host.pause(&key, None).await.unwrap();
+    assert_eq!((timeless(behind.row("web.test")), behind.npm.writes()), (timeless(before), 2));
+    behind.is_settled_at("v1").await;
 }
 
 #[tokio::test]
