@@ -49,6 +49,9 @@ pub(super) fn summary(plan: &Plan) -> String {
 
 pub(super) fn stage_text(stage: &StagePlan, loaded: &Loaded, now_ms: i64) -> String {
     let mut text = format!("{}   {}\n", stage.key.bold(), headline(stage, loaded, now_ms));
+    for after in &stage.after {
+        text.push_str(&format!("  after {after}\n"));
+    }
     for change in stage.changes.iter().filter(|change| !is_version(&change.path)) {
         text.push_str(&format!("  ~ {change}\n"));
     }

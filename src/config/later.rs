@@ -32,7 +32,6 @@ const TABLE: &[(&str, &str, Fate)] = &[
     ("Route", "advanced", Later(ROUTING)),
     ("Certificate", "letsencrypt", Later(ROUTING)),
     // Project and stage
-    ("Layer", "depends_on", Later(ENGINE)),
     ("Layer", "hooks", Later(ENGINE)),
     ("Layer", "max_instances", Later(TAGS)),
     ("Layer", "auto_deploy", Later(TAGS)),

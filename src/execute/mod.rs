@@ -1,6 +1,6 @@
-//! Carries a plan out: shared steps first, then every stage on its own, a few at a time.
+//! Carries a plan out: shared steps first, then every stage on its own, as soon as what it waits for is done.
 //!
-//! *Expected flow*: `run` takes one stage through its steps, `perform` makes the one call of a step, `create`, `gate`
+//! *Expected flow*: `turns` says who is next, `run` takes one stage through its steps, `perform` makes the one call of a step, `create`, `gate`
 //! and `monitor` are the steps that need more words, `give_up` puts back what a failed deploy touched (R11), `recover` closes
 //! what an earlier run left open and is not gone on with.
 //!
@@ -25,14 +25,12 @@ mod probe;
 mod recover;
 mod route;
 mod run;
+mod turns;
 mod veil;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use crate::config::TreeFiles;
 use crate::docker::Docker;
@@ -86,63 +84,9 @@ pub async fn execute(context: Arc<Context>, plan: &Plan) -> Results {
             return plan.stages.iter().filter(|s| !s.steps.is_empty()).map(failed).collect();
         }
     }
-    let mut results = Results::new();
-    let mut waiting: Vec<&StagePlan> = plan.stages.iter().filter(|stage| !stage.steps.is_empty()).collect();
-    loop {
-        let (ready, later): (Vec<_>, Vec<_>) = waiting.iter().partition(|stage| unmet(stage, &results).is_none());
-        if ready.is_empty() {
-            break;
-        }
-        results.extend(wave(&context, ready).await);
-        waiting = later;
-    }
-    for stage in waiting {
-        let missing = unmet(stage, &results).map(ToString::to_string).unwrap_or_default();
-        let result =
-            StageResult::Skipped { reason: format!("{missing}, which takes over a domain of it, did not succeed") };
-        context.sink.tell(Event::End { key: stage.key.clone(), result: result.clone() });
-        results.insert(stage.key.clone(), result);
-    }
+    let results = turns::run(&context, &plan.stages).await;
     if !context.keeps_files && plan.stages.iter().any(|stage| stage.deploy.is_some()) {
         files::collect(&context.store, &context.files_dir).await;
-    }
-    results
-}
-
-/// The first stage that this one waits for and that has not succeeded. The plan lets it wait only for stages that have
-/// work in it.
-fn unmet<'a>(stage: &'a StagePlan, results: &Results) -> Option<&'a StageKey> {
-    stage.after.iter().find(|key| !results.get(*key).is_some_and(StageResult::is_ok))
-}
-
-/// Runs stages side by side; a panic in one becomes its failure and touches no other.
-async fn wave(context: &Arc<Context>, stages: Vec<&StagePlan>) -> Results {
-    let permits = Arc::new(Semaphore::new(context.desired.settings.max_concurrent_deploys.max(1).into()));
-    let mut tasks = JoinSet::new();
-    let mut names = BTreeMap::new();
-    for stage in stages {
-        let (context, stage, permits) = (Arc::clone(context), stage.clone(), Arc::clone(&permits));
-        let key = stage.key.clone();
-        let task = tasks.spawn(async move {
-            let _permit = permits.acquire().await;
-            let result = run::stage(&context, &stage).await;
-            (stage.key.clone(), result)
-        });
-        names.insert(task.id(), key);
-    }
-    let mut results = Results::new();
-    while let Some(ended) = tasks.join_next().await {
-        let (key, result) = match ended {
-            Ok(pair) => pair,
-            Err(error) => {
-                let Some(key) = names.get(&error.id()) else { continue };
-                let reason = format!("a fault of Landfall itself: {error}");
-                let hint = Some("the next `apply` cleans up; please report this".to_owned());
-                (key.clone(), StageResult::Failed { reason, hint })
-            }
-        };
-        context.sink.tell(Event::End { key: key.clone(), result: result.clone() });
-        results.insert(key, result);
     }
     results
 }

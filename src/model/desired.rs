@@ -183,6 +183,9 @@ pub struct DesiredStage {
     /// How they are routed. Specs written before there was a choice had none.
     #[serde(default)]
     pub route: RouteOptions,
+    /// Stages that must be healthy before a new instance of this one is made, sorted (R23). Specs written before had none.
+    #[serde(default)]
+    pub depends_on: Vec<StageKey>,
 }
 
 impl DesiredStage {

@@ -3,6 +3,7 @@
 //!
 //! Pure: no I/O, no clock, no randomness, no logging. Everything may import this module; it imports none of ours.
 
+pub mod circle;
 pub mod desired;
 pub mod hash;
 pub mod id;

@@ -41,12 +41,14 @@ pub(super) fn chosen<'a>(
 
 /// True when two specs run the same.
 fn is_same(refused: DesiredStage, stage: &DesiredStage) -> bool {
-    routed_as(refused, stage) == *stage
+    following(refused, stage) == *stage
 }
 
-/// How a stage is routed is followed whichever version runs.
-fn routed_as(spec: DesiredStage, stage: &DesiredStage) -> DesiredStage {
-    DesiredStage { domains: stage.domains.clone(), route: stage.route.clone(), ..spec }
+/// An earlier spec of a stage as it would run now: how it is routed and what it depends on is what the configuration says,
+/// whichever version runs.
+pub fn following(spec: DesiredStage, stage: &DesiredStage) -> DesiredStage {
+    let (domains, route, depends_on) = (stage.domains.clone(), stage.route.clone(), stage.depends_on.clone());
+    DesiredStage { domains, route, depends_on, ..spec }
 }
 
 /// What a stage should run: what was chosen while that stands, else what the configuration leads to. No spec for a choice
@@ -59,7 +61,7 @@ pub(super) fn target<'a>(
     match chosen(recorded, stage, image) {
         Some(choice) => {
             let spec = serde_json::from_str(&choice.spec_json).ok();
-            (spec.map(|spec| Cow::Owned(routed_as(spec, stage))), Some(&choice.image))
+            (spec.map(|spec| Cow::Owned(following(spec, stage))), Some(&choice.image))
         }
         None => (Some(Cow::Borrowed(stage)), image.and_then(|image| image.as_ref().ok())),
     }
@@ -89,7 +91,7 @@ pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, stage: &DesiredStage, ch
         keep_well(input, stage, owned.of(&stage.key), &mut plan);
         return plan;
     };
-    let mut plan = wanted(input, owned, &routed_as(spec, stage), Some(&Ok(choice.image.clone())));
+    let mut plan = wanted(input, owned, &following(spec, stage), Some(&Ok(choice.image.clone())));
     match plan.verdict {
         Verdict::Unchanged => {
             plan.verdict = Verdict::Held;

@@ -8,10 +8,12 @@
 //!
 //! *Must not*: look at the world. Everything it knows is in [`Input`].
 
+mod after;
 mod breaker;
 mod by_hand;
 mod cause;
 mod changes;
+mod depends;
 mod deploy;
 mod host;
 mod in_flight;
@@ -35,7 +37,8 @@ use crate::model::hash;
 use crate::model::secret::Fingerprint;
 use crate::model::{ChoiceKind, DeployId, Desired, DesiredStage, ImageRef, Observed, Recorded, StageKey};
 
-pub use by_hand::overtaken;
+pub use after::After;
+pub use by_hand::{following, overtaken};
 pub use cause::Cause;
 pub use changes::{FieldChange, changes, leaves};
 pub use in_flight::{Ending, Left};
@@ -128,9 +131,9 @@ pub enum Held {
         /// What, and whose it is.
         what: String,
     },
-    /// A domain of it moves to a stage that cannot take it yet (R4).
+    /// A domain of it moves to a stage that cannot take it yet (R4), or it is to go and still needed.
     Waits {
-        /// Which domain, and to whom.
+        /// What, and by whom.
         what: String,
     },
     /// Somebody chose another version than the configuration's, which waits until it leads elsewhere (R13).
@@ -227,8 +230,8 @@ pub struct StagePlan {
     pub held: Option<Held>,
     /// Why it cannot be done.
     pub blocked: Option<Blocked>,
-    /// Stages whose plans must succeed first, because they take over a domain of this one.
-    pub after: BTreeSet<StageKey>,
+    /// What must succeed first, and why.
+    pub after: BTreeSet<After>,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
@@ -323,7 +326,7 @@ pub fn plan(input: Input<'_>) -> Plan {
             None => stages.push(retire::plan(input, &owned, key)),
         }
     }
-    order::order(input, &mut stages);
+    order::order(input, &owned, &mut stages);
     let held = breaker::check(input, &owned, &stages);
     Plan { shared: shared_steps(input, &stages), stages, held, endings }
 }

@@ -174,10 +174,11 @@ impl Wanted<'_> {
     }
 
     /// True when the failed one was judged and replaced by the same rules: a gate that was too strict is no reason to
-    /// hold what passes a mended one. A spec that cannot be read counts as alike.
+    /// hold what passes a mended one, nor is what it did not wait for. A spec that cannot be read counts as alike.
     fn is_judged_alike(&self, failed: &Quarantine) -> bool {
         let then = serde_json::from_str::<DesiredStage>(&failed.spec_json);
-        let rules = |stage: &DesiredStage| (stage.ready.clone(), stage.strategy, stage.monitor);
+        let rules =
+            |stage: &DesiredStage| (stage.ready.clone(), stage.strategy, stage.monitor, stage.depends_on.clone());
         then.map_or(true, |then| rules(&then) == rules(self.stage))
     }
 
@@ -249,7 +250,13 @@ impl Wanted<'_> {
 }
 
 /// A stage that cannot be brought to what is wanted: what serves is kept well meanwhile.
-fn block(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>], blocked: Blocked, plan: StagePlan) -> StagePlan {
+pub(super) fn block(
+    input: Input<'_>,
+    stage: &DesiredStage,
+    own: &[Own<'_>],
+    blocked: Blocked,
+    plan: StagePlan,
+) -> StagePlan {
     let mut plan = plan.block(blocked);
     keep_well(input, stage, own, &mut plan);
     plan

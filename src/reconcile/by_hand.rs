@@ -14,7 +14,7 @@ use crate::model::{
     Choice, ChoiceKind, DeployStatus, DesiredStage, Digest, ImageRef, Pause, PauseKind, Recorded, StageKey, Tag, Track,
 };
 use crate::pin;
-use crate::plan::{Options, Selection};
+use crate::plan::{Options, Selection, following};
 use crate::proxy::ProxyError;
 use crate::secrets::Secrets;
 use crate::store::{DataDir, DeployRow, Filter, Lock, Store, StoreError, now_ms};
@@ -171,7 +171,8 @@ impl Desk<'_> {
     ) -> Result<(), Error> {
         let key = &self.stage.key;
         let refused = self.refused();
-        let same_spec = DesiredStage { track: spec.track.clone(), ..self.stage.clone() } == *spec;
+        let same_spec =
+            DesiredStage { track: self.stage.track.clone(), ..following(spec.clone(), self.stage) } == *self.stage;
         if same_spec && refused.as_ref() == Some(&image.digest) {
             return Ok(known(self.opened.store.choose(key, None).await)?);
         }

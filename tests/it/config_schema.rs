@@ -184,7 +184,7 @@ const BAD_STAGE: &[&str] = &[
     "route: { domains: shop.example.com }",
     "route: { certificate: letsencrypt, domains: [a.example.com] }",
     "pull_policy: sometimes",
-    "depends_on: [ b ]",
+    "keep_images: 3",
     "build: .",
 ];
 

@@ -110,6 +110,9 @@ pub(in crate::config) struct Layer {
     /// So long a new instance is watched after the switch, the old one beside it; when it fails, traffic goes back. 0s
     /// by default.
     pub(in crate::config) monitor: Option<Duration>,
+    /// Stages that must be healthy before a new instance is made: `project/stage`, or `project` for its stage of the same
+    /// name.
+    pub(in crate::config) depends_on: Option<Vec<String>>,
     /// Domains that lead to it, and how.
     pub(in crate::config) route: Option<Route>,
     /// When the image is fetched.

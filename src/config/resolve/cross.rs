@@ -15,7 +15,11 @@ pub(super) struct Claims {
     stages: BTreeMap<StageKey, Place>,
     domains: BTreeMap<Domain, Vec<(StageKey, Place)>>,
     ports: BTreeMap<(u16, Protocol), Vec<PortClaim>>,
+    dependencies: Dependencies,
 }
+
+/// What each stage depends on, and where that is written.
+pub(super) type Dependencies = BTreeMap<StageKey, BTreeMap<StageKey, Place>>;
 
 /// Who wants a port, on which address (all when none), and where that is written.
 type PortClaim = (StageKey, Option<String>, Place);
@@ -29,6 +33,21 @@ impl Claims {
     /// True when there is such a stage.
     pub(super) fn knows(&self, key: &StageKey) -> bool {
         self.stages.contains_key(key)
+    }
+
+    /// Every stage there is.
+    pub(super) fn stages(&self) -> impl Iterator<Item = &StageKey> {
+        self.stages.keys()
+    }
+
+    /// A stage depends on another one.
+    pub(super) fn dependency(&mut self, key: &StageKey, on: StageKey, place: Place) {
+        self.dependencies.entry(key.clone()).or_default().insert(on, place);
+    }
+
+    /// What stages depend on.
+    pub(super) fn dependencies(&self) -> &Dependencies {
+        &self.dependencies
     }
 
     /// A stage wants a domain.
@@ -45,7 +64,7 @@ impl Claims {
 
 /// Reports every clash.
 pub(super) fn check(claims: &Claims, report: &Report<'_>) {
-    let Claims { stages, domains, ports } = claims;
+    let Claims { stages, domains, ports, dependencies: _ } = claims;
     check_names(stages, report);
     check_domains(domains, report);
     check_ports(ports, report);

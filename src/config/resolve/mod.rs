@@ -5,6 +5,7 @@
 
 mod container;
 mod cross;
+mod depends;
 mod environment;
 mod limits;
 mod merge;
@@ -45,6 +46,7 @@ pub(super) fn resolve(entries: &Entries, files: &TreeFiles, report: &Report<'_>)
     }
     let claims = shared.claims;
     cross::check(&claims, report);
+    depends::check(&claims, entries, report);
     settings::check_references(&settings, entries, &claims, report);
     let desired = Desired { settings: settings.value, registries, stages, revision: String::new() };
     (desired, sources)

@@ -8,7 +8,7 @@ use crate::model::{ContainerSpec, DesiredStage, Millis, Track};
 
 use super::cross::Claims;
 use super::project::{Context, Project};
-use super::{container, ready, route};
+use super::{container, depends, ready, route};
 
 /// Default of `drain` and of `stop_grace_period`.
 const GRACE: Millis = Millis::secs(10);
@@ -34,6 +34,7 @@ pub(super) fn stage(
     let drain = time(cx, "drain", layer.drain.take(), GRACE);
     let stop_grace_period = time(cx, "stop_grace_period", layer.stop_grace_period.take(), GRACE);
     let monitor = monitor(cx, layer.monitor.take());
+    let depends_on = depends::depends_on(cx, layer.depends_on.take(), claims);
     let strategy = layer.strategy.take();
     let pull_policy = layer.pull_policy.take();
     let container = container::container(cx, layer, project.port, claims);
@@ -57,6 +58,7 @@ pub(super) fn stage(
         monitor,
         domains,
         route,
+        depends_on,
     })
 }
 

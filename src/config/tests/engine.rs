@@ -26,11 +26,60 @@ fn r10_a_new_instance_is_watched_for_as_long_as_the_stage_or_its_project_says() 
     refuses(&[("monitor: 61m", "`monitor` of 1h1m is longer than 1h")]);
 }
 
+/// Stages by name, each with what it depends on as written.
+fn depending(stages: &[(&str, &str)]) -> String {
+    let line = |(name, on): &(&str, &str)| {
+        let (project, stage) = name.split_once('/').unwrap();
+        format!("  {project}: {{ image: x, stages: {{ {stage}: {{ track: {{ tag: t }}, depends_on: {on} }} }} }}\n")
+    };
+    format!("projects:\n{}", stages.iter().map(line).collect::<String>())
+}
+
+#[test]
+fn r23_a_stage_depends_on_others_by_their_name_and_a_project_alone_is_its_stage_of_the_same_name() {
+    let on = |text: &str| {
+        let stages = loaded(text).desired.stages;
+        let names =
+            |stage: &DesiredStage| stage.depends_on.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        stages.iter().map(|(key, stage)| format!("{key}: {}", names(stage))).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        on(&depending(&[("shop/prod", "[ queue/main, db ]"), ("db/prod", "[]"), ("queue/main", "[ db/prod ]")])),
+        ["db/prod: ", "queue/main: db/prod", "shop/prod: db/prod queue/main"]
+    );
+    // The stage's list takes the place of the project's.
+    let text = "projects:
+  db: { image: x, stages: { a: { track: { tag: t } }, b: { track: { tag: t } } } }
+  shop:
+    image: x
+    depends_on: [ db ]
+    stages: { a: { track: { tag: t } }, b: { track: { tag: t } }, c: { track: { tag: t }, depends_on: [ db/b ] }, d: { track: { tag: t }, depends_on: [] } }
+";
+    assert_eq!(on(text)[2..], ["shop/a: db/a", "shop/b: db/b", "shop/c: db/b", "shop/d: "]);
+}
+
+#[test]
+fn r23_what_nobody_can_wait_for_is_refused() {
+    refuses(&[
+        ("depends_on: [ shop ]", "`shop/prod` depends on itself"),
+        ("depends_on: [ DB ]", "`DB` is not a name"),
+        ("depends_on: [ a/b/c ]", "`b/c` is not a name"),
+        ("depends_on: [ db ]", "there is no stage `db/prod`"),
+        ("depends_on: db", "expected a list, found the text `db`"),
+    ]);
+    let twice = depending(&[("db/s", "[]"), ("shop/s", "[ db, db/s ]")]);
+    assert_eq!(titles(&twice), ["`db/s` is written twice"]);
+    let circles =
+        depending(&[("a/s", "[ b, c ]"), ("b/s", "[ c ]"), ("c/s", "[ a ]"), ("d/s", "[ e ]"), ("e/s", "[ d ]")]);
+    let title = |way: &str| format!("stages wait for each other: {way}");
+    assert_eq!(titles(&circles), [title("`a/s` → `b/s` → `c/s` → `a/s`"), title("`d/s` → `e/s` → `d/s`")]);
+}
+
 #[test]
 fn specs_that_were_stored_before_a_key_was_there_have_its_default() {
     let now = stage("");
     let mut stored = serde_json::to_value(&now).unwrap();
-    for key in ["monitor", "route"] {
+    for key in ["monitor", "route", "depends_on"] {
         assert!(stored.as_object_mut().unwrap().remove(key).is_some(), "{key}");
     }
     assert_eq!(serde_json::from_value::<DesiredStage>(stored).unwrap(), now);

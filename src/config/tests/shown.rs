@@ -29,7 +29,7 @@ macro_rules! shown {
 shown! {
     a_misspelt_key_shows_the_nearest_one: stage("enviroment: { A: b }");
     several_mistakes_are_shown_at_once_by_place: stage("drain: soon\n        read_only: no\n        colour: red\n        ready: { http: { path: healthz, expect: 99 }, dead_line: 5s }");
-    a_key_of_a_later_step_says_so: stage("depends_on: [ db ]\n        route: { certificate: letsencrypt, domains: [ a.example.com ] }");
+    a_key_of_a_later_step_says_so: stage("hooks: { pre_deploy: { command: a } }\n        route: { certificate: letsencrypt, domains: [ a.example.com ] }");
     a_key_of_compose_says_what_to_write_instead: stage("build: .\n        container_name: shop");
     a_tag_in_the_image_is_refused: "projects:\n  shop:\n    image: nginx:1.25\n    stages:\n      prod: { track: { tag: latest } }\n";
     a_route_beyond_the_embedded_proxy_says_what_it_needs: stage("route: { domains: [ a.example.com ], certificate: { id: 3 }, https: redirect, websockets: false }");
@@ -53,6 +53,8 @@ shown! {
     secret_files_say_what_they_cannot_work_with: stage("read_only: true\n        user: app\n        secret_files: { /run/key: { credential: key } }\n        tmpfs: /run");
     names_are_checked_at_their_place: "projects:\n  Shop_1:\n    image: x\n    stages:\n      a--: { track: { tag: t } }\n";
     registries_are_checked: "registries:\n  a: { url: ghcr.io }\n  b: { url: http://r.example.com }\n  c: { url: \"https://user:pw@ghcr.io\" }\n  d: { url: https://ghcr.io, username: me, poll: \"61 * * * *\" }\n  e: { url: https://ghcr.io/ }\n";
+    a_dependency_that_is_not_there_shows_what_is: "projects:\n  db: { image: x, stages: { main: { track: { tag: t } }, dev: { track: { tag: t } } } }\n  shop:\n    image: x\n    depends_on:\n      - db\n      - shop/prot\n      - cache/prod\n    stages: { prod: { track: { tag: t } } }\n";
+    a_circle_of_dependencies_shows_all_of_it: "projects:\n  a: { image: x, depends_on: [ b ], stages: { s: { track: { tag: t } } } }\n  b: { image: x, stages: { s: { track: { tag: t }, depends_on: [ c/s ] } } }\n  c:\n    image: x\n    stages:\n      s:\n        track: { tag: t }\n        depends_on:\n          - a\n";
     the_file_is_not_a_mapping: "- projects\n";
 }
 

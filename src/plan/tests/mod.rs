@@ -1,5 +1,6 @@
 //! A plan's text is the language of these tests: a world, and what must follow from it.
 
+mod depends;
 mod deploy;
 mod drift;
 mod held;
@@ -108,6 +109,7 @@ impl World {
             monitor: Millis(0),
             domains: vec![domain],
             route: RouteOptions::default(),
+            depends_on: Vec::new(),
             key: key.clone(),
         };
         self.desired.stages.insert(key, stage);

@@ -285,7 +285,7 @@ fn r4_a_domain_moves_with_its_host_before_the_old_stage_goes() {
         behind(Reach::Network).want("a/prod", "v1").hosted("a/prod", 1).want("c/prod", "v1").hosted("c/prod", 2);
     let world = world.drop_stage("a/prod").want("b/prod", "v1");
     let world = world.change("b/prod", |s| s.domains = vec!["a.test".parse().unwrap()]);
-    assert_eq!(world.of("a/prod").after, [key("b/prod")].into());
+    assert_eq!(world.of("a/prod").after, [After::TakesDomain(key("b/prod"))].into());
     assert!(world.plan().to_string().contains("drain a-prod-00000001 within 10s"), "{}", world.plan());
     assert_eq!(world.plan(), world.plan());
 }

@@ -46,7 +46,7 @@ fn a_domain_that_moves_is_served_by_the_old_stage_until_the_new_one_takes_it() {
     assert_eq!(plan.stages[0].verdict, Verdict::Unchanged, "{plan}");
     let leaving = world.drop_stage("a/prod").plan();
     let gone = leaving.stages.iter().find(|s| s.key == key("a/prod")).unwrap();
-    assert_eq!(gone.after, [key("b/prod")].into());
+    assert_eq!(gone.after, [After::TakesDomain(key("b/prod"))].into());
 }
 
 #[test]
@@ -94,8 +94,8 @@ fn r4_a_chain_of_moving_domains_keeps_its_order() {
         .change("new/prod", |s| s.domains = domains(&["mid.test"]));
     let plan = world.plan();
     let after = |name: &str| plan.stages.iter().find(|s| s.key == key(name)).unwrap().after.clone();
-    assert_eq!(after("old/prod"), [key("mid/prod")].into());
-    assert_eq!(after("mid/prod"), [key("new/prod")].into());
+    assert_eq!(after("old/prod"), [After::TakesDomain(key("mid/prod"))].into());
+    assert_eq!(after("mid/prod"), [After::TakesDomain(key("new/prod"))].into());
 }
 
 #[test]

@@ -84,6 +84,7 @@ pub(super) fn stage(text: &str) -> DesiredStage {
         monitor: Millis(0),
         domains: Vec::new(),
         route: crate::model::RouteOptions::default(),
+        depends_on: Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@
 mod adopt;
 mod apart;
 mod by_hand;
+mod depends;
 mod drift;
 mod failing;
 mod foreign;
