@@ -186,6 +186,8 @@ async fn pass(
     let recorded = store.recorded().await?;
     let host = observe::with_adopted(&docker, host, &recorded).await?;
     let observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
+    let broken = |error: execute::StepError| Error::Recover(error.to_string(), error.hint());
+    execute::sweep(store.id(), &docker, &observed).await.map_err(broken)?;
     execute::forget_gone(&store, &recorded, &observed).await?;
     let key = Some(Key::read_or_make(&DataDir::new(&places.data).fingerprint_key())?);
     let unknown = match readopt::candidates(&recorded, &observed) {
@@ -196,7 +198,6 @@ async fn pass(
     if let Some(wanted) = options.only.as_ref().filter(|wanted| **wanted != view.plan.id()) {
         return Err(Error::OtherPlan { wanted: wanted.clone(), now: view.plan.id() });
     }
-    let broken = |error: execute::StepError| Error::Recover(error.to_string(), error.hint());
     execute::close(&store, &docker, &view.plan.endings).await.map_err(broken)?;
     let refused = view.plan.stages.iter().any(|s| s.blocked.as_ref().is_some_and(|b| b.refused));
     if view.plan.held.is_some() || (refused && !options.partial) {

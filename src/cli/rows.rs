@@ -4,7 +4,7 @@ use owo_colors::OwoColorize as _;
 
 use super::render::ago;
 use crate::config::Loaded;
-use crate::model::{ImageRef, StageKey};
+use crate::model::{ImageRef, Moment, StageKey};
 use crate::plan::{Effect, Held, Plan, Resumed, StagePlan, Target, Verdict, age};
 use crate::reconcile::OpenDeploy;
 
@@ -183,6 +183,13 @@ fn rows(stage: &StagePlan) -> Vec<Row> {
         let (verb, object, note) = match &step.effect {
             Effect::Pull { image } => ("pull", short_image(image), String::new()),
             Effect::CreateVolume { name } => ("volume", name.clone(), "kept when the stage goes".into()),
+            Effect::Hook { moment, hook } => {
+                let note = match moment {
+                    Moment::PreDeploy => format!("pre_deploy, within {}, before anything is touched", hook.timeout),
+                    Moment::PostDeploy => format!("post_deploy, within {}", hook.timeout),
+                };
+                ("run", hook.command.join(" "), note)
+            }
             Effect::Create { beside } => {
                 let note = beside.as_ref().map(|old| format!("next to {old}")).unwrap_or_default();
                 ("create", new_name.clone(), note)

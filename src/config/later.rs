@@ -12,7 +12,6 @@ pub(super) enum Fate {
 
 use Fate::{Instead, Later};
 
-const ENGINE: &str = "the deploy engine's next step";
 const DAEMON: &str = "the full daemon";
 const TAGS: &str = "registry polling and tag policies";
 const ROUTING: &str = "certificates and advanced routing";
@@ -32,7 +31,6 @@ const TABLE: &[(&str, &str, Fate)] = &[
     ("Route", "advanced", Later(ROUTING)),
     ("Certificate", "letsencrypt", Later(ROUTING)),
     // Project and stage
-    ("Layer", "hooks", Later(ENGINE)),
     ("Layer", "max_instances", Later(TAGS)),
     ("Layer", "auto_deploy", Later(TAGS)),
     ("Layer", "window", Later(TAGS)),

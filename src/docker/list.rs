@@ -8,9 +8,9 @@ use bollard::models::{
 use bollard::query_parameters::ListContainersOptionsBuilder;
 
 use super::{Docker, DockerError};
-use crate::model::Labels;
 use crate::model::labels::STORE;
 use crate::model::observed::{ContainerState, Health, ObservedContainer, ObservedPort};
+use crate::model::{HookLabels, Labels};
 
 impl Docker {
     /// Every container that has a store label, running or not, whatever store it names; sorted by name. One call.
@@ -49,6 +49,7 @@ fn observed(summary: ContainerSummary) -> ObservedContainer {
         id: summary.id.unwrap_or_default(),
         name: own_name(&summary.names.unwrap_or_default()),
         labels: Labels::parse(&labels),
+        hook: HookLabels::parse(&labels),
         state: state(summary.state),
         health: health(&status_text),
         status_text,

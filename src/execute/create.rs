@@ -8,9 +8,9 @@ use secrecy::ExposeSecret;
 use super::perform::{StepError, id};
 use super::run::{self, Work};
 use super::{files, perform};
-use crate::docker::{CreateContainer, DockerError};
-use crate::model::spec::MountSource;
-use crate::model::{ContainerState, DeployId, Labels, hash};
+use crate::docker::{ContainerInfo, CreateContainer, DockerError};
+use crate::model::spec::{Healthcheck, MountSource, Restart};
+use crate::model::{ContainerSpec, ContainerState, DeployId, Hook, HookLabels, Labels, Moment, hash};
 use crate::plan::{Effect, PlannedDeploy, Target};
 
 /// So many ports are tried when Docker finds the reserved one taken (R7).
@@ -71,6 +71,27 @@ async fn create(work: &mut Work<'_>) -> Result<(), StepError> {
     let context = work.context;
     let spec = &deploy.stage.container;
     let name = work.new_name();
+    let labels = labels(work, deploy_id, deploy, &name);
+    let container = match ask(work, &name, spec, labels, spec.port.zip(work.host_port)).await {
+        Ok(container) => container,
+        Err(StepError::Docker(error)) => not_made(work, deploy_id, &deploy.spec_hash, error).await?,
+        Err(other) => return Err(other),
+    };
+    work.container = Some(container.clone());
+    let instance = run::instance(work, deploy_id, deploy, &container);
+    Ok(context.store.add_instance(instance).await?)
+}
+
+/// Asks Docker for a container of the new image, with the secrets and files of the stage.
+async fn ask(
+    work: &Work<'_>,
+    name: &str,
+    spec: &ContainerSpec,
+    labels: BTreeMap<String, String>,
+    publish: Option<(u16, u16)>,
+) -> Result<String, StepError> {
+    let (_, deploy) = of(work)?;
+    let context = work.context;
     let config_files = mounted_files(work)?;
     let mut secret_environment = Vec::new();
     for (name, reference) in &spec.secret_environment {
@@ -78,25 +99,54 @@ async fn create(work: &mut Work<'_>) -> Result<(), StepError> {
     }
     let image = deploy.image.by_digest();
     let request = CreateContainer {
-        name: &name,
+        name,
         image: &image,
         spec,
-        labels: labels(work, deploy_id, deploy, &name),
+        labels,
         network: &context.desired.settings.network,
         aliases: Vec::new(),
-        publish: spec.port.zip(work.host_port),
+        publish,
         secret_environment,
         config_files: &config_files,
         stop_timeout_secs: deploy.stage.stop_grace_period.secs_ceil(),
     };
-    let made = context.docker.create(&request).await;
-    let container = match made {
-        Ok(container) => container,
-        Err(error) => not_made(work, deploy_id, &deploy.spec_hash, error).await?,
+    Ok(context.docker.create(&request).await?)
+}
+
+/// Makes the container of a hook: all that the instance has, and nothing by which others find it or Docker starts it
+/// again. One that is there though its answer was lost is taken as it is.
+pub(super) async fn for_hook(work: &Work<'_>, name: &str, moment: Moment, hook: &Hook) -> Result<String, StepError> {
+    let (deploy_id, deploy) = of(work)?;
+    let no_check =
+        Healthcheck { test: vec!["NONE".into()], interval: None, timeout: None, retries: None, start_period: None };
+    let spec = ContainerSpec {
+        command: Some(hook.command.clone()),
+        labels: BTreeMap::new(),
+        ports: Vec::new(),
+        restart: Restart::No,
+        healthcheck: Some(no_check),
+        ..deploy.stage.container.clone()
     };
-    work.container = Some(container.clone());
-    let instance = run::instance(work, deploy_id, deploy, &container);
-    Ok(context.store.add_instance(instance).await?)
+    let labels = HookLabels {
+        store: work.context.store.id(),
+        key: work.plan.key.clone(),
+        deploy: deploy_id,
+        hook: moment.key().to_owned(),
+        own_name: name.to_owned(),
+    };
+    let error = match ask(work, name, &spec, labels.to_map(), None).await {
+        Err(StepError::Docker(error)) => error,
+        made => return made,
+    };
+    match work.context.docker.inspect(name).await {
+        Ok(Some(holder)) if HookLabels::parse(&holder.labels) == Some(labels) => Ok(holder.id),
+        Ok(Some(holder)) if matches!(error, DockerError::NameTaken { .. }) => Err(taken(name, &holder)),
+        Ok(_) | Err(_) => Err(StepError::Docker(error)),
+    }
+}
+
+fn taken(name: &str, holder: &ContainerInfo) -> StepError {
+    StepError::Other(format!("name {name} is taken by container {} that is not Landfall's", &holder.id[..12]))
 }
 
 /// An answer may be lost after the work was done: a container under the new name that carries this deploy's id is its
@@ -113,10 +163,7 @@ async fn not_made(work: &mut Work<'_>, id: DeployId, spec: &str, error: DockerEr
     let is_own = Labels::parse(&holder.labels).is_some_and(is_own);
     match error {
         DockerError::NameTaken { .. } if is_own && holder.state == ContainerState::Created => Ok(holder.id),
-        DockerError::NameTaken { .. } if !is_own => {
-            let text = format!("name {name} is taken by container {} that is not Landfall's", &holder.id[..12]);
-            Err(StepError::Other(text))
-        }
+        DockerError::NameTaken { .. } if !is_own => Err(taken(&name, &holder)),
         error => {
             work.container = Some(holder.id).filter(|_| is_own);
             Err(StepError::Docker(error))
@@ -141,7 +188,7 @@ fn labels(work: &Work<'_>, id: DeployId, deploy: &PlannedDeploy, name: &str) -> 
 }
 
 /// Writes the secret files into the made container: mode 0400, owned by the numeric user it runs as.
-pub(super) async fn secret_files(work: &Work<'_>) -> Result<(), StepError> {
+pub(super) async fn secret_files(work: &Work<'_>, container: &str) -> Result<(), StepError> {
     let (_, deploy) = of(work)?;
     let spec = &deploy.stage.container;
     let (uid, gid) = owner(spec.user.as_deref());
@@ -158,7 +205,7 @@ pub(super) async fn secret_files(work: &Work<'_>) -> Result<(), StepError> {
         archive.append_data(&mut header, path.trim_start_matches('/'), bytes).map_err(broken)?;
     }
     let bytes = archive.into_inner().map_err(broken)?;
-    Ok(work.context.docker.upload(&id(work, &Target::New)?, bytes).await?)
+    Ok(work.context.docker.upload(container, bytes).await?)
 }
 
 /// The numeric user and group of `user`; `config` refuses secret files with any other form.

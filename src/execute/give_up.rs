@@ -7,7 +7,7 @@ use super::perform::StepError;
 use super::run::Work;
 use super::veil::Veil;
 use super::{StageResult, perform, route};
-use crate::docker::DockerError;
+use crate::docker::{Docker, DockerError};
 use crate::model::recorded::GivingUp;
 use crate::model::retry::Retry;
 use crate::model::{ContainerState, DeployId, DeployStatus, InstanceStatus, Phase};
@@ -45,7 +45,7 @@ pub(super) async fn give_up(work: &mut Work<'_>, id: DeployId, effect: &Effect, 
 
 fn reason(work: &Work<'_>, effect: &Effect, error: &StepError) -> String {
     match error {
-        StepError::Gate(_) | StepError::Overtaken => error.to_string(),
+        StepError::Gate(_) | StepError::Hook(_) | StepError::Overtaken => error.to_string(),
         StepError::Docker(_)
         | StepError::Start(_)
         | StepError::Proxy(_)
@@ -84,6 +84,7 @@ fn is_its_own_fault(phase: Phase, error: &StepError) -> bool {
     let after_pull = phase >= Phase::Creating;
     match error {
         StepError::Gate(GateError::Stopped(_) | GateError::Deadline { .. } | GateError::Sick { .. }) => true,
+        StepError::Hook(_) => true,
         // A start that Docker refuses counts whatever its status, as does a taken port: with `recreate`, trying again
         // would stop and start the old instance again and again.
         StepError::Start(DockerError::PortTaken { .. } | DockerError::Refused { .. }) => true,
@@ -106,7 +107,8 @@ fn is_seen_too_late(error: &StepError) -> bool {
             !matches!(error, DockerError::Unreachable { .. } | DockerError::Timeout { .. })
         }
         StepError::Gate(GateError::Docker(_)) | StepError::Store(_) | StepError::Overtaken => false,
-        StepError::Proxy(_) | StepError::Secret(_) | StepError::Gate(_) | StepError::Other(_) => true,
+        StepError::Proxy(_) | StepError::Secret(_) => true,
+        StepError::Gate(_) | StepError::Hook(_) | StepError::Other(_) => true,
     }
 }
 
@@ -119,19 +121,22 @@ async fn keep_evidence(work: &Work<'_>, veil: &Veil) {
         let state = if info.state == ContainerState::Running { "was running".to_owned() } else { end_of(&info) };
         lines.push(format!("container {}: {state}", info.name));
     }
-    match docker.logs_tail(id, LAST_LINES).await {
-        Ok(tail) if tail.is_empty() => lines.push("it wrote nothing".into()),
-        Ok(tail) => {
-            lines.push(if tail.len() == 1 {
-                "its last line:".into()
-            } else {
-                format!("its last {} lines:", tail.len())
-            });
-            lines.extend(tail.into_iter().map(|line| veil.over(format!("| {line}"))));
-        }
-        Err(error) => lines.push(format!("its output could not be read: {error}")),
-    }
+    lines.extend(last_lines(docker, id, veil).await);
     work.log.lines(lines).await;
+}
+
+/// What a container wrote last, without secrets (R8, R28).
+pub(super) async fn last_lines(docker: &Docker, id: &str, veil: &Veil) -> Vec<String> {
+    let tail = match docker.logs_tail(id, LAST_LINES).await {
+        Ok(tail) => tail,
+        Err(error) => return vec![format!("its output could not be read: {error}")],
+    };
+    let heading = match tail.len() {
+        0 => "it wrote nothing".to_owned(),
+        1 => "its last line:".to_owned(),
+        lines => format!("its last {lines} lines:"),
+    };
+    std::iter::once(heading).chain(tail.into_iter().map(|line| veil.over(format!("| {line}")))).collect()
 }
 
 /// Routes, then the old instance, then the failed container. Where nobody can say which of the two has the traffic,

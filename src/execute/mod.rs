@@ -15,6 +15,7 @@ mod files;
 mod gate;
 mod give_up;
 mod givers;
+mod hook;
 mod host_paths;
 mod log;
 mod monitor;
@@ -41,6 +42,7 @@ use crate::secrets::Secrets;
 use crate::store::Store;
 
 pub use event::{Event, Sink, StageResult};
+pub use hook::sweep;
 pub use newest::Newest;
 pub use perform::{StepError, fetch};
 pub use recover::{close, forget_gone};

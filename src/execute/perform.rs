@@ -3,7 +3,7 @@
 use super::gate::{self, Gate, GateError, Passed};
 use super::monitor::{self, Watched};
 use super::run::Work;
-use super::{Context, Event, create, points, route};
+use super::{Context, Event, create, hook, points, route};
 use crate::docker::{Credentials, Docker, DockerError};
 use crate::faults::When;
 use crate::model::desired::{PullPolicy, Ready};
@@ -38,6 +38,9 @@ pub enum StepError {
     /// The stage is to run something else by now.
     #[error("the configuration moved on")]
     Overtaken,
+    /// A hook did not end well; the sentence says which, and how.
+    #[error("{0}")]
+    Hook(String),
     /// Anything else that stands in the way, in a sentence.
     #[error("{0}")]
     Other(String),
@@ -51,7 +54,7 @@ impl StepError {
             Self::Proxy(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Secret(error) => error.hint(),
-            Self::Gate(_) | Self::Overtaken | Self::Other(_) => None,
+            Self::Gate(_) | Self::Hook(_) | Self::Overtaken | Self::Other(_) => None,
         }
     }
 }
@@ -79,8 +82,9 @@ async fn call(work: &mut Work<'_>, effect: &Effect) -> Result<(), StepError> {
         Effect::CreateNetwork { .. } => shared(work.context, effect).await,
         Effect::Pull { image } => pull(work, image).await,
         Effect::CreateVolume { name } => create::volume(work, name).await,
+        Effect::Hook { moment, hook } => hook::run(work, *moment, hook).await,
         Effect::Create { .. } => create::container(work).await,
-        Effect::WriteSecrets => create::secret_files(work).await,
+        Effect::WriteSecrets => create::secret_files(work, &id(work, &Target::New)?).await,
         Effect::Connect { target, network } => Ok(docker.connect_network(network, &id(work, target)?, &[]).await?),
         Effect::Start { target: Target::New } => create::start(work).await,
         Effect::Start { target: Target::Existing { id, .. } } => Ok(docker.start(id).await?),

@@ -19,6 +19,7 @@ fn name(effect: &Effect) -> &'static str {
         Effect::CreateNetwork { .. } => "step.create_network",
         Effect::Pull { .. } => "step.pull",
         Effect::CreateVolume { .. } => "step.create_volume",
+        Effect::Hook { .. } => "step.hook",
         Effect::Create { .. } => "step.create",
         Effect::WriteSecrets => "step.write_secrets",
         Effect::Connect { .. } => "step.connect",

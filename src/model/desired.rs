@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::hash::HashInput;
+use super::hook::Hooks;
 use super::image::{Digest, Repository, Tag};
 use super::name::{Domain, Name, StageKey};
 use super::route::{NpmSettings, Reach, RouteOptions};
@@ -186,6 +187,9 @@ pub struct DesiredStage {
     /// Stages that must be healthy before a new instance of this one is made, sorted (R23). Specs written before had none.
     #[serde(default)]
     pub depends_on: Vec<StageKey>,
+    /// Commands that a deploy runs once. Specs written before had none.
+    #[serde(default)]
+    pub hooks: Hooks,
 }
 
 impl DesiredStage {

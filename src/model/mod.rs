@@ -6,6 +6,7 @@
 pub mod circle;
 pub mod desired;
 pub mod hash;
+pub mod hook;
 pub mod id;
 pub mod image;
 pub mod labels;
@@ -22,9 +23,10 @@ pub mod status;
 pub mod units;
 
 pub use desired::{Desired, DesiredStage, Origin, ProxySettings, Registry, Settings, Strategy, Track};
+pub use hook::{Hook, Hooks, Moment};
 pub use id::{DeployId, StoreId};
 pub use image::{Digest, ImageRef, Repository, Tag};
-pub use labels::Labels;
+pub use labels::{HookLabels, Labels};
 pub use name::{Domain, Name, StageKey};
 pub use observed::{
     ContainerState, Observed, ObservedCertificate, ObservedContainer, ObservedHost, ObservedProxy, ObservedRoute,

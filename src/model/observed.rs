@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::id::StoreId;
-use super::labels::Labels;
+use super::labels::{HookLabels, Labels};
 use super::name::{Domain, StageKey};
 use super::route::HostOptions;
 
@@ -29,6 +29,8 @@ pub struct ObservedContainer {
     pub name: String,
     /// Our labels; none when they are incomplete, which makes it foreign.
     pub labels: Option<Labels>,
+    /// Its labels when it runs a hook, and so is no instance.
+    pub hook: Option<HookLabels>,
     /// Running, exited and so on.
     pub state: ContainerState,
     /// Docker's health, where a HEALTHCHECK exists.

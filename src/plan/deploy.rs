@@ -5,7 +5,7 @@ use super::ownership::Own;
 use super::retire::{drop_steps, is_running, retire_steps, routed_domains};
 use super::{Effect, Input, Step, Target};
 use crate::model::spec::{HostNamespace, MountSource};
-use crate::model::{DesiredStage, ImageRef, Millis, Phase, Strategy};
+use crate::model::{DesiredStage, Hook, ImageRef, Millis, Moment, Phase, Strategy};
 
 /// All steps of a deploy, in the order of its strategy.
 pub(super) fn deploy_steps(input: Input<'_>, stage: &DesiredStage, image: &ImageRef, own: &[Own<'_>]) -> Vec<Step> {
@@ -26,6 +26,8 @@ fn blue_green(input: Input<'_>, stage: &DesiredStage, image: &ImageRef, own: &[O
     }
     steps.extend(switch(input, stage));
     steps.extend(monitor(stage));
+    // What it does is not taken back: the new one serves, and is proven.
+    steps.extend(hook(Moment::PostDeploy, stage.hooks.post_deploy.as_ref(), Phase::Draining));
     let mut retire: Vec<Step> =
         own.iter().flat_map(|old| retire_steps(input, old, stage.drain, stage.stop_grace_period)).collect();
     // Should there be several, all are drained before one is stopped: a phase never goes back (R14).
@@ -50,11 +52,13 @@ fn recreate(input: Input<'_>, stage: &DesiredStage, image: &ImageRef, own: &[Own
     steps.extend(start(stage));
     steps.extend(switch(input, stage));
     steps.extend(monitor(stage));
+    // What it does is not taken back: the new one serves, and is proven.
+    steps.extend(hook(Moment::PostDeploy, stage.hooks.post_deploy.as_ref(), Phase::Draining));
     steps.extend(own.iter().filter_map(drop_steps));
     steps
 }
 
-/// Nothing that runs is touched before the image is on the host (R6).
+/// Nothing that runs is touched before the image is on the host (R6) and its `pre_deploy` has ended well.
 fn prepare(stage: &DesiredStage, image: &ImageRef) -> Vec<Step> {
     let mut steps = vec![Step::new(Phase::Pulling, Effect::Pull { image: image.clone() })];
     for mount in &stage.container.mounts {
@@ -68,7 +72,12 @@ fn prepare(stage: &DesiredStage, image: &ImageRef) -> Vec<Step> {
             | MountSource::Tmpfs { .. } => {}
         }
     }
+    steps.extend(hook(Moment::PreDeploy, stage.hooks.pre_deploy.as_ref(), Phase::Creating));
     steps
+}
+
+fn hook(moment: Moment, hook: Option<&Hook>, phase: Phase) -> Option<Step> {
+    hook.map(|hook| Step::new(phase, Effect::Hook { moment, hook: hook.clone() }))
 }
 
 fn create(stage: &DesiredStage, beside: Option<String>) -> Vec<Step> {

@@ -4,7 +4,7 @@ use super::host::options;
 use super::retire::is_running;
 use super::{Effect, Input, Own, Step, Target};
 use crate::model::recorded::{InFlight, RecordedRoute};
-use crate::model::{ContainerState, DeployId, DesiredStage, Phase};
+use crate::model::{ContainerState, DeployId, DesiredStage, Moment, Phase};
 
 /// A deploy that goes on under its own id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +101,8 @@ fn still_to_do(effect: Effect, made: &Own<'_>, names: &str) -> Option<Effect> {
     let has_joined = |network: &str| made.container.networks.contains_key(network);
     let is_left = match &effect {
         Effect::Pull { .. } | Effect::CreateVolume { .. } | Effect::Create { .. } => false,
+        // One before the deploy ended well before its container was made.
+        Effect::Hook { moment, .. } => *moment == Moment::PostDeploy,
         // What ran has read them.
         Effect::WriteSecrets => state == ContainerState::Created,
         Effect::Connect { target: Target::New, network } => !has_joined(network),

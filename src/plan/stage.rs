@@ -174,11 +174,12 @@ impl Wanted<'_> {
     }
 
     /// True when the failed one was judged and replaced by the same rules: a gate that was too strict is no reason to
-    /// hold what passes a mended one, nor is what it did not wait for. A spec that cannot be read counts as alike.
+    /// hold what passes a mended one, nor is what it did not wait for or run before. A spec that cannot be read counts as alike.
     fn is_judged_alike(&self, failed: &Quarantine) -> bool {
         let then = serde_json::from_str::<DesiredStage>(&failed.spec_json);
-        let rules =
-            |stage: &DesiredStage| (stage.ready.clone(), stage.strategy, stage.monitor, stage.depends_on.clone());
+        let begun = |stage: &DesiredStage| (stage.depends_on.clone(), stage.hooks.clone());
+        let judged = |stage: &DesiredStage| (stage.ready.clone(), stage.strategy, stage.monitor);
+        let rules = |stage: &DesiredStage| (begun(stage), judged(stage));
         then.map_or(true, |then| rules(&then) == rules(self.stage))
     }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::model::desired::Ready;
-use crate::model::{DeployId, Domain, HostOptions, ImageRef, Millis, Phase};
+use crate::model::{DeployId, Domain, Hook, HostOptions, ImageRef, Millis, Moment, Phase};
 
 /// A container that a step is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,6 +40,13 @@ pub enum Effect {
     CreateVolume {
         /// Its full name.
         name: String,
+    },
+    /// Run a command once in a container of the new image.
+    Hook {
+        /// Which one.
+        moment: Moment,
+        /// The command.
+        hook: Hook,
     },
     /// Make the container with its whole spec, labels and first network (R7).
     Create {

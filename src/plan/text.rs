@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use super::{Blocked, Effect, FieldChange, Held, Plan, StagePlan, Step, Target, Verdict};
 use crate::model::desired::{Check, Ready};
-use crate::model::{ChoiceKind, Domain, Millis};
+use crate::model::{ChoiceKind, Domain, Hook, Millis};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,6 +120,9 @@ impl fmt::Display for Effect {
             Self::CreateNetwork { name } => write!(f, "network {name}"),
             Self::Pull { image } => write!(f, "pull {}", image.by_digest()),
             Self::CreateVolume { name } => write!(f, "volume {name}"),
+            Self::Hook { moment, hook: Hook { command, timeout } } => {
+                write!(f, "hook {moment} within {timeout}: {}", command.join(" "))
+            }
             Self::Create { beside: None } => f.write_str("create (new)"),
             Self::Create { beside: Some(old) } => write!(f, "create (new) next to {old}"),
             Self::WriteSecrets => f.write_str("write secret files"),

@@ -3,6 +3,7 @@
  *
  *   app              the server
  *   app --health     exit 0 when 127.0.0.1:$PORT/healthz answers 200 (for a HEALTHCHECK without a shell)
+ *   app --task ...   runs once, as a hook does: exit code, milliseconds, words; a word `$NAME` is a variable
  *   app --load ...   the load client (load.c)
  */
 #define _GNU_SOURCE
@@ -130,6 +131,19 @@ static void finish(int listener)
     printf("stopped: %d cut off\n", requests_in_flight());
 }
 
+static int task_main(int argc, char **argv)
+{
+    for (int i = 2; i < argc; i++) {
+        const char *value = argv[i][0] == '$' ? getenv(argv[i] + 1) : argv[i];
+        printf(i + 1 < argc ? "%s " : "%s\n", value ? value : "(none)");
+    }
+    fflush(stdout);
+    handle_signals();
+    for (long long done_ms = now_ms() + (argc > 1 ? atoll(argv[1]) : 0); now_ms() < done_ms && !stopping;)
+        wait_event(NULL, done_ms);
+    return argc > 0 ? atoi(argv[0]) : 0;
+}
+
 int main(int argc, char **argv)
 {
     started_ms = now_ms();
@@ -137,6 +151,8 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (argc > 1 && strcmp(argv[1], "--health") == 0)
         return health_main();
+    if (argc > 1 && strcmp(argv[1], "--task") == 0)
+        return task_main(argc - 2, argv + 2);
     if (argc > 1 && strcmp(argv[1], "--load") == 0)
         return load_main(argc - 2, argv + 2);
     handle_signals();

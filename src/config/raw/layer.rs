@@ -113,6 +113,8 @@ pub(in crate::config) struct Layer {
     /// Stages that must be healthy before a new instance is made: `project/stage`, or `project` for its stage of the same
     /// name.
     pub(in crate::config) depends_on: Option<Vec<String>>,
+    /// Commands that a deploy runs once, each in a container of the new image; a stage's take the place of its project's.
+    pub(in crate::config) hooks: Option<Hooks>,
     /// Domains that lead to it, and how.
     pub(in crate::config) route: Option<Route>,
     /// When the image is fetched.
@@ -156,6 +158,24 @@ pub(in crate::config) struct Http {
     pub(in crate::config) expect: Option<Text>,
     /// Host header; the stage's first domain by default.
     pub(in crate::config) host: Option<String>,
+}
+
+/// Commands that a deploy runs once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) struct Hooks {
+    /// Before anything that serves is touched; when it fails, so does the deploy.
+    pub(in crate::config) pre_deploy: Option<Hook>,
+    /// Once the new instance serves; when it fails, that is only told.
+    pub(in crate::config) post_deploy: Option<Hook>,
+}
+
+/// One command, with the environment, secrets, mounts, networks and limits of the stage.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) struct Hook {
+    /// Takes the place of the image's CMD; the ENTRYPOINT stays.
+    pub(in crate::config) command: Command,
+    /// Longest time that it may take; 5m by default.
+    pub(in crate::config) timeout: Option<Duration>,
 }
 
 /// How an instance is replaced.

@@ -9,7 +9,7 @@ mod top;
 mod values;
 
 pub(super) use layer::{Healthcheck, Http, Layer, Logging, ProjectKeys, Ready, StageKeys, Track};
-pub(super) use layer::{PullPolicy, Strategy};
+pub(super) use layer::{Hook, Hooks, PullPolicy, Strategy};
 pub(super) use route::{Certificate, Https, Route};
 pub(super) use top::{History, NginxProxyManager, Policy, Proxy, Prune, Registry, Settings, Upstream};
 pub(super) use values::{

@@ -7,6 +7,7 @@ mod container;
 mod cross;
 mod depends;
 mod environment;
+mod hooks;
 mod limits;
 mod merge;
 mod mounts;

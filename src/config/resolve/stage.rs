@@ -8,7 +8,7 @@ use crate::model::{ContainerSpec, DesiredStage, Millis, Track};
 
 use super::cross::Claims;
 use super::project::{Context, Project};
-use super::{container, depends, ready, route};
+use super::{container, depends, hooks, ready, route};
 
 /// Default of `drain` and of `stop_grace_period`.
 const GRACE: Millis = Millis::secs(10);
@@ -35,6 +35,7 @@ pub(super) fn stage(
     let stop_grace_period = time(cx, "stop_grace_period", layer.stop_grace_period.take(), GRACE);
     let monitor = monitor(cx, layer.monitor.take());
     let depends_on = depends::depends_on(cx, layer.depends_on.take(), claims);
+    let hooks = hooks::hooks(cx, layer.hooks.take());
     let strategy = layer.strategy.take();
     let pull_policy = layer.pull_policy.take();
     let container = container::container(cx, layer, project.port, claims);
@@ -59,6 +60,7 @@ pub(super) fn stage(
         domains,
         route,
         depends_on,
+        hooks,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::rules::{refuses, stage, titles};
 use super::*;
-use crate::model::{DesiredStage, Millis};
+use crate::model::{DesiredStage, Hook, Hooks, Millis};
 
 #[test]
 fn so_many_stages_at_a_time_is_a_number_from_one_to_sixty_four() {
@@ -76,10 +76,33 @@ fn r23_what_nobody_can_wait_for_is_refused() {
 }
 
 #[test]
+fn a_hook_is_a_command_with_a_time_and_those_of_a_stage_take_the_place_of_its_project_s() {
+    let hook = |hook: Option<Hook>| hook.map(|Hook { command, timeout }| format!("{} {timeout}", command.join("|")));
+    let hooks = |hooks: Hooks| (hook(hooks.pre_deploy), hook(hooks.post_deploy));
+    let of = |lines: &str| hooks(stage(lines).hooks);
+    let line = "hooks: { pre_deploy: { command: \"./migrate 'all of it'\" }, post_deploy: { command: [ a, 1 ], timeout: 1h } }";
+    assert_eq!(of(line), (Some("./migrate|all of it 5m".into()), Some("a|1 1h".into())));
+    assert_eq!(of(""), (None, None));
+    let text = "projects: { a: { image: x, hooks: { pre_deploy: { command: p } }, stages: {
+        s: { track: { tag: t } }, t: { track: { tag: t }, hooks: {} }, u: { track: { tag: t }, hooks: { post_deploy: { command: q } } } } } }";
+    let all: Vec<_> = loaded(text).desired.stages.into_values().map(|stage| hooks(stage.hooks)).collect();
+    let (project, own) = (Some("p 5m".to_owned()), Some("q 5m".to_owned()));
+    assert_eq!(all, [(project, None), (None, None), (None, own)]);
+    refuses(&[
+        ("hooks: { pre_deploy: { command: [] } }", "`pre_deploy` has no command"),
+        ("hooks: { pre_deploy: { command: \"a 'b\" } }", "a quote or backslash does not end"),
+        ("hooks: { post_deploy: { timeout: 1s } }", "the key `command` is missing"),
+        ("hooks: { post_deploy: { command: a, timeout: 0s } }", "`timeout` of 0s is not from 1ms to 6h"),
+        ("hooks: { post_deploy: { command: a, timeout: 7h } }", "`timeout` of 7h is not from 1ms to 6h"),
+        ("hooks: { before_deploy: { command: a } }", "unknown key `before_deploy`"),
+    ]);
+}
+
+#[test]
 fn specs_that_were_stored_before_a_key_was_there_have_its_default() {
     let now = stage("");
     let mut stored = serde_json::to_value(&now).unwrap();
-    for key in ["monitor", "route", "depends_on"] {
+    for key in ["monitor", "route", "depends_on", "hooks"] {
         assert!(stored.as_object_mut().unwrap().remove(key).is_some(), "{key}");
     }
     assert_eq!(serde_json::from_value::<DesiredStage>(stored).unwrap(), now);

@@ -165,3 +165,58 @@ fn r14_of_several_old_instances_each_is_drained_before_any_is_stopped() {
     assert!(phases.is_sorted(), "{}", world.plan());
     assert_eq!(world.plan().to_string().matches("drain ").count(), 2, "{}", world.plan());
 }
+
+/// Both hooks.
+fn hooked(stage: &mut DesiredStage) {
+    let hook = |words: &str| Some(Hook { command: vec![words.into(), "up".into()], timeout: Millis::secs(60) });
+    stage.hooks = Hooks { pre_deploy: hook("migrate"), post_deploy: hook("warm") };
+}
+
+#[test]
+fn a_hook_comes_before_anything_is_touched_and_another_once_the_new_one_is_proven() {
+    let watched = |stage: &mut DesiredStage| stage.monitor = Millis::secs(30);
+    let world = World::new().want("shop/prod", "v1").runs("shop/prod", 1).want("shop/prod", "v2");
+    world.change("shop/prod", hooked).change("shop/prod", watched).expect(
+        "
+            shop/prod replace: version v1 → v2
+              ~ hooks.post_deploy.command  (none) → [\"warm\",\"up\"]
+              ~ hooks.post_deploy.timeout  (none) → 1m
+              ~ hooks.pre_deploy.command  (none) → [\"migrate\",\"up\"]
+              ~ hooks.pre_deploy.timeout  (none) → 1m
+              ~ monitor  0s → 30s
+              ~ track.tag  v1 → v2
+              pull reg.test/app
+              hook pre_deploy within 1m: migrate up
+              create (new) next to shop-prod-00000001
+              start (new)
+              gate (new) http /up within 1m
+              name (new)
+              switch shop.test to (new)
+              monitor (new) for 30s
+              hook post_deploy within 1m: warm up
+              unname shop-prod-00000001
+              drain shop-prod-00000001 within 10s
+              stop shop-prod-00000001 within 10s
+              remove shop-prod-00000001",
+    );
+    let recreate = |stage: &mut DesiredStage| stage.strategy = Strategy::Recreate;
+    let world = World::new().want("db/prod", "v1").change("db/prod", recreate).runs("db/prod", 1).want("db/prod", "v2");
+    let plan = world.change("db/prod", recreate).change("db/prod", hooked).plan().to_string();
+    let at = |words: &str| plan.find(words).unwrap_or_else(|| panic!("no {words} in {plan}"));
+    assert!(at("hook pre_deploy") < at("stop db-prod") && at("switch") < at("hook post_deploy"), "{plan}");
+    assert!(at("hook post_deploy") < at("remove db-prod"), "{plan}");
+}
+
+#[test]
+fn r18_r19_a_changed_hook_alone_recreates_nothing() {
+    World::new().want("shop/prod", "v1").runs("shop/prod", 1).change("shop/prod", hooked).expect("");
+}
+
+#[test]
+fn r12_what_failed_with_a_hook_is_tried_again_with_another_one() {
+    let world = World::new().want("shop/prod", "v1").runs("shop/prod", 1).want("shop/prod", "v2");
+    let world = world.change("shop/prod", hooked).failed_before("shop/prod");
+    assert_eq!(world.plan().stages[0].verdict, Verdict::Held);
+    let mended = |stage: &mut DesiredStage| stage.hooks.pre_deploy = None;
+    assert_eq!(world.change("shop/prod", mended).plan().stages[0].verdict, Verdict::Replace);
+}

@@ -17,8 +17,8 @@ use crate::model::hash::HashInput;
 use crate::model::observed::{ContainerState, ObservedPort};
 use crate::model::recorded::{LiveDeploy, Quarantine, RecordedInstance, RecordedStage};
 use crate::model::{
-    ContainerSpec, DeployId, Digest, Domain, InstanceStatus, Labels, Millis, ObservedContainer, ObservedProxy,
-    ObservedRoute, ProxySettings, RouteOptions, Settings, StoreId, Strategy, Track,
+    ContainerSpec, DeployId, Digest, Domain, Hook, Hooks, InstanceStatus, Labels, Millis, ObservedContainer,
+    ObservedProxy, ObservedRoute, ProxySettings, RouteOptions, Settings, StoreId, Strategy, Track,
 };
 
 const NAMES: &str = "landfall-names";
@@ -110,6 +110,7 @@ impl World {
             domains: vec![domain],
             route: RouteOptions::default(),
             depends_on: Vec::new(),
+            hooks: Hooks::default(),
             key: key.clone(),
         };
         self.desired.stages.insert(key, stage);
@@ -150,6 +151,7 @@ impl World {
             id: id.clone(),
             name: container_name.clone(),
             labels: Some(labels),
+            hook: None,
             state: ContainerState::Running,
             health: None,
             status_text: "Up".into(),

@@ -85,6 +85,7 @@ pub(super) fn stage(text: &str) -> DesiredStage {
         domains: Vec::new(),
         route: crate::model::RouteOptions::default(),
         depends_on: Vec::new(),
+        hooks: crate::model::Hooks::default(),
     }
 }
 

@@ -10,6 +10,7 @@ mod failing;
 mod foreign;
 mod gate;
 pub mod ground;
+mod hooks;
 mod interrupted;
 mod looking;
 mod monitor;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use landfall::model::ObservedProxy;
-use landfall::store::DataDir;
+use landfall::store::{DataDir, DeployRow};
 
 use super::ground::{Host, image};
 use crate::fake_docker::{Call, Op};
@@ -66,14 +66,17 @@ impl Host {
         }
     }
 
-    /// `web-prod-1a2b3c4d` → `web-prod@v1`, by the deploy that it belongs to.
+    /// `web-prod-1a2b3c4d` → `web-prod@v1`, by the deploy that it belongs to; what runs a hook of it ends in `-pre` or `-post`.
     pub fn short(&self, name: &str) -> String {
         if !DataDir::new(self.path("data")).has_store() {
             return name.to_owned();
         }
         let deploys = self.deploys();
-        let Some(deploy) = deploys.iter().find(|deploy| deploy.container_name == name) else { return name.to_owned() };
-        format!("{}@{}", deploy.key.dns_name(), version(deploy.image.digest.as_str()))
+        let rest = |deploy: &DeployRow| name.strip_prefix(&deploy.container_name).map(str::to_owned);
+        let Some((deploy, rest)) = deploys.iter().find_map(|deploy| Some((deploy, rest(deploy)?))) else {
+            return name.to_owned();
+        };
+        format!("{}@{}{rest}", deploy.key.dns_name(), version(deploy.image.digest.as_str()))
     }
 }
 

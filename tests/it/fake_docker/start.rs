@@ -34,6 +34,7 @@ struct Start {
     id: String,
     image: FakeImage,
     name: String,
+    command: Vec<String>,
     published: Vec<std::net::TcpListener>,
     addresses: Vec<Ipv4Addr>,
 }
@@ -61,7 +62,14 @@ fn prepare(world: &mut World, id: &str) -> Result<Start, (u16, String)> {
     }
     let health = health_of(&image.behaviour);
     entry.health = entry.health.map(|_| health);
-    Ok(Start { id: container.id, image, name: container.name, published, addresses })
+    let words = container.body["Cmd"].as_array().into_iter().flatten();
+    let value = |name: &str| {
+        let pair = container.environment.iter().find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        pair.unwrap_or_default().to_owned()
+    };
+    let in_full = |word: &str| word.strip_prefix('$').map_or_else(|| word.to_owned(), value);
+    let command = words.filter_map(|word| word.as_str().map(in_full)).collect();
+    Ok(Start { id: container.id, image, name: container.name, command, published, addresses })
 }
 
 /// dockerd keeps a container whose start failed, with the reason.
@@ -108,8 +116,15 @@ fn bind(world: &World, port: u16) -> Result<std::net::TcpListener, String> {
     Ok(listener)
 }
 
+/// Exit code and last words of a container whose command is `exit`, a number, and words, one a line; `$NAME` is a
+/// variable.
+fn told_to_end(command: &[String]) -> Option<(i64, String)> {
+    let [exit, code, words @ ..] = command else { return None };
+    (exit == "exit").then(|| (code.parse().expect("an exit code"), words.join("\n")))
+}
+
 fn run(world: &Shared, start: Start) {
-    let Start { id, image, name, published, addresses } = start;
+    let Start { id, image, name, command, published, addresses } = start;
     let (heads, whims) = {
         let world = world.lock();
         (world.heads.clone(), world.whims.clone())
@@ -124,6 +139,10 @@ fn run(world: &Shared, start: Start) {
         running.tasks.push(tokio::spawn(app.clone().listen_at(SocketAddr::from((address, image.port)))));
     }
     world.lock().running.insert(id.clone(), running);
+    if let Some((exit_code, words)) = told_to_end(&command) {
+        tokio::spawn(crash(world.clone(), id, std::time::Duration::ZERO, exit_code, words));
+        return;
+    }
     world.log(&id, 1, &format!("listening on :{} as {}", image.port, image.version));
     match image.behaviour {
         Behaviour::Crash { after, exit_code, last_words } => {

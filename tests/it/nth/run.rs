@@ -251,8 +251,13 @@ impl Run<'_> {
 
     /// Once it has converged: what it cost, who noticed, and whether it stays so.
     async fn judge(&self, made: usize, bad: &[String]) -> Result<(), String> {
-        let more = if self.kind.is_crash() { self.scenario.made_after_a_crash } else { PER_FAILURE };
-        let most = self.undisturbed.made + more + PER_RETRY * usize::from(self.is_held);
+        let more = if self.kind.is_crash() {
+            self.scenario.made_after_a_crash
+        } else {
+            PER_FAILURE * self.scenario.per_deploy
+        };
+        let more = more + PER_RETRY * self.scenario.per_deploy * usize::from(self.is_held);
+        let most = self.undisturbed.made + more;
         if made > most {
             return Err(format!(
                 "{made} containers were made; {} without the fault, {most} at most",

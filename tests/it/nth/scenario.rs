@@ -63,6 +63,8 @@ pub struct Scenario {
     pub may_hold: &'static [&'static str],
     /// Containers that a crash may cost, since what a twist had in store then meets the deploy that goes on, and fails it.
     pub made_after_a_crash: usize,
+    /// Containers that one deploy makes: the instance, and those of its hooks.
+    pub per_deploy: usize,
 }
 
 impl Scenario {
@@ -86,6 +88,7 @@ impl Scenario {
             stale_lists: false,
             may_hold: &["docker Start"],
             made_after_a_crash: 0,
+            per_deploy: 1,
         }
     }
 }

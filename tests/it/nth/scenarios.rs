@@ -169,6 +169,13 @@ fn r15_files_and_secrets_survive_a_fault_at_every_operation() {
 }
 
 #[test]
+fn r15_hooks_survive_a_fault_at_every_operation() {
+    let hooks = "        hooks: { pre_deploy: { command: exit 0 migrated }, post_deploy: { command: exit 0 told } }\n";
+    // What was cut off before it ended is run again.
+    every_nth(&Scenario { per_deploy: 3, made_after_a_crash: 1, ..replace("hooks", hooks) });
+}
+
+#[test]
 fn r15_a_taken_port_survives_a_fault_at_every_operation() {
     every_nth(&Scenario { twists: vec![Twist::PortTaken], stale_lists: true, ..replace("taken port", "") });
 }

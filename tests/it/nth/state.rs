@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use landfall::model::recorded::LiveDeploy;
-use landfall::model::{Labels, ObservedProxy, Recorded, StoreId};
+use landfall::model::{HookLabels, Labels, ObservedProxy, Recorded, StoreId};
 use landfall::store::{InstanceRow, Reader};
 
 use super::ground::Ground;
@@ -63,6 +63,10 @@ impl State {
             if !rows.iter().any(|row| row.container_id == container.id) {
                 self.say(format!("container {number} is not known to the store"));
             }
+        }
+        let of_hook = |c: &&FakeContainer| HookLabels::parse(&c.labels).is_some();
+        for left in ground.host.fake.containers().iter().filter(of_hook) {
+            self.say(format!("container of a hook: {:?}", left.state));
         }
         for row in rows {
             let has = if ours.iter().any(|(c, _)| c.id == row.container_id) { "" } else { ", and has no container" };

@@ -39,7 +39,7 @@ fn at_port(host: &Host, port: &str) -> std::io::Result<Answer> {
 
 /// The deploy log holds these lines in this order.
 #[track_caller]
-fn assert_order(log: &str, lines: &[&str]) {
+pub fn assert_order(log: &str, lines: &[&str]) {
     let at = |line: &&str| log.find(*line).unwrap_or_else(|| panic!("no {line:?} in:\n{log}"));
     assert!(lines.iter().map(at).is_sorted(), "not {lines:?}:\n{log}");
 }
