@@ -215,7 +215,9 @@ async fn names(work: &Work<'_>, target: &Target, join: bool) -> Result<(), StepE
 
 async fn stop(work: &mut Work<'_>, target: &Target, grace: Millis) -> Result<(), StepError> {
     // Remembered before the call: a stop that timed out may still happen.
-    work.stopped.push(target.clone());
+    if !work.stopped.contains(target) {
+        work.stopped.push(target.clone());
+    }
     Ok(work.context.docker.stop(&id(work, target)?, grace.duration()).await?)
 }
 

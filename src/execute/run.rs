@@ -132,6 +132,11 @@ async fn go_on(work: &mut Work<'_>, deploy: &PlannedDeploy, resumed: &Resumed) -
     work.host_port = resumed.host_port;
     work.container.clone_from(&resumed.container);
     work.proxy_touched = resumed.back != WayBack::NotNeeded;
+    if resumed.container.is_none() && resumed.phase >= Phase::Creating {
+        // With `recreate` the old one may be stopped by now, and must run again should a hook fail this time (R11).
+        let old = work.plan.steps.iter().filter(|step| step.phase == resumed.phase);
+        work.stopped = old.filter_map(|step| step.effect.stops().cloned()).collect();
+    }
     match &resumed.container {
         Some(container) if !resumed.is_known => {
             let instance = instance(work, resumed.deploy, deploy, container);

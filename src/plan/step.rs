@@ -140,6 +140,16 @@ pub enum Effect {
     },
 }
 
+impl Effect {
+    /// The container that it stops.
+    pub fn stops(&self) -> Option<&Target> {
+        match self {
+            Self::Stop { target, .. } => Some(target),
+            _ => None,
+        }
+    }
+}
+
 /// One effect and the phase of the deploy that it belongs to; the phase is committed before the effect (R14).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {

@@ -100,6 +100,28 @@ fn r15_one_that_was_not_made_is_made_by_the_same_deploy() {
 }
 
 #[test]
+fn r23_one_whose_container_is_made_goes_on_whatever_became_of_what_it_waited_for() {
+    let on_db = |stage: &mut DesiredStage| stage.depends_on = vec![key("db/prod")];
+    let world = World::new().want("shop/prod", "v1").runs("shop/prod", 1).want("shop/prod", "v2");
+    let mut world = world.change("shop/prod", on_db).begun("shop/prod", 2, Phase::HealthChecking);
+    world.options.selection = Selection(vec!["shop".into()]);
+    assert!(world.plan().stages[0].deploy.is_some(), "{}", world.plan());
+    world.observed.containers.retain(|container| container.id != "id2");
+    assert!(world.plan().stages[0].blocked.is_some(), "{}", world.plan());
+}
+
+#[test]
+fn r15_a_hook_that_ended_before_is_not_run_again() {
+    let hook = |stage: &mut DesiredStage| {
+        let hook = Some(Hook { command: vec!["up".into()], timeout: Millis::secs(60) });
+        stage.hooks = Hooks { pre_deploy: hook.clone(), post_deploy: hook };
+    };
+    let world = World::new().want("shop/prod", "v1").runs("shop/prod", 1).want("shop/prod", "v2");
+    let plan = world.change("shop/prod", hook).begun("shop/prod", 2, Phase::HealthChecking).plan().to_string();
+    assert!(!plan.contains("hook pre_deploy") && plan.contains("hook post_deploy"), "{plan}");
+}
+
+#[test]
 fn r14_no_step_of_a_deploy_that_goes_on_is_before_the_phase_that_was_reached() {
     for phase in Phase::ALL.iter().copied().filter(|phase| *phase <= Phase::Monitoring) {
         let plan = World::replacing(phase).plan();

@@ -1,12 +1,16 @@
 //! Hooks: commands that a deploy runs once, in containers of their own. In the fake daemon `exit 3 words` is a command
 //! that writes the words and ends with 3; any other one runs on.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use landfall::execute::Event;
 use landfall::model::DeployStatus;
 use landfall::plan::Verdict;
 
 use super::ground::{Host, ended, image, web};
 use crate::fake_docker::{Fault, Op};
+use crate::router_support::until;
 
 const VOLUME: &str = "        volumes: [ \"data:/data\" ]\n";
 
@@ -186,6 +190,32 @@ async fn r15_what_a_killed_pass_left_of_a_hook_goes_before_the_next_one_runs() {
     assert_eq!(host.changes()[0], "remove web-prod@v2-pre");
     // Its configuration is not the one that is wanted by now.
     assert_eq!(host.deploys()[1].status, DeployStatus::Superseded);
+}
+
+#[tokio::test]
+async fn r11_the_old_one_runs_again_when_a_hook_fails_in_a_deploy_that_goes_on_after_it_was_stopped() {
+    let lines = VOLUME.to_owned() + &hooks("exit 0", "exit 0");
+    let host = to_v2(VOLUME, &lines).await;
+    // The pass hangs once the old one is stopped, and is dropped; in the next one the hook cannot be made.
+    let is_next = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&is_next);
+    host.fake.judge(move |call| match (call.op, call.query.contains("-pre"), asked.load(Ordering::SeqCst)) {
+        (Op::Create, false, false) => Some(Fault::Hang),
+        (Op::Create, true, true) => Some(Fault::Status(400, "invalid".to_owned())),
+        _ => None,
+    });
+    let stopped = until("the old one is stopped", async || host.containers() == ["web-prod@v1 exited"]);
+    tokio::select! {
+        converged = host.converge() => panic!("{:?}", ended(&converged)),
+        () = stopped => {}
+    }
+    is_next.store(true, Ordering::SeqCst);
+    assert_eq!(ended(&host.converge().await).0, "failed");
+    assert_eq!(
+        (host.containers(), host.version_at("web.test").await),
+        (vec!["web-prod@v1 running".into()], "v1".into())
+    );
+    assert_eq!(host.deploys().len(), 2, "it went on under its own id");
 }
 
 #[tokio::test]

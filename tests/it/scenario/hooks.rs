@@ -20,7 +20,7 @@ fn a_migration_of_the_new_version_runs_before_its_instance_and_one_that_fails_le
     host.landfall("diff").exits(2).says("run      --task 3 0 no such table in $VERSION");
     host.landfall("apply").exits(1).says("pre_deploy failed: exit 3");
     host.last_deploy(WEB_PROD).says("| no such table in v2");
-    assert_eq!(host.instances(WEB_PROD), [old.clone()], "nothing was touched, and nothing is left");
+    assert_eq!(host.instances(WEB_PROD), std::slice::from_ref(&old), "nothing was touched, and nothing is left");
     host.landfall("apply").exits(3).says("v2 failed");
 
     host.write("web.yaml", &migrating("v2", "0 0 migrated to $VERSION"));
