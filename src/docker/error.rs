@@ -146,8 +146,10 @@ impl DockerError {
             Self::NameTaken { .. } => "remove or rename that container; Landfall does not touch what it did not make",
             Self::PortTaken { .. } => "another container or program listens on that port of the host",
             Self::Pull { kind, .. } => return kind.hint().map(str::to_owned),
-            Self::Timeout { .. }
-            | Self::InvalidName { .. }
+            Self::Timeout { .. } => {
+                "the Docker daemon, or what it waits for, is slow or hung: `journalctl -u docker` tells"
+            }
+            Self::InvalidName { .. }
             | Self::NotFound { .. }
             | Self::Refused { .. }
             | Self::Unreadable { .. }
