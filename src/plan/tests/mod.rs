@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::model::desired::{Check, Policy, Prune, PullPolicy, Ready};
-use crate::model::hash::HashInput;
 use crate::model::observed::{ContainerState, ObservedPort};
 use crate::model::recorded::{LiveDeploy, Quarantine, RecordedInstance, RecordedStage};
 use crate::model::{
@@ -24,6 +23,7 @@ use crate::model::{
 const NAMES: &str = "landfall-names";
 
 /// A host with a proxy, two networks and nothing else.
+#[derive(Clone)]
 struct World {
     desired: Desired,
     recorded: Recorded,
@@ -39,6 +39,11 @@ fn store() -> StoreId {
 
 fn deploy_id(n: u128) -> DeployId {
     DeployId(uuid::Uuid::from_u128(n))
+}
+
+/// The port of the host that deploy `n` gets.
+fn port(n: u16) -> u16 {
+    20_000 + n
 }
 
 fn key(text: &str) -> StageKey {
@@ -125,31 +130,44 @@ impl World {
     /// Runs what is wanted for a stage now, as deploy `n`, routed, recorded as live.
     fn runs(mut self, name: &str, n: u16) -> Self {
         let stage = self.desired.stages[&key(name)].clone();
-        let image = image_of(&stage);
-        let hash = hash::spec_hash(HashInput {
-            container: &stage.container,
-            network: "landfall",
-            published: stage.is_published(&self.desired.settings.proxy),
-        });
-        let secrets = self.fingerprints.get(&stage.key).cloned();
-        let port = 20_000 + n;
-        let container_name = format!("{}-{}", stage.key.dns_name(), deploy_id(n.into()).short());
-        let id = format!("id{n}");
+        let container = self.instance(&stage, n);
+        for domain in &stage.domains {
+            self = self.routes(domain.as_str(), port(n), Some((store(), stage.key.clone())));
+        }
+        let live = self.deployed(&stage, n);
+        let recorded: &mut RecordedStage = self.recorded.stages.entry(stage.key.clone()).or_default();
+        let instance = RecordedInstance {
+            name: container.name.clone(),
+            host_port: Some(port(n)),
+            deploy: deploy_id(n.into()),
+            status: InstanceStatus::Running,
+            adopted: None,
+        };
+        recorded.instances.insert(container.id.clone(), instance);
+        recorded.live = Some(live);
+        self.observed.containers.push(container);
+        self
+    }
+
+    /// The container that deploy `n` of a stage makes, running.
+    fn instance(&self, stage: &DesiredStage, n: u16) -> ObservedContainer {
+        let LiveDeploy { id: deploy, spec_json: _, image, spec_hash, secrets } = self.deployed(stage, n);
+        let name = format!("{}-{}", stage.key.dns_name(), deploy.short());
         let labels = Labels {
             store: store(),
             key: stage.key.clone(),
             instance: image.version(),
-            deploy: deploy_id(n.into()),
-            spec: hash.clone(),
+            deploy,
+            spec: spec_hash,
             image: image.to_string(),
             digest: image.digest.to_string(),
             secrets: hash::secrets_label(secrets.as_ref()),
             config: "r0".into(),
-            own_name: container_name.clone(),
+            own_name: name.clone(),
         };
-        self.observed.containers.push(ObservedContainer {
-            id: id.clone(),
-            name: container_name.clone(),
+        ObservedContainer {
+            id: format!("id{n}"),
+            name,
             labels: Some(labels),
             hook: None,
             state: ContainerState::Running,
@@ -159,32 +177,23 @@ impl World {
                 .into(),
             ports: vec![ObservedPort {
                 host_ip: "127.0.0.1".into(),
-                host_port: port,
+                host_port: port(n),
                 container_port: 8080,
                 is_tcp: true,
             }],
             created_ms: i64::from(n),
-        });
-        for domain in &stage.domains {
-            self = self.routes(domain.as_str(), port, Some((store(), stage.key.clone())));
         }
-        let recorded: &mut RecordedStage = self.recorded.stages.entry(stage.key.clone()).or_default();
-        let instance = RecordedInstance {
-            name: container_name,
-            host_port: Some(port),
-            deploy: deploy_id(n.into()),
-            status: InstanceStatus::Running,
-            adopted: None,
-        };
-        recorded.instances.insert(id, instance);
-        recorded.live = Some(LiveDeploy {
+    }
+
+    /// What deploy `n` of a stage applies.
+    fn deployed(&self, stage: &DesiredStage, n: u16) -> LiveDeploy {
+        LiveDeploy {
             id: deploy_id(n.into()),
-            spec_json: serde_json::to_string(&stage).unwrap(),
-            image,
-            spec_hash: hash,
-            secrets,
-        });
-        self
+            spec_json: serde_json::to_string(stage).unwrap(),
+            image: image_of(stage),
+            spec_hash: hash::spec_hash(stage.hash_input(&self.desired.settings)),
+            secrets: self.fingerprints.get(&stage.key).cloned(),
+        }
     }
 
     fn routes(mut self, domain: &str, port: u16, owner: Option<(StoreId, StageKey)>) -> Self {
@@ -207,7 +216,8 @@ impl World {
 
     /// Lets what the stage wants now count as failed before (R12).
     fn failed_before(mut self, name: &str) -> Self {
-        let failed = self.plan().stages[0].deploy.clone().unwrap();
+        let planned = self.plan().stages.into_iter().find(|stage| stage.key == key(name));
+        let failed = planned.and_then(|stage| stage.deploy).unwrap();
         self.recorded.stages.entry(key(name)).or_default().quarantine.push(Quarantine {
             spec_hash: failed.spec_hash,
             digest: failed.image.digest,
