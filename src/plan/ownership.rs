@@ -28,10 +28,14 @@ impl<'a> Owned<'a> {
                 by_stage.entry(&own.labels.key).or_default().push(own);
             }
         }
+        // Docker lists what was made within one second in any order, and a plan has one name.
+        for own in by_stage.values_mut() {
+            own.sort_by_key(|own| (own.container.created_ms, &own.container.id));
+        }
         Self { by_stage }
     }
 
-    /// The containers of a stage, in the order they were listed.
+    /// The containers of a stage, oldest first.
     pub fn of(&self, key: &StageKey) -> &[Own<'a>] {
         self.by_stage.get(key).map_or(&[], Vec::as_slice)
     }

@@ -37,3 +37,11 @@ fn the_same_world_always_gives_the_same_plan_and_name() {
     assert_eq!(world().plan(), world().plan());
     assert_eq!(world().plan().id(), world().plan().id());
 }
+
+#[test]
+fn r18_a_plan_has_one_name_in_whatever_order_docker_lists_the_containers() {
+    let mut world = World::new().want("shop/prod", "v1").runs("shop/prod", 1).runs("shop/prod", 2).runs("shop/prod", 3);
+    let id = world.plan().id();
+    world.observed.containers.reverse();
+    assert_eq!(world.plan().id(), id);
+}
