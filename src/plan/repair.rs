@@ -4,7 +4,7 @@ use super::deploy::{shares_host_network, switch_to};
 use super::host;
 use super::ownership::Own;
 use super::retire::{foreign_route, routed_domains, taker};
-use super::stage::retire_others;
+use super::stage::{others, retire_others};
 use super::{Cause, Effect, Input, StagePlan, Step, Target};
 use crate::model::route::Reach;
 use crate::model::{ContainerState, DesiredStage, Domain, ObservedProxy};
@@ -14,7 +14,7 @@ pub(super) fn repair(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, 
     name(current, plan);
     networks(input, stage, current, plan);
     let wakes = state(stage, current, plan);
-    route(input, stage, current, wakes, plan);
+    route(input, stage, current, own, wakes, plan);
     if !is_anyones_guess(input, stage) {
         retire_others(input, stage, own, current, plan);
     }
@@ -75,7 +75,14 @@ fn state(stage: &DesiredStage, current: &Own<'_>, plan: &mut StagePlan) -> bool 
     true
 }
 
-fn route(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, wakes: bool, plan: &mut StagePlan) {
+fn route(
+    input: Input<'_>,
+    stage: &DesiredStage,
+    current: &Own<'_>,
+    own: &[Own<'_>],
+    wakes: bool,
+    plan: &mut StagePlan,
+) {
     // The switch would be refused: whoever has the domain was named.
     if foreign_route(input, stage).is_some() {
         return;
@@ -84,11 +91,24 @@ fn route(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, wakes: bool,
         return;
     };
     plan.causes.push(Cause::Route { what });
+    if !wakes && is_served_by_another(input, current, own) {
+        plan.steps.push(Step::shared(Effect::Gate { target: current.target(), ready: stage.ready.clone() }));
+    }
     plan.steps.push(if stage.domains.is_empty() {
         Step::shared(Effect::Unroute { domains: routed_domains(input, &stage.key) })
     } else {
         Step::shared(switch_to(input, stage, current.target()))
     });
+}
+
+/// True when another instance has the traffic, and is not known to be bad: it is taken from it only by one that passes its
+/// gate now. An earlier pass may have woken this one and found that it does not (R4).
+fn is_served_by_another(input: Input<'_>, current: &Own<'_>, own: &[Own<'_>]) -> bool {
+    others(own, current).any(|other| {
+        other.container.state == ContainerState::Running
+            && input.observed.proxy.leads_to(other.container)
+            && !input.recorded.has_failed(&other.labels.key, &other.container.id)
+    })
 }
 
 /// What the proxy has that it should not, or the other way round; none when all is right.

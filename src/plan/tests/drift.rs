@@ -85,3 +85,19 @@ fn a_created_container_that_never_started_is_litter() {
               remove shop-prod-00000002",
     );
 }
+
+#[test]
+fn r4_traffic_that_another_instance_serves_is_taken_only_by_one_that_passes_its_gate() {
+    // The first one was woken, and did not become ready: it runs, and nothing else tells it from one that is well.
+    let world = World::new().want("shop/prod", "v2").runs("shop/prod", 2).want("shop/prod", "v1").runs("shop/prod", 1);
+    world.routes("shop.test", port(2), Some((store(), key("shop/prod")))).expect(
+        "
+            shop/prod repair: route: shop.test leads to 127.0.0.1:20002; shop-prod-00000002 is left over
+              gate shop-prod-00000001 http /up within 1m
+              switch shop.test to shop-prod-00000001
+              unname shop-prod-00000002
+              drain shop-prod-00000002 within 10s
+              stop shop-prod-00000002 within 10s
+              remove shop-prod-00000002",
+    );
+}
