@@ -286,7 +286,9 @@ fn hold(
 pub(super) fn keep_well(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>], plan: &mut StagePlan) {
     let live = input.recorded.stages.get(&stage.key).and_then(|s| s.live.as_ref());
     let live = live.and_then(|live| Some((live.id, live.spec()?)));
-    let current = live.as_ref().and_then(|(id, _)| best(own.iter().filter(|o| o.labels.deploy == *id), input));
+    // What Docker is removing, or could not remove, can never serve again.
+    let is_live = |own: &&Own<'_>, id| own.labels.deploy == id && own.container.state.was_started();
+    let current = live.as_ref().and_then(|(id, _)| best(own.iter().filter(|own| is_live(own, *id)), input));
     match (live, current) {
         (Some((_, mut spec)), Some(current)) => {
             // Its route may have been changed since it was deployed.

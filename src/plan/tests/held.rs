@@ -126,3 +126,13 @@ fn r11_recreate_knows_what_to_start_again_when_an_interrupted_deploy_stopped_it(
         world.container(1, |c| c.state = ContainerState::Exited).want("db/prod", "v2").change("db/prod", recreate);
     assert!(world.plan().to_string().contains("stop db-prod-00000001"));
 }
+
+#[test]
+fn what_docker_could_not_remove_is_not_kept_well_while_its_successor_is_held() {
+    let world = World::new().want("shop/prod", "v1").runs("shop/prod", 1).want("shop/prod", "v2");
+    let world = world.failed_before("shop/prod").routes("shop.test", 9, Some((store(), key("shop/prod"))));
+    let kept = world.clone().plan().to_string();
+    assert!(kept.contains("switch shop.test to shop-prod-00000001"), "{kept}");
+    let dead = world.container(1, |c| c.state = ContainerState::Dead).plan().to_string();
+    assert!(!dead.contains("switch"), "{dead}");
+}
