@@ -8,6 +8,7 @@ mod in_flight;
 mod npm;
 mod ownership;
 mod whole;
+mod worlds;
 
 use std::collections::BTreeMap;
 
