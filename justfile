@@ -9,7 +9,7 @@ default:
 # Formatting and lints, as CI holds them
 check:
     cargo fmt --check
-    cargo clippy --all-targets --features faults --locked -- -D warnings
+    cargo clippy --all-targets --features faults,planted --locked -- -D warnings
     cargo clippy --locked -- -D warnings
 
 # All tests on real parts (private dockerd, registries); arguments as of tests/run.sh

@@ -46,14 +46,14 @@ find_cargo() {
 # The runner's command line, for both of the runners that may be there.
 choose_runner() {
     if cargo nextest --version >/dev/null 2>&1; then
-        build=(cargo nextest run --no-run --locked --features faults)
-        run=(cargo nextest run --locked --offline --features faults "${options[@]}")
+        build=(cargo nextest run --no-run --locked --features faults,planted)
+        run=(cargo nextest run --locked --offline --features faults,planted "${options[@]}")
         [[ -z $fast ]] || run+=(-E 'not test(/^scenario::/)')
         [[ -z $soak ]] || run+=(--run-ignored all)
         run+=("${filters[@]}")
     else
-        build=(cargo test --no-run --locked --features faults)
-        run=(cargo test --locked --offline --features faults "${options[@]}" --)
+        build=(cargo test --no-run --locked --features faults,planted)
+        run=(cargo test --locked --offline --features faults,planted "${options[@]}" --)
         [[ -z $fast ]] || run+=(--skip scenario::)
         [[ -z $soak ]] || run+=(--include-ignored)
         run+=("${filters[@]}")

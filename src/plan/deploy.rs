@@ -2,6 +2,7 @@
 
 use super::host::options;
 use super::ownership::Own;
+use super::planted::{self, Bug};
 use super::retire::{drop_steps, is_running, retire_steps, routed_domains};
 use super::{Effect, Input, Step, Target};
 use crate::model::spec::{HostNamespace, MountSource};
@@ -24,6 +25,7 @@ fn blue_green(input: Input<'_>, stage: &DesiredStage, image: &ImageRef, own: &[O
     if !shares_host_network(stage) {
         steps.push(Step::new(Phase::Switching, Effect::JoinNames { target: Target::New }));
     }
+    let served_by_old = steps.len();
     steps.extend(switch(input, stage));
     steps.extend(monitor(stage));
     // What it does is not taken back: the new one serves, and is proven.
@@ -32,7 +34,8 @@ fn blue_green(input: Input<'_>, stage: &DesiredStage, image: &ImageRef, own: &[O
         own.iter().flat_map(|old| retire_steps(input, old, stage.drain, stage.stop_grace_period)).collect();
     // Should there be several, all are drained before one is stopped: a phase never goes back (R14).
     retire.sort_by_key(|step| step.phase);
-    steps.extend(retire);
+    let at = if planted::has(Bug::RetiresFirst) { served_by_old } else { steps.len() };
+    steps.splice(at..at, retire);
     steps
 }
 

@@ -19,6 +19,7 @@ mod host;
 mod in_flight;
 mod order;
 mod ownership;
+mod planted;
 mod repair;
 mod resume;
 mod retire;

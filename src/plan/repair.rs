@@ -3,6 +3,7 @@
 use super::deploy::{shares_host_network, switch_to};
 use super::host;
 use super::ownership::Own;
+use super::planted::{self, Bug};
 use super::retire::{foreign_route, routed_domains, taker};
 use super::stage::{others, retire_others};
 use super::{Cause, Effect, Input, StagePlan, Step, Target};
@@ -87,7 +88,8 @@ fn route(
     if foreign_route(input, stage).is_some() {
         return;
     }
-    let Some(what) = route_difference(input, stage, current, wakes) else {
+    let what = route_difference(input, stage, current, wakes).filter(|_| !planted::has(Bug::ForgetsRoute));
+    let Some(what) = what else {
         return;
     };
     plan.causes.push(Cause::Route { what });

@@ -13,6 +13,8 @@ mod act;
 mod judge;
 mod model;
 mod pass;
+#[cfg(feature = "planted")]
+mod planted;
 mod recover;
 mod run;
 mod starts;
