@@ -41,6 +41,6 @@ pub(super) fn remove(tx: &Transaction<'_>, container_id: &str) -> Result<()> {
     };
     tx.execute("DELETE FROM adopted WHERE container_id = ?1", [container_id])?;
     tx.execute("DELETE FROM instances WHERE container_id = ?1", [container_id])?;
-    ports::release(tx, deploy)?;
+    ports::release_ended(tx, deploy)?;
     forget_when_gone(tx, &key)
 }

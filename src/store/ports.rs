@@ -38,6 +38,15 @@ pub(super) fn release(tx: &Transaction<'_>, owner: DeployId) -> Result<()> {
     Ok(())
 }
 
+/// The same once the deploy has its end: one that goes on takes the container that has the port, should Docker have left
+/// it out of a list.
+pub(super) fn release_ended(tx: &Transaction<'_>, owner: DeployId) -> Result<()> {
+    let sql =
+        "DELETE FROM port_reservations WHERE deploy_id IN (SELECT id FROM deploys WHERE id = ?1 AND phase = 'done')";
+    tx.execute(sql, [owner.to_string()])?;
+    Ok(())
+}
+
 /// Ports of deploys that ended without leaving an instance: whoever should have released them was killed.
 fn release_left_behind(tx: &Transaction<'_>) -> Result<()> {
     let sql = "DELETE FROM port_reservations WHERE deploy_id IN (SELECT id FROM deploys WHERE phase = 'done')

@@ -45,6 +45,17 @@ async fn an_instance_twice_and_one_of_an_unknown_deploy_are_refused() {
 }
 
 #[tokio::test]
+async fn r7_the_port_of_a_deploy_without_an_end_stays_its_own_though_its_instance_is_forgotten() {
+    let scratch = scratch();
+    let store = scratch.store_with(&["shop/prod"]).await;
+    let id = begun(&store, "shop/prod").await;
+    let port = store.reserve_port(RANGE, id, &BTreeSet::new()).await.unwrap();
+    store.add_instance(instance("shop/prod", id, "c1")).await.unwrap();
+    store.remove_instance("c1").await.unwrap();
+    assert_eq!(store.reserve_port(RANGE, id, &BTreeSet::new()).await.unwrap(), port);
+}
+
+#[tokio::test]
 async fn r7_ports_go_round_the_range_and_are_never_shared() {
     let scratch = scratch();
     let keys = ["a/a", "a/b", "a/c", "a/d", "a/e"];
