@@ -276,7 +276,10 @@ async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, R
 async fn record_live(store: &Store, view: &View) -> Result<(), Error> {
     for stage in &view.plan.stages {
         let live = view.recorded.stages.get(&stage.key).and_then(|s| s.live.as_ref()).map(|live| live.id);
-        if let Some(kept) = stage.keeps.filter(|kept| Some(*kept) != live) {
+        // One that failed and is gone may be in a list that Docker took before.
+        let instances = view.recorded.stages.get(&stage.key).map(|recorded| &recorded.instances);
+        let is_known = |kept: &DeployId| instances.is_some_and(|all| all.values().any(|one| one.deploy == *kept));
+        if let Some(kept) = stage.keeps.filter(|kept| Some(*kept) != live && is_known(kept)) {
             store.set_live(kept).await?;
         }
     }

@@ -166,3 +166,19 @@ async fn r11_domains_that_changed_since_the_deploy_stay_while_its_successor_is_h
         assert!(!host.routes().await.contains_key("web.test"), "what was taken away is not given back: {plan}");
     }
 }
+
+#[tokio::test]
+async fn r11_what_failed_and_is_gone_does_not_become_the_newest_success_by_a_stale_list() {
+    let host = after_a_failure().await;
+    let live =
+        || host.recorded().stages.into_values().next().and_then(|stage| stage.live).map(|live| live.image.digest);
+    // As Docker listed it before the failed container was removed.
+    host.fake.inject(Op::List, Fault::Stale);
+    host.converge().await;
+    assert_eq!(live(), Some(image("v1").digest));
+    host.converge().await;
+    assert_eq!(
+        (host.version_at("web.test").await.as_str(), host.containers()),
+        ("v1", vec!["web-prod@v1 running".into()])
+    );
+}
