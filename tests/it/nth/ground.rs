@@ -183,6 +183,9 @@ impl Ground {
                 None => Box::pin(reconcile::converge(&places, &options, Sink::new(|_| {}), "apply")).await,
             }
         });
+        if self.tape.shows_stale() {
+            self.host.fake.inject(Op::List, Fault::Stale);
+        }
         let swallowed = self.host.fake.swallowed();
         let ended = soon("the end of a pass", async {
             loop {
@@ -208,9 +211,6 @@ impl Ground {
         pass.abort();
         drop(pass.await);
         self.tape.restart();
-        if self.tape.is_stale() {
-            self.host.fake.inject(Op::List, Fault::Stale);
-        }
         Passed::CutOff(self.reader().map_or(0, |reader| reader.in_flight().expect("deploys").len()))
     }
 

@@ -28,6 +28,8 @@ const SHOWN: usize = 6;
 /// Containers that an error or a lost answer may cost beyond those of the undisturbed run: what failed is cleaned up, and
 /// tried again. A crash costs none, since what was begun goes on.
 const PER_FAILURE: usize = 1;
+/// What is shown as it was before it was started cannot go on, and is made anew.
+const PER_STALE_LIST: usize = 1;
 /// And for a version that was held, and is tried again on request.
 const PER_RETRY: usize = 1;
 
@@ -206,6 +208,10 @@ impl Run<'_> {
                 since = Instant::now();
                 pass
             });
+            // Whatever it looks like, nobody was shown the stale list yet.
+            if pass == disturbed && self.kind == Kind::Stale {
+                continue;
+            }
             let millis = since.elapsed().as_millis();
             let state = State::of(self.ground).await;
             differences = state.differences(&self.undisturbed.state);
@@ -252,7 +258,7 @@ impl Run<'_> {
     /// Once it has converged: what it cost, who noticed, and whether it stays so.
     async fn judge(&self, made: usize, bad: &[String]) -> Result<(), String> {
         let more = if self.kind.is_crash() {
-            self.scenario.made_after_a_crash
+            self.scenario.made_after_a_crash + PER_STALE_LIST * usize::from(self.kind == Kind::Stale)
         } else {
             PER_FAILURE * self.scenario.per_deploy
         };

@@ -65,6 +65,8 @@ struct State {
     is_done: bool,
     /// The transaction that is done and of which nobody is to know.
     silent: Option<Kind>,
+    /// The next pass is to see what there was before the last change.
+    stale_next: bool,
     /// What is to be done to the files of the store before its transaction begins.
     harm: Option<Harm>,
 }
@@ -80,7 +82,8 @@ impl Tape {
 
     /// Forgets what was; at operation `at` the fault happens.
     pub fn begin(&self, at: Option<(usize, Kind)>) {
-        *self.state() = State { at, ..State::default() };
+        let mut state = self.state();
+        *state = State { at, stale_next: state.stale_next, ..State::default() };
     }
 
     /// Counts an operation, and says what happens to it.
@@ -120,12 +123,13 @@ impl Tape {
     /// A new process: operations are done again, and counted on.
     pub fn restart(&self) {
         let mut state = self.state();
+        state.stale_next = matches!(state.at, Some((_, Kind::Stale)));
         (state.is_dead, state.silent) = (false, None);
     }
 
-    /// True when the next pass is to see what there was before the last change.
-    pub fn is_stale(&self) -> bool {
-        matches!(self.state().at, Some((_, Kind::Stale)))
+    /// True when this pass, and no look before it, is to see what there was before the last change; answered once.
+    pub fn shows_stale(&self) -> bool {
+        std::mem::take(&mut self.state().stale_next)
     }
 
     /// Every operation so far.
