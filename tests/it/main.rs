@@ -13,6 +13,8 @@ mod npm_proxy;
 #[cfg(feature = "faults")]
 mod nth;
 mod own_disk;
+#[cfg(feature = "faults")]
+mod random;
 mod readme;
 mod recorder;
 mod registry_client;
@@ -29,3 +31,5 @@ mod router_tunnel;
 mod router_wire;
 mod scenario;
 mod tidy;
+#[cfg(feature = "faults")]
+mod walk;

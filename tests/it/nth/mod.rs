@@ -23,10 +23,10 @@
 
 mod clients;
 mod disk;
-mod ground;
+pub mod ground;
 mod relay;
 mod run;
-mod scenario;
+pub mod scenario;
 mod scenarios;
 mod state;
-mod tape;
+pub mod tape;

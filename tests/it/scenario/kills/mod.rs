@@ -14,6 +14,8 @@ use std::time::Duration;
 use round::{Kill, Tally};
 use story::Story;
 
+use crate::random::Random;
+
 /// Points that cut a replacement in every phase: nothing but its row; the image is here; what follows is not announced;
 /// made, and unknown to the store; started; the switch announced and not made; made, and nothing noted of it; drained;
 /// the old one gone, and still in the store; all done but the end.
@@ -114,17 +116,4 @@ fn at_random(story: &mut Story) -> Tally {
         story.round(&Kill::After(Duration::from_millis(random.next() % longest)), &mut tally);
     }
     tally
-}
-
-/// `SplitMix64`: the same numbers for the same seed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
 }
