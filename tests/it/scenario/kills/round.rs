@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::end::End;
 use super::story::Story;
 use rustix::process::Signal;
+use serde_json::Value;
 
 /// Passes after the kill, at most.
 const PASSES: usize = 3;
@@ -40,7 +41,7 @@ impl Story {
     /// Replaces the version by the next one, killed once; false when it ended before that.
     pub fn round(&mut self, kill: &Kill, tally: &mut Tally) -> bool {
         self.next_version();
-        let before = self.host.history(self.stage()).len();
+        let before = self.host.history(self.stage()).remove(0);
         self.recorder.clear();
         let was_killed = self.is_killed(kill);
         let what = format!("{kill:?}");
@@ -55,7 +56,7 @@ impl Story {
             tally.millis = tally.millis.max(began.elapsed().as_millis());
         }
         assert_eq!(End::of(self), self.undisturbed, "{what}");
-        self.is_told(&what, before, open.as_deref());
+        self.is_told(&what, &before["id"], open.as_deref());
         self.is_served(&what);
         was_killed
     }
@@ -98,12 +99,13 @@ impl Story {
     }
 
     /// R15: the deploy log tells of it, and it is one deploy that made one container, killed or not.
-    fn is_told(&self, what: &str, before: usize, open: Option<&str>) {
+    fn is_told(&self, what: &str, before: &Value, open: Option<&str>) {
         if let Some(id) = open {
             self.host.landfall(&format!("show {id}")).exits(0).says("interrupted");
         }
         let history = self.host.history(self.stage());
-        let new = &history[..history.len() - before];
+        // The list is cut at some length.
+        let new: Vec<_> = history.iter().take_while(|deploy| deploy["id"] != *before).collect();
         assert!(new.len() == 1 && new[0]["status"] == "success", "{what}: {new:#?}");
         assert!(open.is_none_or(|id| new[0]["id"] == id), "{what}: {open:?} is not what ended: {new:#?}");
         let made = self.recorder.requests().iter().filter(|request| request.is_creation()).count();
