@@ -28,3 +28,4 @@ mod proxyless;
 mod recreate;
 mod registry_login;
 mod secrets;
+mod swaps;

@@ -2,13 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{Host, Load, WEB, WEB_DOMAIN, WEB_PROD, ask};
+use super::harness::{Host, WEB, WEB_DOMAIN, WEB_PROD, ask};
+use super::swaps::swapped;
 use crate::npm::{Nginx, Npm, Options};
 
 const EMAIL: &str = "landfall@example.com";
 const PASSWORD: &str = "correct-horse-battery-staple";
-/// Swaps of each of the two stages: ten and ten, and ten times that in a soak.
-const SWAPS: usize = 10;
 
 /// An installation whose nginx is in this network, and settings that lead to it.
 pub(super) fn behind(host: &Host, network: &str) -> Npm {
@@ -39,23 +38,6 @@ fn configure(host: &Host, url: &str, probe: &str, (email, password): (&str, &str
 fn version(host: &Host, npm: &Npm, domain: &str) -> String {
     let answer = ask(&npm.probe(), "GET", &host.text(domain), "/", "").expect("an answer");
     if answer.version.is_empty() { format!("status {}", answer.status) } else { answer.version }
-}
-
-/// Two stages at a version each, which both drain as short as the proxy lets them.
-fn pair(tag: &str) -> String {
-    format!(
-        "projects:
-  web-<id>:
-    image: <images>/web
-    port: 8080
-    ready: {{ http: {{ path: /healthz }}, deadline: 20s, interval: 100ms }}
-    drain: 1s
-    stop_grace_period: 2s
-    stages:
-      one: {{ track: {{ tag: {tag} }}, route: {{ domains: [ one.<id>.test ] }} }}
-      two: {{ track: {{ tag: {tag} }}, route: {{ domains: [ two.<id>.test ] }} }}
-"
-    )
 }
 
 #[test]
@@ -99,24 +81,10 @@ fn real() -> Option<[String; 4]> {
     Some([read("URL")?, read("PROBE")?, read("EMAIL")?, read("PASSWORD")?])
 }
 
-/// Replaces two stages side by side, ten times each and ten times that in a soak, while clients ask both all the time;
-/// answers how many versions there were.
+/// Many swaps; answers how many versions there were.
 fn swaps(host: &Host, probe: &str) -> usize {
-    let rounds =
-        if std::env::var_os("LANDFALL_TEST_SOAK").is_some_and(|set| !set.is_empty()) { SWAPS * 10 } else { SWAPS };
-    let tags: Vec<String> = (0..=rounds).map(|n| format!("s{n}-{}", host.id)).collect();
-    host.push(&tags[0], &[&format!("VERSION={}", tags[0])]);
-    host.deployed("web.yaml", &pair(&tags[0]));
-    let load = |domain: &str| Load::start(&format!("http://{probe}/"), &host.text(domain), &host.path(""));
-    let loads = [load("one.<id>.test"), load("two.<id>.test")];
-    for tag in &tags[1..] {
-        host.push(tag, &[&format!("VERSION={tag}")]);
-        host.deployed("web.yaml", &pair(tag));
-        for load in &loads {
-            load.flows();
-        }
-    }
-    for tally in loads.map(Load::finish) {
+    let (tags, tallies) = swapped(host, probe);
+    for tally in tallies {
         assert_nothing_lost(&tally, &tags);
     }
     tags.len()

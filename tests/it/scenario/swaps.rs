@@ -1,0 +1,63 @@
+//! One swap after the other under load: what a single one may lose once in a while, many would show (R9).
+
+use serde_json::Value;
+
+use super::harness::{Host, Load, assert_lossless};
+
+/// Swaps of each of the two stages: ten and ten, and ten times that in a soak.
+const SWAPS: usize = 10;
+
+/// Two stages at a version each, which both drain as short as the proxy lets them.
+fn pair(tag: &str) -> String {
+    format!(
+        "projects:
+  web-<id>:
+    image: <images>/web
+    port: 8080
+    ready: {{ http: {{ path: /healthz }}, deadline: 20s, interval: 100ms }}
+    drain: 1s
+    stop_grace_period: 2s
+    stages:
+      one: {{ track: {{ tag: {tag} }}, route: {{ domains: [ one.<id>.test ] }} }}
+      two: {{ track: {{ tag: {tag} }}, route: {{ domains: [ two.<id>.test ] }} }}
+"
+    )
+}
+
+/// Replaces two stages side by side, ten times each and ten times that in a soak, while a client of each asks two hundred
+/// times a second; answers the versions there were, and what the clients saw.
+pub(super) fn swapped(host: &Host, probe: &str) -> (Vec<String>, [Value; 2]) {
+    let rounds =
+        if std::env::var_os("LANDFALL_TEST_SOAK").is_some_and(|set| !set.is_empty()) { SWAPS * 10 } else { SWAPS };
+    let tags: Vec<String> = (0..=rounds).map(|n| format!("s{n}-{}", host.id)).collect();
+    host.push(&tags[0], &[&format!("VERSION={}", tags[0])]);
+    host.deployed("web.yaml", &pair(&tags[0]));
+    let load = |domain: &str| Load::start(&format!("http://{probe}/"), &host.text(domain), &host.path(""));
+    let loads = [load("one.<id>.test"), load("two.<id>.test")];
+    for tag in &tags[1..] {
+        host.push(tag, &[&format!("VERSION={tag}")]);
+        host.deployed("web.yaml", &pair(tag));
+        for load in &loads {
+            load.flows();
+        }
+    }
+    (tags, loads.map(Load::finish))
+}
+
+#[test]
+fn r9_twenty_swaps_behind_the_embedded_proxy_lose_nothing_and_close_no_connection() {
+    let host = Host::new();
+    let (tags, tallies) = swapped(&host, &host.text("127.0.0.1:<proxy>"));
+    for tally in tallies {
+        let (requests, rate, lost) = (&tally["requests"], &tally["rps"], &tally["lost"]);
+        eprintln!("{requests} requests at {rate}/s, {lost} lost, {} idle connections closed", tally["idle_closed"]);
+        assert_lossless(&tally);
+        let time = |tag: &String, what: &str| {
+            tally["versions"][tag][what].as_i64().unwrap_or_else(|| panic!("{tag} did not answer: {tally}"))
+        };
+        for two in tags.windows(2) {
+            assert!(time(&two[0], "last_sent_ms") <= time(&two[1], "first_answer_ms"), "{two:?}: {tally}");
+        }
+    }
+    host.landfall("diff").exits(0);
+}
