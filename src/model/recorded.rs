@@ -101,6 +101,15 @@ pub struct Pause {
 }
 
 impl RecordedStage {
+    /// The spec of the newest success as it is routed now: its route may have been changed since it was deployed.
+    pub fn served_spec(&self) -> Option<DesiredStage> {
+        let mut spec = self.live.as_ref()?.spec()?;
+        if let Some(RecordedRoute { domains, options }) = self.route.clone() {
+            (spec.domains, spec.route) = (domains, options.into());
+        }
+        Some(spec)
+    }
+
     /// That it is left alone now, if it is.
     pub fn paused(&self, now_ms: i64) -> Option<Pause> {
         self.pause.filter(|pause| pause.until_ms.is_none_or(|until| now_ms < until))

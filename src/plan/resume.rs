@@ -3,7 +3,7 @@
 use super::host::options;
 use super::retire::is_running;
 use super::{Effect, Input, Own, Step, Target};
-use crate::model::recorded::{InFlight, RecordedRoute};
+use crate::model::recorded::InFlight;
 use crate::model::{ContainerState, DeployId, DesiredStage, Moment, Phase};
 
 /// A deploy that goes on under its own id.
@@ -64,10 +64,7 @@ fn way_back(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>]) -> WayBack 
         return WayBack::By(Effect::Unroute { domains: stage.domains.clone() });
     };
     let old = own.iter().find(|own| own.labels.deploy == live.id && is_running(own));
-    let (Some(old), Some(mut spec)) = (old, live.spec()) else { return WayBack::Unknown };
-    if let Some(RecordedRoute { domains, options }) = recorded.route.clone() {
-        (spec.domains, spec.route) = (domains, options.into());
-    }
+    let (Some(old), Some(spec)) = (old, recorded.served_spec()) else { return WayBack::Unknown };
     // The write would lead to the port of the new one.
     if spec.container.port != stage.container.port {
         return WayBack::Unknown;

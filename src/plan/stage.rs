@@ -11,7 +11,7 @@ use super::{
     Blocked, Cause, Held, Input, Owned, PlannedDeploy, StagePlan, Verdict, changes, in_flight, resume, surroundings,
 };
 use crate::model::hash::{self, HashInput, SecretsMatch};
-use crate::model::recorded::{InFlight, LiveDeploy, Quarantine, RecordedRoute};
+use crate::model::recorded::{InFlight, LiveDeploy, Quarantine};
 use crate::model::{ContainerState, DesiredStage, ImageRef, ObservedProxy};
 
 /// Plans a stage: left alone, kept at what somebody chose, or brought to what the configuration wants.
@@ -285,18 +285,13 @@ fn hold(
 
 /// Keeps what serves well while a stage is held or blocked: the instance of the newest success, by the spec it has.
 pub(super) fn keep_well(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>], plan: &mut StagePlan) {
-    let live = input.recorded.stages.get(&stage.key).and_then(|s| s.live.as_ref());
-    let live = live.and_then(|live| Some((live.id, live.spec()?)));
+    let recorded = input.recorded.stages.get(&stage.key);
+    let live = recorded.and_then(|recorded| Some((recorded.live.as_ref()?.id, recorded.served_spec()?)));
     // What Docker is removing, or could not remove, can never serve again.
     let is_live = |own: &&Own<'_>, id| own.labels.deploy == id && own.container.state.was_started();
     let current = live.as_ref().and_then(|(id, _)| best(own.iter().filter(|own| is_live(own, *id)), input));
     match (live, current) {
         (Some((_, mut spec)), Some(current)) => {
-            // Its route may have been changed since it was deployed.
-            if let Some(route) = input.recorded.stages.get(&stage.key).and_then(|s| s.route.clone()) {
-                let RecordedRoute { domains, options } = route;
-                (spec.domains, spec.route) = (domains, options.into());
-            }
             // A domain that another stage has by now is not taken back.
             spec.domains.retain(|domain| super::retire::taker(input, domain).is_none_or(|key| key == stage.key));
             repair(input, &spec, current, own, plan);
