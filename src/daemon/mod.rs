@@ -102,7 +102,7 @@ impl Daemon {
         };
         let resync = loaded.desired.settings.resync.duration();
         let options = Options { secrets_needed: true, partial: true, ..Options::default() };
-        let (newest, follows) = watch_channel(Arc::new(loaded.desired.clone()));
+        let (newest, follows) = watch_channel(None);
         let watcher = Watcher { sink: log_sink(), newest: Newest::of(follows) };
         let places = self.places.clone();
         let converging = reconcile::converge_to(&places, loaded, &options, watcher, "daemon");
@@ -124,7 +124,7 @@ impl Daemon {
 
     /// Waits for a pass, and goes on reading the files meanwhile: what is new and good is told to whoever works on a stage
     /// that is to run something else by now. Answers whether there was something new.
-    async fn follow<T>(&mut self, pass: impl Future<Output = T>, newest: &Sender<Arc<Desired>>) -> (T, bool) {
+    async fn follow<T>(&mut self, pass: impl Future<Output = T>, newest: &Sender<Option<Arc<Desired>>>) -> (T, bool) {
         tokio::pin!(pass);
         let mut is_overtaken = false;
         loop {
@@ -147,7 +147,7 @@ impl Daemon {
     }
 
     /// A look at the files while a pass runs; true when they are a new configuration that is good.
-    async fn look_beside(&mut self, newest: &Sender<Arc<Desired>>) -> bool {
+    async fn look_beside(&mut self, newest: &Sender<Option<Arc<Desired>>>) -> bool {
         self.watch.rearm();
         match self.source.look(false).await {
             News::Same => false,
@@ -161,7 +161,7 @@ impl Daemon {
             }
             News::Changed => {
                 let now = self.source.last_good().map(|loaded| Arc::new(loaded.desired.clone()));
-                now.is_some_and(|now| newest.send(now).is_ok())
+                now.is_some_and(|now| newest.send(Some(now)).is_ok())
             }
         }
     }

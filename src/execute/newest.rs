@@ -9,18 +9,21 @@ use crate::model::{Desired, StageKey};
 
 /// The newest configuration, as the daemon reads it during a pass. A command has none: nothing is read while it runs.
 #[derive(Debug, Clone, Default)]
-pub struct Newest(Option<watch::Receiver<Arc<Desired>>>);
+pub struct Newest(Option<watch::Receiver<Option<Arc<Desired>>>>);
 
 impl Newest {
-    /// Follows what is sent.
-    pub fn of(receiver: watch::Receiver<Arc<Desired>>) -> Self {
+    /// Follows what is sent; none as long as nothing is new.
+    pub fn of(receiver: watch::Receiver<Option<Arc<Desired>>>) -> Self {
         Self(Some(receiver))
     }
 
     /// Resolves once a stage is to run something else than a configuration says; else never.
     pub(super) async fn overtakes(&self, desired: &Desired, key: &StageKey) {
         if let Some(mut receiver) = self.0.clone()
-            && receiver.wait_for(|newest| !is_same(newest, desired, key)).await.is_ok()
+            && receiver
+                .wait_for(|newest| newest.as_ref().is_some_and(|newest| !is_same(newest, desired, key)))
+                .await
+                .is_ok()
         {
             return;
         }
