@@ -1,0 +1,111 @@
+//! Where the configuration comes from: what is new, what was last good (R2), and what cannot be used, said once.
+//!
+//! Each kind of source answers a look with a [`Read`]; what is in force is decided here, the same way for all of them.
+
+mod directory;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::{LoadError, Loaded};
+use directory::Directory;
+
+/// What a look found.
+#[derive(Debug)]
+pub(super) enum News {
+    /// The same as before.
+    Same,
+    /// A new configuration that is good.
+    Changed,
+    /// One that cannot be used; the text says why.
+    Bad(String),
+    /// The files are changing right now.
+    Changing,
+}
+
+/// What reading gave.
+#[derive(Debug)]
+enum Read {
+    /// Nothing is new since the last time.
+    Same,
+    /// It is changing right now.
+    Changing,
+    /// A whole tree of one moment.
+    Loaded(Box<Result<Loaded, LoadError>>),
+}
+
+/// The kinds of source.
+#[derive(Debug)]
+enum Kind {
+    Directory(Directory),
+}
+
+/// A source, and what was read from it.
+#[derive(Debug)]
+pub(super) struct Source {
+    kind: Kind,
+    good: Option<Arc<Loaded>>,
+    complaint: Option<String>,
+}
+
+impl Source {
+    pub(super) fn new(dir: &Path) -> Self {
+        Self { kind: Kind::Directory(Directory::new(dir)), good: None, complaint: None }
+    }
+
+    /// What is in force.
+    pub(super) fn last_good(&self) -> Option<Arc<Loaded>> {
+        self.good.clone()
+    }
+
+    pub(super) fn has_good(&self) -> bool {
+        self.good.is_some()
+    }
+
+    /// A short name of what is in force.
+    pub(super) fn name(&self) -> String {
+        self.good.as_ref().map(|l| l.desired.revision.chars().take(12).collect()).unwrap_or_default()
+    }
+
+    /// Reads the source; only a whole and good configuration replaces the last one. With `whole` it is read even if it
+    /// looks the same.
+    pub(super) async fn look(&mut self, whole: bool) -> News {
+        let read = match &mut self.kind {
+            Kind::Directory(directory) => directory.read(whole).await,
+        };
+        match read {
+            Ok(Read::Same) => News::Same,
+            Ok(Read::Changing) => News::Changing,
+            Ok(Read::Loaded(loaded)) => self.take(*loaded),
+            // The reading itself failed: nothing is known of the files.
+            Err(error) => News::Bad(error.to_string()),
+        }
+    }
+
+    fn take(&mut self, loaded: Result<Loaded, LoadError>) -> News {
+        match loaded {
+            Ok(loaded) if self.good.as_ref().is_some_and(|good| good.hash == loaded.hash) => {
+                if self.complaint.take().is_some() {
+                    tracing::info!("the configuration can be used again, and is the one in force");
+                }
+                News::Same
+            }
+            Ok(loaded) => {
+                self.good = Some(Arc::new(loaded));
+                self.complaint = None;
+                tracing::info!("configuration {} read", self.name());
+                News::Changed
+            }
+            Err(error) => self.bad(error.render(false)),
+        }
+    }
+
+    /// The same complaint again is no news.
+    fn bad(&mut self, error: String) -> News {
+        if self.complaint.as_ref() == Some(&error) {
+            return News::Same;
+        }
+        self.complaint = Some(error.clone());
+        News::Bad(error)
+    }
+}
