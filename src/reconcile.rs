@@ -5,12 +5,14 @@
 
 mod access;
 mod adopt;
+mod beside;
 mod by_hand;
 mod doctor;
 mod error;
 mod lost;
 mod readopt;
 mod record;
+mod want;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -31,11 +33,13 @@ use crate::{observe, pin};
 
 pub use crate::proxy::Adopted;
 pub use adopt::{AdoptedContainer, adopt, adopt_container};
+pub use beside::Beside;
 pub use by_hand::{Order, by_hand, pause};
 pub use doctor::{Finding, examine};
 pub use error::Error;
 pub use lost::adopt_store;
 pub use readopt::Found;
+pub use want::{Done, Want};
 
 /// Where everything is.
 #[derive(Debug, Clone)]
@@ -50,6 +54,8 @@ pub struct Places {
     pub credentials: PathBuf,
     /// Control socket of `landfall proxy`.
     pub proxy_socket: PathBuf,
+    /// What other passes of this process have in hand; the default where there is one pass at a time.
+    pub beside: Beside,
 }
 
 /// So long a command waits for another one to finish its pass before it says who holds the lock.
@@ -115,7 +121,7 @@ pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
         recorded.stages.values_mut().for_each(|stage| stage.in_flight = None);
     }
     let key = Key::read(&data.fingerprint_key());
-    let unknown = unknown_deploys(&data, readopt::candidates(&recorded, &observed)).await?;
+    let unknown = unknown_deploys(&data, readopt::candidates(&recorded, &observed, &BTreeSet::new())).await?;
     let seen = Seen { recorded, observed, key, unknown };
     let view = view(places, &docker, Arc::new(loaded), seen, options).await?;
     let open = open.into_iter().map(|deploy| OpenDeploy { deploy, is_under_way }).collect();
@@ -165,12 +171,12 @@ struct Opened {
 async fn open(places: &Places, desired: &Desired, command: &str) -> Result<Opened, Error> {
     let data = DataDir::new(&places.data);
     // Observed only under the lock: whoever held it before has just changed what there is to see.
-    let lock = Lock::acquire(&data, command, LOCK_WAIT).await?;
+    let lock = places.beside.lock(&data, command).await?;
     let (docker, host) = ask_docker(places).await?;
     if !data.has_store() {
         lost::refuse(places, desired, host.containers())?;
     }
-    Ok(Opened { docker, host, store: Store::open(&data, lock).await? })
+    Ok(Opened { docker, host, store: places.beside.open(&data, lock).await? })
 }
 
 /// One pass: what was left open is closed, all is looked at and planned, and the plan is carried out.
@@ -183,17 +189,20 @@ async fn pass(
 ) -> Result<Converged, Error> {
     let Opened { docker, host, store } = opened;
     let proxy = access::to_change(places, &loaded.desired);
-    let recorded = store.recorded().await?;
+    let mut recorded = store.recorded().await?;
+    let busy = &places.beside.busy;
+    places.beside.settle(&mut recorded);
     let host = observe::with_adopted(&docker, host, &recorded).await?;
     let observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
     let broken = |error: execute::StepError| Error::Recover(error.to_string(), error.hint());
-    execute::sweep(store.id(), &docker, &observed).await.map_err(broken)?;
-    execute::forget_gone(&store, &recorded, &observed).await?;
+    execute::sweep(store.id(), &docker, &observed, busy).await.map_err(broken)?;
+    execute::forget_gone(&store, &recorded, &observed, busy).await?;
     let key = Some(Key::read_or_make(&DataDir::new(&places.data).fingerprint_key())?);
-    let unknown = match readopt::candidates(&recorded, &observed) {
+    let unknown = match readopt::candidates(&recorded, &observed, busy) {
         none if none.is_empty() => none,
         some => store.unknown_deploys(some).await?,
     };
+    let options = &Options { busy: Arc::clone(busy), ..options.clone() };
     let view = view(places, &docker, loaded, Seen { recorded, observed, key, unknown }, options).await?;
     if let Some(wanted) = options.only.as_ref().filter(|wanted| **wanted != view.plan.id()) {
         return Err(Error::OtherPlan { wanted: wanted.clone(), now: view.plan.id() });
@@ -238,16 +247,19 @@ pub fn check_selection<'a>(
 /// Records the configuration and the pins, then acts.
 async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, Results), Error> {
     let Parts { docker, proxy, store, watcher: Watcher { sink, newest } } = parts;
-    let desired = view.loaded.desired.clone();
-    let accepted = AcceptedConfig { revision: desired.revision.clone(), commit: None, desired: desired.clone() };
+    let desired = Arc::clone(&view.loaded.desired);
+    let accepted =
+        AcceptedConfig { revision: desired.revision.clone(), commit: None, desired: Desired::clone(&desired) };
     let generation = store.accept_config(accepted).await?;
     record::record(&view.found, &store, generation, &sink).await?;
     record_pins(&store, &view).await?;
-    for key in plan::overtaken(&desired, &view.recorded, |key| view.images.get(key)) {
+    let overtaken = plan::overtaken(&desired, &view.recorded, |key| view.images.get(key));
+    for key in overtaken.into_iter().filter(|key| !places.beside.busy.contains(key)) {
         store.choose(&key, None).await?;
     }
     record_live(&store, &view).await?;
     let history = desired.settings.history;
+    let permits = places.beside.permits(desired.settings.max_concurrent_deploys.max(1));
     let context = Context {
         docker,
         proxy,
@@ -260,6 +272,7 @@ async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, R
         keeps_files: view.found.is_partial,
         sink,
         newest,
+        permits,
     };
     let results = execute::execute(Arc::new(context), &view.plan).await;
     // A history that is too long harms nobody before the next pass.

@@ -5,12 +5,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::render::Out;
-use crate::daemon;
+use crate::daemon::{self, Calls};
 use crate::reconcile::Places;
 
 /// Runs until SIGTERM or SIGINT.
 pub(super) async fn run(places: Places, _out: Out) -> Result<Exit, Failure> {
-    Box::pin(daemon::run(places, terminated())).await?;
+    Box::pin(daemon::run(places, Calls::until(terminated()))).await?;
     Ok(Exit::Ok)
 }
 

@@ -42,6 +42,7 @@ impl Live {
                 let version = to.as_ref().map(|to| format!(" {to}")).unwrap_or_default();
                 self.line(&format!("{}  {verdict}{version}", key.bold()));
             }
+            Event::Planned { .. } => {}
             // The lines of the log say the same, with what and where.
             Event::Phase { .. } => {}
             Event::Line { key: Some(key), text } => self.line(&format!("{key}  {text}")),

@@ -32,7 +32,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use crate::plan::{Options, Selection};
-use crate::reconcile::{Order, Places};
+use crate::reconcile::{Beside, Order, Places};
 use args::{Cli, Command, Form, Global};
 use exit::Exit;
 use failure::Failure;
@@ -144,5 +144,6 @@ fn places(global: &Global) -> Places {
         docker: global.docker.clone().or_else(docker_host).unwrap_or_else(|| "unix:///var/run/docker.sock".into()),
         credentials: global.credentials.clone().or_else(systemd).unwrap_or_else(|| "/etc/landfall/credentials".into()),
         proxy_socket: global.proxy_socket.clone(),
+        beside: Beside::default(),
     }
 }

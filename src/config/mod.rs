@@ -35,6 +35,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
@@ -56,7 +57,7 @@ use report::Report;
 /// A configuration that passed all checks.
 pub struct Loaded {
     /// What it says.
-    pub desired: Desired,
+    pub desired: Arc<Desired>,
     /// What is allowed and likely not meant.
     pub warnings: Diagnostics,
     /// Hash of all files that counted: the YAML, files mounted, files of variables. 64 hex digits.
@@ -102,7 +103,7 @@ pub fn load_tree(tree: &Tree) -> Result<Loaded, LoadError> {
     }
     let hash = hash_of(tree, &sources.used());
     desired.revision.clone_from(&hash);
-    Ok(Loaded { desired, warnings, hash, files, docs, entries })
+    Ok(Loaded { desired: Arc::new(desired), warnings, hash, files, docs, entries })
 }
 
 fn hash_of(tree: &Tree, used: &BTreeMap<String, String>) -> String {

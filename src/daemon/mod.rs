@@ -1,252 +1,254 @@
-//! When to reconcile: files that change, a timer, and nothing else yet (git and Docker's events arrive with step D).
+//! When to reconcile, and to what: the loop that is told of everything and does nothing itself.
 //!
-//! *Expected flow*: `watch` sets a flag when files change, `scheduler` (pure) says when to look, this loop looks:
-//! load, and converge to what was loaded.
+//! *Expected flow*: the source of the configuration, the host, timers and people each tell an event; `scheduler` (pure)
+//! says what follows; a look at the source and each pass are tasks beside the loop, so that it always turns.
 //!
 //! *Guarantees*: a configuration that is bad, half-written or gone never takes effect; the last good one stays in
-//! force and goes on being repaired (R2). A pass that fails for an outside reason is tried again, later each time (R12).
+//! force and goes on being repaired (R2). A stage that failed for an outside reason is tried again, later each time
+//! (R12), and keeps no other from being looked after.
 //!
 //! *Caveats*: after a restart with a bad configuration nothing is repaired until it is good again, and nothing is
 //! retired either.
 
+mod dice;
+mod log;
+mod pass;
 mod scheduler;
 mod source;
 mod watch;
 
+use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
-use tokio::sync::watch::{Sender, channel as watch_channel};
+use tokio::sync::mpsc;
+use tokio::sync::watch as newest;
+use tokio::task::{JoinHandle, JoinSet};
 
-use crate::execute::{Event, Newest, Results, Sink, StageResult};
-use crate::model::{DeployStatus, Desired};
-use crate::plan::{Options, Verdict};
-use crate::reconcile::{self, Converged, Error, Places, Watcher};
+use crate::config::Loaded;
+use crate::execute::Newest;
+use crate::model::Desired;
+use crate::plan::Selection;
+use crate::reconcile::{Beside, Error, Places};
 use crate::store::{DaemonLock, DataDir};
-use scheduler::{Action, Scheduler};
+use dice::Dice;
+pub use pass::Ask;
+use scheduler::{Action, Event, Looked, Outcome, Pass, Scheduler, Scope};
 use source::{News, Source};
 use watch::Watch;
 
-/// So long a pass may go on after SIGTERM; then it is left where it is, and the next start closes it. The unit's
-/// `TimeoutStopSec` is longer.
+/// So long passes may go on after SIGTERM; then they are left where they are, and the next start goes on with them. The
+/// unit's `TimeoutStopSec` is longer.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
-/// Watches and converges until `stop` resolves.
+/// What the daemon is told from outside.
+pub struct Calls {
+    /// Resolves when it is to stop.
+    pub stop: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// All is to be read and tried again.
+    pub reload: mpsc::Receiver<()>,
+    /// What people ask for.
+    pub asks: mpsc::Receiver<Ask>,
+}
+
+impl Calls {
+    /// Nothing but that it is to stop.
+    pub fn until(stop: impl Future<Output = ()> + Send + 'static) -> Self {
+        let ((_, reload), (_, asks)) = (mpsc::channel(1), mpsc::channel(1));
+        Self { stop: Box::pin(stop), reload, asks }
+    }
+}
+
+/// Watches and converges until it is told to stop.
 ///
 /// # Errors
 /// The data directory cannot be used, or another daemon uses it.
-pub async fn run(places: Places, stop: impl Future<Output = ()>) -> Result<(), Error> {
+pub async fn run(places: Places, calls: Calls) -> Result<(), Error> {
     let _alone = DaemonLock::take(&DataDir::new(&places.data))?;
-    let mut daemon = Daemon {
-        source: Source::new(&places.config),
-        watch: Watch::new(&places.config),
-        scheduler: Scheduler::new(Instant::now()),
-        places,
-    };
-    tokio::pin!(stop);
-    tracing::info!(config = %daemon.places.config.display(), "watching");
-    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    tracing::info!(config = %places.config.display(), "watching");
+    let Calls { mut stop, mut reload, mut asks } = calls;
+    let (mut daemon, mut told) = Daemon::new(places);
     loop {
-        let wake = daemon.scheduler.wake_at();
-        tokio::select! {
+        let wake_at = daemon.scheduler.wake_at();
+        let takes_asks = daemon.scheduler.takes_requests();
+        let event = tokio::select! {
             () = &mut stop => break,
-            () = daemon.watch.changed() => daemon.scheduler.changed(Instant::now()),
-            () = tokio::time::sleep_until(wake.into()) => {}
-        }
-        let Some(action) = daemon.scheduler.step(Instant::now()) else { continue };
-        let pass = daemon.pass(action);
-        tokio::pin!(pass);
-        tokio::select! {
-            () = &mut pass => {}
-            () = &mut stop => {
-                tracing::info!("stopping after the running pass");
-                let _ = sd_notify::notify(&[NotifyState::Stopping]);
-                if tokio::time::timeout(STOP_WITHIN, pass).await.is_err() {
-                    tracing::warn!("the pass took too long and was left; the next start closes its deploys");
-                }
-                break;
-            }
-        }
+            Some(()) = reload.recv() => Event::Reload,
+            Some(event) = told.recv() => event,
+            Some(ask) = asks.recv(), if takes_asks => daemon.asked(ask),
+            looked = looked(&mut daemon.looking) => daemon.looked(looked),
+            () = daemon.watch.changed() => Event::Changed,
+            () = tokio::time::sleep_until(wake_at.into()) => Event::Tick,
+        };
+        daemon.take(event);
     }
-    tracing::info!("stopped");
+    daemon.stop().await;
     Ok(())
+}
+
+/// The end of a look at the source, with the source itself; never while nobody looks.
+async fn looked(looking: &mut Option<JoinHandle<(Source, News)>>) -> Option<(Source, News)> {
+    let Some(task) = looking else { return std::future::pending().await };
+    let ended = task.await;
+    *looking = None;
+    ended.inspect_err(|error| tracing::error!("a fault of Landfall itself ended a look at the files: {error}")).ok()
 }
 
 struct Daemon {
     places: Places,
-    source: Source,
+    /// None while somebody looks.
+    source: Option<Source>,
+    looking: Option<JoinHandle<(Source, News)>>,
     watch: Watch,
+    in_force: Option<Arc<Loaded>>,
+    newest: newest::Sender<Option<Arc<Desired>>>,
     scheduler: Scheduler,
+    passes: JoinSet<()>,
+    tell: pass::Teller,
+    asks: BTreeMap<u64, Ask>,
+    last_ask: u64,
+    is_ready: bool,
 }
 
 impl Daemon {
-    /// One look at the files, and one at the host where there is a reason.
-    async fn pass(&mut self, action: Action) {
-        self.watch.rearm();
-        let news = self.source.look(action == Action::Reconcile).await;
-        match &news {
-            News::Changing => {
-                self.scheduler.changing(Instant::now());
-                return;
-            }
-            News::Bad(error) => self.complain(error),
-            News::Changed | News::Same => {}
-        }
-        let due = action == Action::Reconcile || matches!(news, News::Changed);
-        let Some(loaded) = self.source.last_good().filter(|_| due) else {
-            if action == Action::Reconcile {
-                self.scheduler.finished(Instant::now(), true);
-            }
-            return;
+    fn new(places: Places) -> (Self, mpsc::UnboundedReceiver<Event>) {
+        let (tell, told) = mpsc::unbounded_channel();
+        let seed = uuid::Uuid::new_v4().as_u64_pair().0;
+        let daemon = Self {
+            source: Some(Source::new(&places.config)),
+            looking: None,
+            watch: Watch::new(&places.config),
+            in_force: None,
+            newest: newest::Sender::new(None),
+            scheduler: Scheduler::new(Instant::now(), Dice::new(seed)),
+            passes: JoinSet::new(),
+            tell,
+            asks: BTreeMap::new(),
+            last_ask: 0,
+            is_ready: false,
+            places: Places { beside: Beside::shared(), ..places },
         };
-        let resync = loaded.desired.settings.resync.duration();
-        let options = Options { secrets_needed: true, partial: true, ..Options::default() };
-        let (newest, follows) = watch_channel(None);
-        let watcher = Watcher { sink: log_sink(), newest: Newest::of(follows) };
-        let places = self.places.clone();
-        let converging = reconcile::converge_to(&places, loaded, &options, watcher, "daemon");
-        let (converged, is_overtaken) = self.follow(converging, &newest).await;
-        let ok = match &converged {
-            Ok(converged) => told(converged),
-            Err(error) => {
-                tracing::error!(hint = error.hint(), "{}", with_causes(&error));
-                false
-            }
-        };
-        self.scheduler.set_resync(resync);
-        self.scheduler.finished(Instant::now(), ok);
-        if is_overtaken {
-            self.scheduler.at_once(Instant::now());
-        }
-        let _ = sd_notify::notify(&[NotifyState::Status(&self.status(ok))]);
+        (daemon, told)
     }
 
-    /// Waits for a pass, and goes on reading the files meanwhile: what is new and good is told to whoever works on a stage
-    /// that is to run something else by now. Answers whether there was something new.
-    async fn follow<T>(&mut self, pass: impl Future<Output = T>, newest: &Sender<Option<Arc<Desired>>>) -> (T, bool) {
-        tokio::pin!(pass);
-        let mut is_overtaken = false;
-        loop {
-            let look_at = self.scheduler.look_at();
-            let quiet = async {
-                match look_at {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                ended = &mut pass => return (ended, is_overtaken),
-                () = self.watch.changed() => self.scheduler.changed(Instant::now()),
-                () = quiet => {
-                    self.scheduler.looked();
-                    is_overtaken |= self.look_beside(newest).await;
-                }
+    /// Lets the scheduler know, and does what it says.
+    fn take(&mut self, event: Event) {
+        let has_observed = matches!(event, Event::Planned { .. } | Event::Over { outcome: Outcome::Done { .. }, .. });
+        let is_over = matches!(event, Event::Over { .. });
+        for action in self.scheduler.step(Instant::now(), event) {
+            match action {
+                Action::Look { whole } => self.look(whole),
+                Action::Pass(pass) => self.begin(pass),
             }
+        }
+        if self.scheduler.is_idle() {
+            self.places.beside.close();
+        }
+        if has_observed {
+            self.ready();
+        }
+        if is_over {
+            while self.passes.try_join_next().is_some() {}
+            self.tell_status();
         }
     }
 
-    /// A look at the files while a pass runs; true when they are a new configuration that is good.
-    async fn look_beside(&mut self, newest: &Sender<Option<Arc<Desired>>>) -> bool {
+    /// Begins a look at the source; the watch is renewed first, so that no change between the two is missed.
+    fn look(&mut self, whole: bool) {
         self.watch.rearm();
-        match self.source.look(false).await {
-            News::Same => false,
-            News::Changing => {
-                self.scheduler.changing(Instant::now());
-                false
-            }
+        let mut source = self.source.take().unwrap_or_else(|| Source::new(&self.places.config));
+        self.looking = Some(tokio::spawn(async move {
+            let news = source.look(whole).await;
+            (source, news)
+        }));
+    }
+
+    fn looked(&mut self, looked: Option<(Source, News)>) -> Event {
+        let Some((source, news)) = looked else { return Event::Looked(Looked::Same) };
+        let found = match news {
+            News::Same => Looked::Same,
+            News::Changing => Looked::Changing,
             News::Bad(error) => {
-                self.complain(&error);
-                false
+                Self::complain(&source, &error);
+                Looked::Same
             }
-            News::Changed => {
-                let now = self.source.last_good().map(|loaded| Arc::new(loaded.desired.clone()));
-                now.is_some_and(|now| newest.send(Some(now)).is_ok())
-            }
-        }
+            News::Changed => match source.last_good() {
+                Some(loaded) => Looked::New(self.put_in_force(loaded)),
+                None => Looked::Same,
+            },
+        };
+        self.source = Some(source);
+        Event::Looked(found)
     }
 
-    fn complain(&self, error: &str) {
-        let kept = if self.source.has_good() { "the last good one stays in force" } else { "nothing is in force yet" };
+    /// From now on every pass converges to this; whoever works on a stage that is to run something else by now is told.
+    fn put_in_force(&mut self, loaded: Arc<Loaded>) -> Duration {
+        let resync = loaded.desired.settings.resync.duration();
+        self.newest.send_replace(Some(Arc::clone(&loaded.desired)));
+        self.in_force = Some(loaded);
+        resync
+    }
+
+    fn asked(&mut self, ask: Ask) -> Event {
+        self.last_ask += 1;
+        let scope = ask.want.stage().map_or(Scope::All, |key| Scope::Stages([key.clone()].into()));
+        self.asks.insert(self.last_ask, ask);
+        Event::Asked { request: self.last_ask, scope }
+    }
+
+    fn begin(&mut self, pass: Pass) {
+        let Pass { id, scope, reason, request, busy } = pass;
+        tracing::debug!(id, ?scope, ?reason, "a pass begins");
+        let places = Places { beside: self.places.beside.while_busy(busy), ..self.places.clone() };
+        if let Some(ask) = request.and_then(|request| self.asks.remove(&request)) {
+            self.passes.spawn(pass::carry_out(id, ask, places, self.tell.clone()));
+            return;
+        }
+        // The scheduler asks for none before there is a configuration.
+        let Some(loaded) = self.in_force.clone() else { return };
+        let selection = match scope {
+            Scope::All => Selection::default(),
+            Scope::Stages(stages) => Selection(stages.iter().map(ToString::to_string).collect()),
+        };
+        let newest = Newest::of(self.newest.subscribe());
+        let job = pass::Job { places, loaded, selection, newest };
+        self.passes.spawn(pass::converge(id, job, self.tell.clone()));
+    }
+
+    fn complain(source: &Source, error: &str) {
+        let kept = if source.has_good() { "the last good one stays in force" } else { "nothing is in force yet" };
         tracing::error!("the configuration cannot be used, {kept}: {error}");
         let _ = sd_notify::notify(&[NotifyState::Status(&format!("configuration cannot be used; {kept}"))]);
     }
 
-    fn status(&self, ok: bool) -> String {
-        let state = if ok { "converged" } else { "not converged; see the log" };
-        format!("{state}, configuration {}", self.source.name())
-    }
-}
-
-/// Logs what a pass did, and says whether it need not be tried again soon.
-fn told(converged: &Converged) -> bool {
-    let plan = &converged.view.plan;
-    if let Some(held) = &plan.held {
-        tracing::warn!("held: {held}; `landfall apply --allow-prune` lets it");
-    }
-    for stage in &plan.stages {
-        match (stage.verdict, &stage.held, &stage.blocked) {
-            (Verdict::Held, Some(held), _) => tracing::warn!(stage = %stage.key, "{}: held: {held}", stage.key),
-            (Verdict::Blocked, _, Some(blocked)) => {
-                let hint = blocked.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-                tracing::error!(stage = %stage.key, "{}: blocked: {blocked}{hint}", stage.key);
-            }
-            _ => {}
+    /// Tells systemd once that all was looked at.
+    fn ready(&mut self) {
+        if !std::mem::replace(&mut self.is_ready, true) {
+            let _ = sd_notify::notify(&[NotifyState::Ready]);
         }
     }
-    plan.count(Verdict::Blocked) == 0 && all_well(&converged.results)
-}
 
-/// An error with what caused it, on one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string);
-    // Some errors already quote their source.
-    causes.fold(error.to_string(), |line, cause| if line.contains(&cause) { line } else { format!("{line}: {cause}") })
-}
+    fn tell_status(&self) {
+        let revision =
+            self.in_force.as_ref().map(|loaded| loaded.desired.revision.chars().take(12).collect::<String>());
+        let state = if self.scheduler.is_well() { "converged" } else { "not converged; see the log" };
+        let text = format!("{state}, configuration {}", revision.unwrap_or_default());
+        let _ = sd_notify::notify(&[NotifyState::Status(&text)]);
+    }
 
-/// What made way for a newer configuration is looked after by the next pass, which is due anyway.
-fn all_well(results: &Results) -> bool {
-    let made_way =
-        |result: &StageResult| matches!(result, StageResult::Deployed { status: DeployStatus::Superseded, .. });
-    results.values().all(|result| result.is_ok() || made_way(result))
-}
-
-/// Events as log lines. The stage stands in the text as well as in its field: the journal shows the text alone.
-fn log_sink() -> Sink {
-    Sink::new(|event| match event {
-        Event::Begin { key, verdict, to } => tracing::info!(stage = %key, version = to, "{key}: {verdict}"),
-        Event::Phase { key, phase } => tracing::debug!(stage = %key, "{key}: {phase}"),
-        Event::Line { key: Some(key), text } => tracing::info!(stage = %key, "{key}: {text}"),
-        Event::Line { key: None, text } => tracing::info!("{text}"),
-        Event::Pull { .. } => {}
-        Event::End { key, result } => match result {
-            StageResult::Done => tracing::info!(stage = %key, "{key}: done"),
-            StageResult::Deployed { status, deploy, reason: None, .. } => {
-                tracing::info!(stage = %key, deploy, "{key}: {}", status.words());
-            }
-            StageResult::Deployed {
-                status: status @ DeployStatus::Superseded, deploy, reason: Some(reason), ..
-            } => {
-                tracing::info!(stage = %key, deploy, "{key}: {}: {reason}", status.words());
-            }
-            StageResult::Deployed { status, deploy, reason: Some(reason), hint } => {
-                tracing::error!(stage = %key, deploy, hint, "{key}: {}: {reason}", status.words());
-            }
-            StageResult::Failed { reason, hint } => tracing::error!(stage = %key, hint, "{key}: {reason}"),
-            StageResult::Skipped { reason } => tracing::warn!(stage = %key, "{key}: skipped: {reason}"),
-        },
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::StoreError;
-
-    #[test]
-    fn a_log_line_tells_the_cause_once() {
-        let source = std::io::Error::other("read-only file system");
-        let error = Error::from(StoreError::Io { doing: "open", path: "/data/lock".into(), source });
-        assert_eq!(with_causes(&error), "cannot open /data/lock: read-only file system");
+    /// Takes no more work, and waits for what is under way (R31).
+    async fn stop(mut self) {
+        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        if !self.scheduler.is_idle() {
+            tracing::info!("stopping after the running pass");
+        }
+        let all = async { while self.passes.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_WITHIN, all).await.is_err() {
+            tracing::warn!("a pass took too long and was left; the next start goes on with its deploys");
+        }
+        self.places.beside.close();
+        tracing::info!("stopped");
     }
 }

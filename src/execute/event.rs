@@ -1,5 +1,6 @@
 //! What happens while a plan is carried out, told to whoever watches: the terminal, or the daemon's log.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::model::{DeployStatus, Phase, StageKey};
@@ -8,6 +9,11 @@ use crate::plan::Verdict;
 /// One thing that happened.
 #[derive(Debug, Clone)]
 pub enum Event {
+    /// All that a pass needs to know is known and recorded: it works on these stages, and on no other.
+    Planned {
+        /// Which stages.
+        stages: BTreeSet<StageKey>,
+    },
     /// A stage was begun.
     Begin {
         /// Which stage.

@@ -3,6 +3,7 @@
 //! *Guarantees*: one that runs before a deploy ends well, or nothing else is touched; one that runs after it changes
 //! nothing about it. *Must not*: be taken for an instance: its labels have no spec, and the store has no row of it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -13,7 +14,7 @@ use super::run::Work;
 use super::veil::Veil;
 use super::{create, give_up};
 use crate::docker::{ContainerInfo, Docker};
-use crate::model::{ContainerState, Hook, HookLabels, Moment, Observed, StoreId};
+use crate::model::{ContainerState, Hook, HookLabels, Moment, Observed, StageKey, StoreId};
 
 /// The first looks come this fast, then slower.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
@@ -88,13 +89,20 @@ async fn wait(docker: &Docker, id: &str, within: Duration) -> Result<Option<Cont
     }
 }
 
-/// Removes what is left of hooks that nobody waits for any more: under the lock, those are all that there are.
+/// Removes what is left of hooks that nobody waits for any more: under the lock, those of all stages that no pass beside
+/// this one works on.
 ///
 /// # Errors
 /// Docker does not remove one. It may still run, and the next deploy must not run beside it.
-pub async fn sweep(store: StoreId, docker: &Docker, observed: &Observed) -> Result<(), StepError> {
+pub async fn sweep(
+    store: StoreId,
+    docker: &Docker,
+    observed: &Observed,
+    busy: &BTreeSet<StageKey>,
+) -> Result<(), StepError> {
     for container in &observed.containers {
-        let is_ours = |hook: &HookLabels| hook.store == store && hook.own_name == container.name;
+        let is_ours =
+            |hook: &HookLabels| hook.store == store && hook.own_name == container.name && !busy.contains(&hook.key);
         if container.hook.as_ref().is_some_and(is_ours) {
             docker.remove(&container.id, true).await?;
         }

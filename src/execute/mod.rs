@@ -40,6 +40,7 @@ use crate::plan::{Plan, StagePlan};
 use crate::proxy::Proxy;
 use crate::secrets::Secrets;
 use crate::store::Store;
+use tokio::sync::Semaphore;
 
 pub use event::{Event, Sink, StageResult};
 pub use hook::sweep;
@@ -58,7 +59,7 @@ pub struct Context {
     /// Where secrets are read.
     pub secrets: Secrets,
     /// The configuration in force.
-    pub desired: Desired,
+    pub desired: Arc<Desired>,
     /// The files of its tree that containers mount.
     pub files: TreeFiles,
     /// Where their copies are kept.
@@ -71,6 +72,8 @@ pub struct Context {
     pub sink: Sink,
     /// What the configuration has become meanwhile.
     pub newest: Newest,
+    /// One for each stage that is worked on at a time, shared with passes beside this one.
+    pub permits: Arc<Semaphore>,
 }
 
 /// How every stage ended.
@@ -86,6 +89,8 @@ pub async fn execute(context: Arc<Context>, plan: &Plan) -> Results {
             return plan.stages.iter().filter(|s| !s.steps.is_empty()).map(failed).collect();
         }
     }
+    let with_work = plan.stages.iter().filter(|stage| !stage.steps.is_empty());
+    context.sink.tell(Event::Planned { stages: with_work.map(|stage| stage.key.clone()).collect() });
     let results = turns::run(&context, &plan.stages).await;
     if !context.keeps_files && plan.stages.iter().any(|stage| stage.deploy.is_some()) {
         files::collect(&context.store, &context.files_dir).await;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::docker::Docker;
-use crate::model::{InstanceStatus, Observed, Recorded};
+use crate::model::{InstanceStatus, Observed, Recorded, StageKey};
 use crate::plan::{Ending, Left};
 use crate::store::{LogLine, Store, StoreError, now_ms};
 
@@ -43,13 +43,20 @@ async fn end(store: &Store, ending: &Ending) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Forgets instances whose containers are gone, whoever removed them: their ports are free again.
+/// Forgets instances whose containers are gone, whoever removed them: their ports are free again. What others work on may
+/// have been made since Docker was asked.
 ///
 /// # Errors
 /// The store cannot be written.
-pub async fn forget_gone(store: &Store, recorded: &Recorded, observed: &Observed) -> Result<(), StoreError> {
+pub async fn forget_gone(
+    store: &Store,
+    recorded: &Recorded,
+    observed: &Observed,
+    busy: &BTreeSet<StageKey>,
+) -> Result<(), StoreError> {
     let seen: BTreeSet<&str> = observed.containers.iter().map(|c| c.id.as_str()).collect();
-    let known = recorded.stages.values().flat_map(|stage| stage.instances.keys());
+    let stages = recorded.stages.iter().filter(|(key, _)| !busy.contains(key));
+    let known = stages.flat_map(|(_, stage)| stage.instances.keys());
     for gone in known.filter(|id| !seen.contains(id.as_str())) {
         store.remove_instance(gone).await?;
     }

@@ -15,7 +15,7 @@ use crate::plan::{After, StagePlan};
 pub(super) async fn run(context: &Arc<Context>, stages: &[StagePlan]) -> Results {
     let mut turns = Turns {
         context,
-        permits: Arc::new(Semaphore::new(context.desired.settings.max_concurrent_deploys.max(1).into())),
+        permits: Arc::clone(&context.permits),
         waiting: stages.iter().filter(|stage| !stage.steps.is_empty()).collect(),
         tasks: JoinSet::new(),
         names: BTreeMap::new(),

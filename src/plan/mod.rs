@@ -31,6 +31,7 @@ mod tests;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -85,6 +86,8 @@ pub struct Options {
     pub only: Option<String>,
     /// Bring a new instance of what runs, though nothing changed.
     pub renew: bool,
+    /// Stages that a pass beside this one works on: they are left to it.
+    pub busy: Arc<BTreeSet<StageKey>>,
     /// Stages that are refused do not keep the others from being converged (the daemon's way).
     pub partial: bool,
 }
@@ -310,7 +313,7 @@ pub fn plan(input: Input<'_>) -> Plan {
     let (endings, recorded, observed) = in_flight::settle(input);
     let input = Input { recorded: &recorded, observed: &observed, ..input };
     let owned = Owned::new(input.recorded, input.observed);
-    let wanted = |key: &&StageKey| input.options.selection.contains(key);
+    let wanted = |key: &&StageKey| input.options.selection.contains(key) && !input.options.busy.contains(*key);
     let mut stages: Vec<StagePlan> = Vec::new();
     for (key, stage) in &input.desired.stages {
         if wanted(&key) {

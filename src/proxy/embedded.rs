@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::Method;
-use tokio::sync::Mutex;
 
 use super::client::{CALL, call, get};
-use super::{Drained, ProxyError};
+use super::{Drained, ProxyError, Writes};
 use crate::model::{Domain, ObservedProxy, ObservedRoute, StageKey, StoreId};
 use crate::router::control::{self, Changed, InFlightCount, Owner, RemoveRoutes, Route, SetRoutes, UpstreamAddr};
 use crate::router::{Conflict, Table};
@@ -19,13 +18,18 @@ use crate::router::{Conflict, Table};
 /// The client of one `landfall proxy`.
 pub struct Embedded {
     socket: PathBuf,
-    writes: Mutex<()>,
+    writes: Writes,
 }
 
 impl Embedded {
     /// A client; nothing is contacted yet.
     pub fn new(socket: &Path) -> Self {
-        Self { socket: socket.to_owned(), writes: Mutex::default() }
+        Self::sharing(socket, Writes::default())
+    }
+
+    /// The same, for one of several that write to it in turn.
+    pub fn sharing(socket: &Path, writes: Writes) -> Self {
+        Self { socket: socket.to_owned(), writes }
     }
 
     /// The whole table, in one call.

@@ -9,7 +9,10 @@ mod error;
 mod nginx_proxy_manager;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Mutex;
 
 use crate::model::{
     Desired, Domain, HostOptions, ObservedCertificate, ObservedProxy, ProxySettings, Recorded, RecordedHost, StageKey,
@@ -84,6 +87,9 @@ impl<'a> Change<'a> {
     }
 }
 
+/// Whose turn it is to write to a proxy: who shares one writes after another (R9).
+pub type Writes = Arc<Mutex<()>>;
+
 /// What a proxy is driven with, beside its settings.
 #[derive(Debug)]
 pub struct Access<'a> {
@@ -93,6 +99,8 @@ pub struct Access<'a> {
     pub secrets: Secrets,
     /// Where its token is kept.
     pub vault: Vault,
+    /// Whose turn it is to write.
+    pub writes: Writes,
 }
 
 /// How a drain ended.
@@ -107,11 +115,11 @@ pub struct Drained {
 impl Proxy {
     /// The proxy of the settings.
     pub fn new(settings: &ProxySettings, access: Access<'_>) -> Self {
-        let Access { socket, secrets, vault } = access;
+        let Access { socket, secrets, vault, writes } = access;
         match settings {
-            ProxySettings::Embedded => Self::Embedded(Embedded::new(socket)),
+            ProxySettings::Embedded => Self::Embedded(Embedded::sharing(socket, writes)),
             ProxySettings::NginxProxyManager(npm) => {
-                Self::NginxProxyManager(Box::new(NginxProxyManager::new(npm.clone(), secrets, vault)))
+                Self::NginxProxyManager(Box::new(NginxProxyManager::new(npm.clone(), secrets, vault, writes)))
             }
             ProxySettings::None => Self::None,
         }

@@ -35,7 +35,8 @@ fn with_key(
         ProxySettings::Embedded | ProxySettings::None => Ok(None),
     };
     let vault = Vault { path: data.npm_token(), key_place: (places.credentials.clone(), file), key };
-    let access = Access { socket: &places.proxy_socket, secrets: Secrets::new(&places.credentials), vault };
+    let secrets = Secrets::new(&places.credentials);
+    let access = Access { socket: &places.proxy_socket, secrets, vault, writes: places.beside.writes.clone() };
     Proxy::new(&desired.settings.proxy, access)
 }
 

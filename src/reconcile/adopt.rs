@@ -4,10 +4,10 @@ mod container;
 
 pub use container::{AdoptedContainer, adopt_container};
 
-use super::{Error, LOCK_WAIT, Places, access, ask_docker, load, lost, stage_named};
+use super::{Error, Places, access, ask_docker, load, lost, stage_named};
 use crate::model::StageKey;
 use crate::proxy::Adopted;
-use crate::store::{DataDir, Lock, Store, StoreError};
+use crate::store::{DataDir, StoreError};
 
 /// Marks the host that has exactly the domains of a stage as this store's. Nothing else of it changes until the stage is
 /// deployed.
@@ -21,12 +21,12 @@ pub async fn adopt(places: &Places, key: &StageKey) -> Result<Adopted, Error> {
         return Err(Error::NotRouted(key.clone()));
     }
     let data = DataDir::new(&places.data);
-    let lock = Lock::acquire(&data, "adopt", LOCK_WAIT).await?;
+    let lock = places.beside.lock(&data, "adopt").await?;
     if !data.has_store() {
         let (_, host) = ask_docker(places).await?;
         lost::refuse(places, &desired, host.containers())?;
     }
-    let store = Store::open(&data, lock).await?;
+    let store = places.beside.open(&data, lock).await?;
     let adopted = access::to_change(places, &desired).adopt(store.id(), key, &stage.domains).await?;
     match store.set_host(key, Some(&adopted.host)).await {
         // Never deployed: the mark says enough, and the first deploy remembers the host.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Converged, Error, LOCK_WAIT, Opened, Places, Watcher, access, load, open, pass, stage_named};
+use super::{Converged, Error, Opened, Places, Watcher, access, load, open, pass, stage_named};
 use crate::config::Loaded;
 use crate::execute::{self, Newest, Sink};
 use crate::model::policy::{self, Choice as Known};
@@ -17,7 +17,7 @@ use crate::pin;
 use crate::plan::{Options, Selection, following};
 use crate::proxy::ProxyError;
 use crate::secrets::Secrets;
-use crate::store::{DataDir, DeployRow, Filter, Lock, Store, StoreError, now_ms};
+use crate::store::{DataDir, DeployRow, Filter, Store, StoreError, now_ms};
 
 /// Successes that are looked through for one to go back to; more than a history keeps by default.
 const LOOK_BACK: usize = 1000;
@@ -234,8 +234,8 @@ pub async fn pause(places: &Places, key: &StageKey, pause: Option<Pause>) -> Res
     if !data.has_store() {
         return Err(Error::NeverApplied(key.clone()));
     }
-    let lock = Lock::acquire(&data, command, LOCK_WAIT).await?;
-    let store = Store::open(&data, lock).await?;
+    let lock = places.beside.lock(&data, command).await?;
+    let store = places.beside.open(&data, lock).await?;
     let recorded = store.recorded().await?;
     let Some(stage) = recorded.stages.get(key) else {
         return Err(Error::NeverApplied(key.clone()));

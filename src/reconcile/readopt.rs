@@ -53,13 +53,14 @@ pub struct Adopted {
     pub(super) revision: String,
 }
 
-/// Deploys of our containers, under their own names, that have no instance in the store; nearly always none.
-pub(super) fn candidates(recorded: &Recorded, observed: &Observed) -> BTreeSet<DeployId> {
+/// Deploys of our containers, under their own names, that have no instance in the store; nearly always none. One that is
+/// just being made is not lost: stages that others work on do not count.
+pub(super) fn candidates(recorded: &Recorded, observed: &Observed, busy: &BTreeSet<StageKey>) -> BTreeSet<DeployId> {
     let deploys = observed.containers.iter().filter_map(|container| {
         let labels = container.labels.as_ref()?;
         let is_ours = recorded.store == Some(labels.store) && labels.own_name == container.name;
         let is_known = recorded.stages.get(&labels.key).is_some_and(|s| s.instances.contains_key(&container.id));
-        (is_ours && !is_known).then_some(labels.deploy)
+        (is_ours && !is_known && !busy.contains(&labels.key)).then_some(labels.deploy)
     });
     deploys.collect()
 }

@@ -21,7 +21,7 @@ fn r10_a_new_instance_is_watched_for_as_long_as_the_stage_or_its_project_says() 
     assert_eq!(["", "monitor: 30s", "monitor: 1h"].map(monitor), [0, 30, 3600].map(Millis::secs));
     let text = "projects: { a: { image: x, monitor: 1m, stages: {
         s: { track: { tag: t } }, t: { track: { tag: t }, monitor: 0s } } } }";
-    let stages = loaded(text).desired.stages;
+    let stages = loaded(text).desired.stages.clone();
     assert_eq!(stages.values().map(|stage| stage.monitor).collect::<Vec<_>>(), [Millis::secs(60), Millis(0)]);
     refuses(&[("monitor: 61m", "`monitor` of 1h1m is longer than 1h")]);
 }
@@ -38,7 +38,7 @@ fn depending(stages: &[(&str, &str)]) -> String {
 #[test]
 fn r23_a_stage_depends_on_others_by_their_name_and_a_project_alone_is_its_stage_of_the_same_name() {
     let on = |text: &str| {
-        let stages = loaded(text).desired.stages;
+        let stages = loaded(text).desired.stages.clone();
         let names =
             |stage: &DesiredStage| stage.depends_on.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         stages.iter().map(|(key, stage)| format!("{key}: {}", names(stage))).collect::<Vec<_>>()
@@ -85,7 +85,7 @@ fn a_hook_is_a_command_with_a_time_and_those_of_a_stage_take_the_place_of_its_pr
     assert_eq!(of(""), (None, None));
     let text = "projects: { a: { image: x, hooks: { pre_deploy: { command: p } }, stages: {
         s: { track: { tag: t } }, t: { track: { tag: t }, hooks: {} }, u: { track: { tag: t }, hooks: { post_deploy: { command: q } } } } } }";
-    let all: Vec<_> = loaded(text).desired.stages.into_values().map(|stage| hooks(stage.hooks)).collect();
+    let all: Vec<_> = loaded(text).desired.stages.clone().into_values().map(|stage| hooks(stage.hooks)).collect();
     let (project, own) = (Some("p 5m".to_owned()), Some("q 5m".to_owned()));
     assert_eq!(all, [(project, None), (None, None), (None, own)]);
     refuses(&[

@@ -19,14 +19,14 @@ fn routed(route: &str) -> String {
 }
 
 fn resolved(text: &str) -> NpmSettings {
-    match loaded(text).desired.settings.proxy {
+    match loaded(text).desired.settings.proxy.clone() {
         ProxySettings::NginxProxyManager(npm) => npm,
         other => panic!("{other:?}"),
     }
 }
 
 fn options(route: &str) -> RouteOptions {
-    loaded(&routed(route)).desired.stages.into_values().next().unwrap().route
+    loaded(&routed(route)).desired.stages.clone().into_values().next().unwrap().route
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn https_off_may_be_written_as_people_and_older_parsers_write_it() {
 fn a_stage_changes_single_options_of_its_projects_route() {
     let project = "    route: { certificate: { wildcard: \"*.b.c\" }, hsts: true, block_exploits: true }\n    stages:";
     let text = routed("{ domains: [ a.b.c ], hsts: false, websockets: false }").replace("    stages:", project);
-    let stage = loaded(&text).desired.stages.into_values().next().unwrap();
+    let stage = loaded(&text).desired.stages.clone().into_values().next().unwrap();
     let expected = RouteOptions {
         certificate: Certificate::Wildcard("*.b.c".into()),
         https: Https::Redirect,
@@ -207,10 +207,10 @@ fn a_stage_changes_single_options_of_its_projects_route() {
     };
     assert_eq!((stage.domains.len(), stage.route), (1, expected));
     let plain = routed("{ domains: [ a.b.c ], certificate: none, hsts: false }").replace("    stages:", project);
-    let stage = loaded(&plain).desired.stages.into_values().next().unwrap();
+    let stage = loaded(&plain).desired.stages.clone().into_values().next().unwrap();
     assert_eq!(stage.route, RouteOptions { block_exploits: true, ..RouteOptions::default() });
     let unrouted = routed("{}").replace("    stages:", project);
-    assert_eq!(loaded(&unrouted).desired.stages.into_values().next().unwrap().route, RouteOptions::default());
+    assert_eq!(loaded(&unrouted).desired.stages.clone().into_values().next().unwrap().route, RouteOptions::default());
 }
 
 #[test]

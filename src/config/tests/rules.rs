@@ -23,7 +23,7 @@ fn files(text: &str) -> Tree {
 
 pub(super) fn stage(lines: &str) -> DesiredStage {
     let loaded = load_tree(&files(&with(lines))).unwrap_or_else(|error| panic!("{lines}: {error}"));
-    loaded.desired.stages.into_values().next().expect("there is a stage")
+    loaded.desired.stages.clone().into_values().next().expect("there is a stage")
 }
 
 /// The titles of what is wrong.
@@ -308,7 +308,7 @@ fn the_hosts_network_leaves_no_room_for_a_route() {
     let text = text.replace("host_paths: [ /srv ]", "privileged: [ shop/prod ]");
     assert_eq!(titles(&text).len(), 3, "{:?}", titles(&text));
     let alone = with("network_mode: host").replace("host_paths: [ /srv ]", "privileged: [ shop/prod ]");
-    let stage = loaded(&alone).desired.stages.into_values().next().unwrap();
+    let stage = loaded(&alone).desired.stages.clone().into_values().next().unwrap();
     assert_eq!(
         (stage.strategy, &stage.container.host_namespaces[..]),
         (Strategy::Recreate, &[HostNamespace::Network][..])

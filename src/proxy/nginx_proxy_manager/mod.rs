@@ -21,13 +21,12 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
-use tokio::sync::Mutex;
 
 use self::api::{Answer, Api};
 use self::session::Session;
 use crate::model::route::Certificate;
 use crate::model::{Desired, DesiredStage, NpmSettings, ObservedCertificate, ObservedProxy, Recorded};
-use crate::proxy::Drained;
+use crate::proxy::{Drained, Writes};
 use crate::secrets::Secrets;
 
 pub use adopt::Adopted;
@@ -45,15 +44,15 @@ pub struct NginxProxyManager {
     api: Api,
     session: Session,
     /// Writes are made one after the other: they share one configuration of nginx.
-    writes: Mutex<()>,
+    writes: Writes,
 }
 
 impl NginxProxyManager {
     /// A client; nothing is contacted yet.
-    pub fn new(settings: NpmSettings, secrets: Secrets, vault: Vault) -> Self {
+    pub fn new(settings: NpmSettings, secrets: Secrets, vault: Vault, writes: Writes) -> Self {
         let api = Api::new(&settings.url);
         let session = Session::new(settings.clone(), secrets, vault);
-        Self { settings, api, session, writes: Mutex::default() }
+        Self { settings, api, session, writes }
     }
 
     /// Every route; and the certificates, if a stage asks for one. One call or two; two more only when a wanted domain

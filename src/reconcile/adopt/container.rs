@@ -67,7 +67,8 @@ pub async fn adopt_container(
     let image = image(&docker, stage, &found).await?;
     let new = New { places, desired: &desired, stage, found: &found, image: &image };
     let row = if as_is { new.kept().map_err(refuse)? } else { new.to_be_replaced() };
-    let accepted = AcceptedConfig { revision: desired.revision.clone(), commit: None, desired: desired.clone() };
+    let accepted =
+        AcceptedConfig { revision: desired.revision.clone(), commit: None, desired: Desired::clone(&desired) };
     let generation = store.accept_config(accepted).await?;
     if let (true, Some(pin)) = (as_is, Pin::of(&row.deploy.image)) {
         store.set_pin(key, &pin).await?;

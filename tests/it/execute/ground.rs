@@ -81,6 +81,7 @@ impl Host {
             docker: self.fake.url(),
             credentials: self.path("credentials"),
             proxy_socket: self.router.control(),
+            beside: landfall::reconcile::Beside::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use landfall::daemon::Calls;
 use landfall::model::{DeployStatus, Phase};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -22,7 +23,7 @@ impl Daemon {
     fn start(host: &Host) -> Self {
         let (stop, stopped) = oneshot::channel();
         let places = host.places();
-        let run = landfall::daemon::run(places, async { drop(stopped.await) });
+        let run = landfall::daemon::run(places, Calls::until(async { drop(stopped.await) }));
         Self { stop, task: tokio::spawn(async { Box::pin(run).await.expect("a daemon") }) }
     }
 

@@ -19,7 +19,7 @@ enum Place {
 }
 
 /// Modules that decide: the same input, the same answer.
-const PURE: &[&str] = &["src/model/", "src/plan/", "src/daemon/scheduler.rs"];
+const PURE: &[&str] = &["src/model/", "src/plan/", "src/daemon/scheduler/", "src/daemon/dice.rs"];
 
 const FENCES: &[Fence] = &[
     Fence { names: &["bollard::"], place: Place::OnlyIn(&["src/docker/"]), why: "docker/ is what knows bollard" },
@@ -126,7 +126,7 @@ mod tests {
         ("serde_yaml::from_str(text)", "src/cli/validate.rs", "src/config/document.rs"),
         ("serde_yaml::granit_parser::Parser::new()", "src/plan/mod.rs", "src/config/document.rs"),
         ("use notify::{Watcher as _};", "src/reconcile.rs", "src/daemon/watch.rs"),
-        ("use cron::Cron;", "src/daemon/scheduler.rs", "src/model/schedule.rs"),
+        ("use cron::Cron;", "src/daemon/scheduler/mod.rs", "src/model/schedule.rs"),
         ("similar::TextDiff::from_lines(a, b)", "src/plan/text.rs", "src/cli/diff.rs"),
         ("println!(\"a\");", "src/main.rs", "src/cli/render.rs"),
         ("std::eprintln!(\"a\");", "src/daemon/mod.rs", "src/cli/render.rs"),
@@ -135,12 +135,12 @@ mod tests {
         ("anstream::stdout()", "src/execute/log.rs", "src/cli/render.rs"),
         ("use std::io::{self, stdout};", "src/execute/log.rs", "src/cli/render.rs"),
         ("tokio::spawn(a)", "src/plan/mod.rs", "src/execute/mod.rs"),
-        ("use tracing::info;", "src/daemon/scheduler.rs", "src/daemon/mod.rs"),
+        ("use tracing::info;", "src/daemon/scheduler/mod.rs", "src/daemon/mod.rs"),
         ("#[tracing::instrument]\nfn f() {}", "src/model/name.rs", "src/execute/mod.rs"),
         ("use std::{fmt, fs};", "src/model/hash.rs", "src/config/files.rs"),
         ("std::env::var(a)", "src/model/hash.rs", "src/secrets/read.rs"),
         ("use std::net::TcpStream;", "src/plan/mod.rs", "src/execute/probe.rs"),
-        ("let now = Instant::now();", "src/daemon/scheduler.rs", "src/daemon/mod.rs"),
+        ("let now = Instant::now();", "src/daemon/scheduler/mod.rs", "src/daemon/mod.rs"),
         ("std::time::SystemTime::now()", "src/plan/text.rs", "src/store/clock.rs"),
         ("Uuid::new_v4()", "src/model/id.rs", "src/store/open.rs"),
         ("uuid::Uuid::now_v7()", "src/model/id.rs", "src/store/clock.rs"),

@@ -1,0 +1,108 @@
+//! What the daemon writes to its log about passes: what happens, what waits for a word of the user, what went wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::scheduler::Outcome;
+use crate::execute::{Event, Sink, StageResult};
+use crate::model::{DeployStatus, StageKey};
+use crate::plan::{Held, Verdict};
+use crate::reconcile::{Converged, Error};
+use crate::store::now_ms;
+
+/// Logs how a pass ended, and says what is to be tried again.
+pub(super) fn ended(result: &Result<Converged, Error>) -> Outcome {
+    match result {
+        Ok(converged) => told(converged),
+        Err(error) => {
+            tracing::error!(hint = error.hint(), "{}", with_causes(error));
+            Outcome::Failed
+        }
+    }
+}
+
+/// Logs what waits, and says what failed for a reason that may pass.
+pub(super) fn told(converged: &Converged) -> Outcome {
+    let plan = &converged.view.plan;
+    if let Some(held) = &plan.held {
+        tracing::warn!("held: {held}; `landfall apply --allow-prune` lets it");
+    }
+    for stage in &plan.stages {
+        match (stage.verdict, &stage.held, &stage.blocked) {
+            (Verdict::Held, Some(held), _) => tracing::warn!(stage = %stage.key, "{}: held: {held}", stage.key),
+            (Verdict::Blocked, _, Some(blocked)) => {
+                let hint = blocked.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+                tracing::error!(stage = %stage.key, "{}: blocked: {blocked}{hint}", stage.key);
+            }
+            _ => {}
+        }
+    }
+    Outcome::Done { failed: failed(converged), later: later(converged) }
+}
+
+/// What made way for a newer configuration is looked after by the next pass, which is due anyway.
+fn failed(converged: &Converged) -> BTreeSet<StageKey> {
+    let made_way =
+        |result: &StageResult| matches!(result, StageResult::Deployed { status: DeployStatus::Superseded, .. });
+    let bad = converged.results.iter().filter(|(_, result)| !result.is_ok() && !made_way(result));
+    let blocked = converged.view.plan.stages.iter().filter(|stage| stage.verdict == Verdict::Blocked);
+    bad.map(|(key, _)| key).chain(blocked.map(|stage| &stage.key)).cloned().collect()
+}
+
+/// Stages that are left alone until a time, and how long it is until then.
+fn later(converged: &Converged) -> BTreeMap<StageKey, Duration> {
+    let now = now_ms();
+    let until = converged.view.plan.stages.iter().filter_map(|stage| match &stage.held {
+        Some(Held::Suspended { until_ms: Some(until), .. }) => Some((stage.key.clone(), *until)),
+        _ => None,
+    });
+    let wait = |until: i64| Duration::from_millis(u64::try_from(until.saturating_sub(now)).unwrap_or(0));
+    until.map(|(key, until)| (key, wait(until))).collect()
+}
+
+/// An error with what caused it, on one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string);
+    // Some errors already quote their source.
+    causes.fold(error.to_string(), |line, cause| if line.contains(&cause) { line } else { format!("{line}: {cause}") })
+}
+
+/// Events as log lines. The stage stands in the text as well as in its field: the journal shows the text alone.
+pub(super) fn sink() -> Sink {
+    Sink::new(|event| match event {
+        Event::Planned { .. } | Event::Pull { .. } => {}
+        Event::Begin { key, verdict, to } => tracing::info!(stage = %key, version = to, "{key}: {verdict}"),
+        Event::Phase { key, phase } => tracing::debug!(stage = %key, "{key}: {phase}"),
+        Event::Line { key: Some(key), text } => tracing::info!(stage = %key, "{key}: {text}"),
+        Event::Line { key: None, text } => tracing::info!("{text}"),
+        Event::End { key, result } => match result {
+            StageResult::Done => tracing::info!(stage = %key, "{key}: done"),
+            StageResult::Deployed { status, deploy, reason: None, .. } => {
+                tracing::info!(stage = %key, deploy, "{key}: {}", status.words());
+            }
+            StageResult::Deployed {
+                status: status @ DeployStatus::Superseded, deploy, reason: Some(reason), ..
+            } => {
+                tracing::info!(stage = %key, deploy, "{key}: {}: {reason}", status.words());
+            }
+            StageResult::Deployed { status, deploy, reason: Some(reason), hint } => {
+                tracing::error!(stage = %key, deploy, hint, "{key}: {}: {reason}", status.words());
+            }
+            StageResult::Failed { reason, hint } => tracing::error!(stage = %key, hint, "{key}: {reason}"),
+            StageResult::Skipped { reason } => tracing::warn!(stage = %key, "{key}: skipped: {reason}"),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+
+    #[test]
+    fn a_log_line_tells_the_cause_once() {
+        let source = std::io::Error::other("read-only file system");
+        let error = Error::from(StoreError::Io { doing: "open", path: "/data/lock".into(), source });
+        assert_eq!(with_causes(&error), "cannot open /data/lock: read-only file system");
+    }
+}

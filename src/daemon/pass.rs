@@ -1,0 +1,103 @@
+//! One pass as a task of its own, beside the loop: what it does is told to the loop, and its fault touches nothing else.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use tokio::sync::{mpsc, oneshot};
+
+use super::log;
+use super::scheduler::{Event, Outcome};
+use crate::config::Loaded;
+use crate::execute::{self, Newest, Sink};
+use crate::plan::{Options, Selection};
+use crate::reconcile::{self, Done, Error, Places, Want, Watcher};
+
+/// Something that a person asks the daemon for.
+#[derive(Debug)]
+pub struct Ask {
+    /// What.
+    pub want: Want,
+    /// Who is told what happens meanwhile.
+    pub sink: Sink,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Result<Done, Error>>,
+}
+
+/// Where passes tell the loop how they get on. Each tells one event per stage and two more.
+pub(super) type Teller = mpsc::UnboundedSender<Event>;
+
+/// What a pass of the daemon's own converges.
+pub(super) struct Job {
+    pub(super) places: Places,
+    pub(super) loaded: Arc<Loaded>,
+    pub(super) selection: Selection,
+    pub(super) newest: Newest,
+}
+
+/// Converges to the configuration in force, and tells the loop when it is over.
+pub(super) async fn converge(id: u64, job: Job, tell: Teller) {
+    let Job { places, loaded, selection, newest } = job;
+    let options = Options { selection, secrets_needed: true, partial: true, ..Options::default() };
+    let watcher = Watcher { sink: both(log::sink(), telling(id, &tell)), newest };
+    let pass = reconcile::converge_to(&places, loaded, &options, watcher, "daemon");
+    let outcome = match AssertUnwindSafe(pass).catch_unwind().await {
+        Ok(result) => log::ended(&result),
+        Err(_) => fault(),
+    };
+    let _ = tell.send(Event::Over { pass: id, outcome });
+}
+
+/// Does what a person asked for, answers, and tells the loop when it is over.
+pub(super) async fn carry_out(id: u64, ask: Ask, places: Places, tell: Teller) {
+    let Ask { want, sink, answer } = ask;
+    let stage = want.stage().cloned();
+    let sink = both(both(log::sink(), telling(id, &tell)), sink);
+    let outcome = match AssertUnwindSafe(want.carry_out(&places, sink)).catch_unwind().await {
+        Ok(done) => {
+            let outcome = match &done {
+                Ok(Done::Converged(converged)) => log::told(converged),
+                // What is looked after again, or was taken over, is looked at.
+                Ok(Done::Paused(_) | Done::Host(_) | Done::Container(_)) => Outcome::Done {
+                    failed: std::collections::BTreeSet::new(),
+                    later: stage.into_iter().map(|key| (key, std::time::Duration::ZERO)).collect(),
+                },
+                Err(_) => Outcome::Failed,
+            };
+            // Who asked may be gone; what was asked for is done all the same.
+            let _ = answer.send(done);
+            outcome
+        }
+        Err(_) => fault(),
+    };
+    let _ = tell.send(Event::Over { pass: id, outcome });
+}
+
+/// The panic itself is in the log by then.
+fn fault() -> Outcome {
+    tracing::error!("a fault of Landfall itself ended the pass; please report this");
+    Outcome::Failed
+}
+
+fn telling(id: u64, tell: &Teller) -> Sink {
+    let tell = tell.clone();
+    Sink::new(move |event| {
+        let event = match event {
+            execute::Event::Planned { stages } => Event::Planned { pass: id, stages },
+            execute::Event::End { key, .. } => Event::Ended { pass: id, stage: key },
+            execute::Event::Begin { .. }
+            | execute::Event::Phase { .. }
+            | execute::Event::Line { .. }
+            | execute::Event::Pull { .. } => return,
+        };
+        // The loop is gone only when the daemon stops.
+        let _ = tell.send(event);
+    })
+}
+
+fn both(one: Sink, other: Sink) -> Sink {
+    Sink::new(move |event| {
+        one.tell(event.clone());
+        other.tell(event);
+    })
+}

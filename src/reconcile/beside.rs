@@ -1,0 +1,121 @@
+//! What other passes of this process have in hand. A command has none beside it; the daemon goes on with one stage while
+//! another waits at its gate.
+//!
+//! *Guarantees*: passes beside each other share one store, and so the lock; no two write to the proxy at a time (R9); what
+//! another one works on is not planned, closed, swept or forgotten.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+
+use super::{Error, LOCK_WAIT};
+use crate::model::{Recorded, StageKey};
+use crate::proxy::Writes;
+use crate::store::{DataDir, Lock, Store};
+
+/// What other passes of this process have in hand; the default is for who is alone.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// The store, as long as a pass has it open; none for who shares it with nobody.
+    shared: Option<Arc<Mutex<Option<Store>>>>,
+    /// Whose turn it is to write to the proxy.
+    pub(super) writes: Writes,
+    /// How many stages are worked on at a time, in all passes together.
+    permits: Arc<Mutex<Permits>>,
+    /// The stages that others work on.
+    pub(super) busy: Arc<BTreeSet<StageKey>>,
+}
+
+/// How many stages are worked on at a time.
+#[derive(Debug)]
+struct Permits {
+    at_a_time: u16,
+    semaphore: Arc<Semaphore>,
+}
+
+impl Default for Permits {
+    fn default() -> Self {
+        Self { at_a_time: 0, semaphore: Arc::new(Semaphore::new(0)) }
+    }
+}
+
+impl Beside {
+    /// For a process in which several passes may be on at a time.
+    pub fn shared() -> Self {
+        Self { shared: Some(Arc::default()), ..Self::default() }
+    }
+
+    /// The same, for a pass while others work on these stages.
+    #[must_use]
+    pub fn while_busy(&self, stages: BTreeSet<StageKey>) -> Self {
+        Self { busy: Arc::new(stages), ..self.clone() }
+    }
+
+    /// Lets go of the store once no pass is on: whoever else waits for the lock can have it, and a file that was replaced
+    /// is opened anew.
+    pub fn close(&self) {
+        if let Some(shared) = &self.shared {
+            shared.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+    }
+
+    /// The store that a pass beside has open.
+    pub(super) fn opened(&self) -> Option<Store> {
+        self.shared.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The store under the lock: the one that is open, or opened now. Meanwhile nobody else of this process may do so;
+    /// the daemon begins one pass after the other.
+    ///
+    /// # Errors
+    /// Another process holds the lock, or the store cannot be used.
+    pub(super) async fn open(&self, data: &DataDir, lock: Held) -> Result<Store, Error> {
+        let lock = match lock {
+            Held::Open(store) => return Ok(store),
+            Held::Lock(lock) => lock,
+        };
+        let store = Store::open(data, lock).await?;
+        if let Some(shared) = &self.shared {
+            *shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(store.clone());
+        }
+        Ok(store)
+    }
+
+    /// Proof that nobody else changes things, for as long as it is held.
+    ///
+    /// # Errors
+    /// Another process holds the lock.
+    pub(super) async fn lock(&self, data: &DataDir, command: &str) -> Result<Held, Error> {
+        match self.opened() {
+            Some(store) => Ok(Held::Open(store)),
+            None => Ok(Held::Lock(Lock::acquire(data, command, LOCK_WAIT).await?)),
+        }
+    }
+
+    /// Permits for so many stages at a time. Where the number changed, those that are out are still out.
+    pub(super) fn permits(&self, at_a_time: u16) -> Arc<Semaphore> {
+        let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
+        if permits.at_a_time != at_a_time {
+            *permits = Permits { at_a_time, semaphore: Arc::new(Semaphore::new(at_a_time.into())) };
+        }
+        Arc::clone(&permits.semaphore)
+    }
+
+    /// What the store remembers, less the open deploys that others work on: they are not interrupted.
+    pub(super) fn settle(&self, recorded: &mut Recorded) {
+        for key in self.busy.iter() {
+            if let Some(stage) = recorded.stages.get_mut(key) {
+                stage.in_flight = None;
+            }
+        }
+    }
+}
+
+/// The lock, or a store that holds it.
+pub(super) enum Held {
+    /// Taken just now.
+    Lock(Lock),
+    /// By a pass beside.
+    Open(Store),
+}
