@@ -1,27 +1,19 @@
 //! `landfall daemon`: watches the YAML files and converges until it is stopped.
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use super::exit::Exit;
 use super::failure::Failure;
 use super::render::Out;
-use crate::daemon::{self, Calls};
+use crate::daemon::{self, Ask, Calls, Signals};
 use crate::reconcile::Places;
 
 /// Runs until SIGTERM or SIGINT.
 pub(super) async fn run(places: Places, _out: Out) -> Result<Exit, Failure> {
-    Box::pin(daemon::run(places, Calls::until(terminated()))).await?;
+    let (_handle, asks) = tokio::sync::mpsc::channel::<Ask>(1);
+    Box::pin(daemon::run(places, Calls::new(listen()?, asks))).await?;
     Ok(Exit::Ok)
 }
 
-/// Resolves when the process is asked to stop.
-pub(super) async fn terminated() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        // Without handlers the signals end the process by themselves.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
+/// From here on signals ask and do not end the process.
+pub(super) fn listen() -> Result<Signals, Failure> {
+    Signals::listen().map_err(|error| Failure::new(anyhow::anyhow!("cannot listen to signals: {error}"), None))
 }

@@ -14,7 +14,9 @@ mod dice;
 mod log;
 mod pass;
 mod scheduler;
+mod signals;
 mod source;
+mod systemd;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -22,7 +24,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sd_notify::NotifyState;
 use tokio::sync::mpsc;
 use tokio::sync::watch as newest;
 use tokio::task::{JoinHandle, JoinSet};
@@ -35,6 +36,9 @@ use crate::reconcile::{Beside, Error, Places};
 use crate::store::{DaemonLock, DataDir};
 use dice::Dice;
 pub use pass::Ask;
+pub use signals::{Asked, Signals};
+pub use systemd::Notifier;
+
 use scheduler::{Action, Event, Looked, Outcome, Pass, Scheduler, Scope};
 use source::{News, Source};
 use watch::Watch;
@@ -45,19 +49,37 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 
 /// What the daemon is told from outside.
 pub struct Calls {
-    /// Resolves when it is to stop.
-    pub stop: Pin<Box<dyn Future<Output = ()> + Send>>,
-    /// All is to be read and tried again.
-    pub reload: mpsc::Receiver<()>,
-    /// What people ask for.
-    pub asks: mpsc::Receiver<Ask>,
+    line: Line,
+    asks: mpsc::Receiver<Ask>,
+}
+
+/// Who says that it is to stop.
+enum Line {
+    Signals(Signals),
+    Other(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
 
 impl Calls {
+    /// Signals, and what people ask for.
+    pub const fn new(signals: Signals, asks: mpsc::Receiver<Ask>) -> Self {
+        Self { line: Line::Signals(signals), asks }
+    }
+
     /// Nothing but that it is to stop.
     pub fn until(stop: impl Future<Output = ()> + Send + 'static) -> Self {
-        let ((_, reload), (_, asks)) = (mpsc::channel(1), mpsc::channel(1));
-        Self { stop: Box::pin(stop), reload, asks }
+        Self { line: Line::Other(Box::pin(stop)), asks: mpsc::channel(1).1 }
+    }
+}
+
+impl Line {
+    async fn next(&mut self) -> Asked {
+        match self {
+            Self::Signals(signals) => signals.next().await,
+            Self::Other(stop) => {
+                stop.await;
+                Asked::Stop
+            }
+        }
     }
 }
 
@@ -68,14 +90,17 @@ impl Calls {
 pub async fn run(places: Places, calls: Calls) -> Result<(), Error> {
     let _alone = DaemonLock::take(&DataDir::new(&places.data))?;
     tracing::info!(config = %places.config.display(), "watching");
-    let Calls { mut stop, mut reload, mut asks } = calls;
+    let Calls { mut line, mut asks } = calls;
     let (mut daemon, mut told) = Daemon::new(places);
     loop {
-        let wake_at = daemon.scheduler.wake_at();
+        daemon.notifier.watchdog(Instant::now());
+        let wake_at = daemon.wake_at();
         let takes_asks = daemon.scheduler.takes_requests();
         let event = tokio::select! {
-            () = &mut stop => break,
-            Some(()) = reload.recv() => Event::Reload,
+            asked = line.next() => match asked {
+                Asked::Stop => break,
+                Asked::Reload => daemon.reload(),
+            },
             Some(event) = told.recv() => event,
             Some(ask) = asks.recv(), if takes_asks => daemon.asked(ask),
             looked = looked(&mut daemon.looking) => daemon.looked(looked),
@@ -109,7 +134,7 @@ struct Daemon {
     tell: pass::Teller,
     asks: BTreeMap<u64, Ask>,
     last_ask: u64,
-    is_ready: bool,
+    notifier: Notifier,
 }
 
 impl Daemon {
@@ -127,7 +152,7 @@ impl Daemon {
             tell,
             asks: BTreeMap::new(),
             last_ask: 0,
-            is_ready: false,
+            notifier: Notifier::from_env(),
             places: Places { beside: Beside::shared(), ..places },
         };
         (daemon, told)
@@ -147,7 +172,7 @@ impl Daemon {
             self.places.beside.close();
         }
         if has_observed {
-            self.ready();
+            self.notifier.ready();
         }
         if is_over {
             while self.passes.try_join_next().is_some() {}
@@ -171,7 +196,7 @@ impl Daemon {
             News::Same => Looked::Same,
             News::Changing => Looked::Changing,
             News::Bad(error) => {
-                Self::complain(&source, &error);
+                self.complain(&source, &error);
                 Looked::Same
             }
             News::Changed => match source.last_good() {
@@ -189,6 +214,19 @@ impl Daemon {
         self.newest.send_replace(Some(Arc::clone(&loaded.desired)));
         self.in_force = Some(loaded);
         resync
+    }
+
+    /// When the loop has to turn at the latest.
+    fn wake_at(&self) -> Instant {
+        let wake_at = self.scheduler.wake_at();
+        self.notifier.watchdog_at().map_or(wake_at, |at| at.min(wake_at))
+    }
+
+    /// Everything is read and tried again; it is over with the pass that follows.
+    fn reload(&mut self) -> Event {
+        tracing::info!("reloading");
+        self.notifier.reloading();
+        Event::Reload
     }
 
     fn asked(&mut self, ask: Ask) -> Event {
@@ -217,30 +255,23 @@ impl Daemon {
         self.passes.spawn(pass::converge(id, job, self.tell.clone()));
     }
 
-    fn complain(source: &Source, error: &str) {
+    fn complain(&mut self, source: &Source, error: &str) {
         let kept = if source.has_good() { "the last good one stays in force" } else { "nothing is in force yet" };
         tracing::error!("the configuration cannot be used, {kept}: {error}");
-        let _ = sd_notify::notify(&[NotifyState::Status(&format!("configuration cannot be used; {kept}"))]);
+        self.notifier.status(&format!("configuration cannot be used; {kept}"));
     }
 
-    /// Tells systemd once that all was looked at.
-    fn ready(&mut self) {
-        if !std::mem::replace(&mut self.is_ready, true) {
-            let _ = sd_notify::notify(&[NotifyState::Ready]);
-        }
-    }
-
-    fn tell_status(&self) {
+    fn tell_status(&mut self) {
         let revision =
             self.in_force.as_ref().map(|loaded| loaded.desired.revision.chars().take(12).collect::<String>());
         let state = if self.scheduler.is_well() { "converged" } else { "not converged; see the log" };
         let text = format!("{state}, configuration {}", revision.unwrap_or_default());
-        let _ = sd_notify::notify(&[NotifyState::Status(&text)]);
+        self.notifier.status(&text);
     }
 
     /// Takes no more work, and waits for what is under way (R31).
     async fn stop(mut self) {
-        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        self.notifier.stopping();
         if !self.scheduler.is_idle() {
             tracing::info!("stopping after the running pass");
         }

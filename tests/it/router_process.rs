@@ -44,8 +44,12 @@ impl Process {
     }
 
     fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    fn signal(&self, signal: Signal) {
         let id = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        kill_process(id, Signal::TERM).unwrap();
+        kill_process(id, signal).unwrap();
     }
 
     /// Waits for its end.
@@ -67,16 +71,19 @@ impl Drop for Process {
     }
 }
 
+/// Has a.test answered by an app.
+async fn route(proxy: &Proxy, app: &App) {
+    let (key, names, upstream) = (stage("shop/prod"), domains(&["a.test"]), app.addr.to_string());
+    proxy.switch(&Change::new(store(1), &key, &names, &upstream)).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_killed_proxy_is_followed_by_one_that_serves_the_same_and_sigterm_exits_0() {
     let dir = tempfile::tempdir().unwrap();
     let app = App::named("app").await;
     let first = Process::start(dir.path()).await;
     let proxy = Proxy::embedded(&dir.path().join("proxy.sock"));
-    proxy
-        .switch(&Change::new(store(1), &stage("shop/prod"), &domains(&["a.test"]), &app.addr.to_string()))
-        .await
-        .unwrap();
+    route(&proxy, &app).await;
     assert_eq!(Client::connect(first.addr).await.get("a.test", "/").await.text(), "app");
     drop(first);
     assert!(dir.path().join("proxy.sock").exists(), "as a crash leaves it");
@@ -90,6 +97,22 @@ async fn a_killed_proxy_is_followed_by_one_that_serves_the_same_and_sigterm_exit
     second.terminate();
     assert!(client.is_closed().await);
     assert_eq!(second.status().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn sighup_ends_no_proxy_and_no_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = App::named("app").await;
+    let mut process = Process::start(dir.path()).await;
+    let proxy = Proxy::embedded(&dir.path().join("proxy.sock"));
+    route(&proxy, &app).await;
+    let mut client = Client::connect(process.addr).await;
+    for _ in 0..3 {
+        process.signal(Signal::HUP);
+        assert_eq!(client.get("a.test", "/").await.text(), "app");
+    }
+    process.terminate();
+    assert_eq!(process.status().await.code(), Some(0));
 }
 
 /// Requests that are then cut and spoilt at every byte.
@@ -117,10 +140,7 @@ async fn nothing_a_client_sends_makes_it_panic() {
     let app = App::named("app").await;
     let mut process = Process::start(dir.path()).await;
     let proxy = Proxy::embedded(&dir.path().join("proxy.sock"));
-    proxy
-        .switch(&Change::new(store(1), &stage("shop/prod"), &domains(&["a.test"]), &app.addr.to_string()))
-        .await
-        .unwrap();
+    route(&proxy, &app).await;
     for request in REQUESTS {
         for at in 0..request.len() {
             throw(process.addr, &request.as_bytes()[..at]).await;
