@@ -160,7 +160,12 @@ impl Daemon {
 
     /// Lets the scheduler know, and does what it says.
     fn take(&mut self, event: Event) {
-        let has_observed = matches!(event, Event::Planned { .. } | Event::Over { outcome: Outcome::Done { .. }, .. });
+        let has_observed = match event {
+            Event::Planned { .. } | Event::Over { outcome: Outcome::Done { .. }, .. } => true,
+            // Without any configuration there is nothing that the host could be compared with.
+            Event::Looked(_) => self.in_force.is_none() && self.looking.is_none(),
+            _ => false,
+        };
         let is_over = matches!(event, Event::Over { .. });
         for action in self.scheduler.step(Instant::now(), event) {
             match action {
