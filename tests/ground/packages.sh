@@ -16,6 +16,7 @@ package_of() {
         git) echo git ;;
         nginx) echo nginx ;;
         openssl) echo openssl ;;
+        systemd-analyze) echo systemd ;;
         apparmor_parser) echo apparmor ;;
         *) die "no package is known for $1" ;;
     esac

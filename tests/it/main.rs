@@ -30,6 +30,7 @@ mod router_switch;
 mod router_tunnel;
 mod router_wire;
 mod scenario;
+mod systemd;
 mod tidy;
 #[cfg(feature = "faults")]
 mod walk;
