@@ -1,4 +1,7 @@
 //! systemd: the units as it judges them, and the binary as it is run by it: what it tells, where it logs, and where its
 //! credentials are.
 
+mod credentials;
+mod daemon;
+mod journal;
 mod units;
