@@ -144,7 +144,7 @@ impl Daemon {
         let daemon = Self {
             source: Some(Source::new(&places.config)),
             looking: None,
-            watch: Watch::new(&places.config),
+            watch: Watch::new(std::slice::from_ref(&places.config)),
             in_force: None,
             newest: newest::Sender::new(None),
             scheduler: Scheduler::new(Instant::now(), Dice::new(seed)),
