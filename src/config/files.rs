@@ -145,7 +145,7 @@ fn collect(root: &OwnedFd, path: &str, below: &str, depth: usize, found: &mut Ve
 }
 
 /// Names in a folder, sorted. Hidden files of a mounted folder count, `.git` does not.
-fn names(root: &OwnedFd, path: &str) -> Result<Vec<String>, TreeError> {
+pub(super) fn names(root: &OwnedFd, path: &str) -> Result<Vec<String>, TreeError> {
     let fd = open_beneath(root, path, OFlags::DIRECTORY)?;
     let mut names = Vec::new();
     for entry in Dir::read_from(&fd)? {

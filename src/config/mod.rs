@@ -23,12 +23,12 @@ mod render;
 mod report;
 mod resolve;
 mod revision;
+mod scan;
 mod schema;
 mod shape;
 mod suggest;
 mod syntax;
 mod tree;
-mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -46,9 +46,9 @@ pub use diagnostic::{Diagnostic, Diagnostics, Label, Place, Severity};
 pub use error::LoadError;
 pub use files::{MAX_MOUNTED_BYTES, MAX_MOUNTED_FILES, TreeError, TreeFile, TreeFiles, hash as hash_files};
 pub use revision::load_revision;
+pub use scan::{Scan, Uses};
 pub use schema::json_schema;
 pub use tree::{MAX_ENTRIES, MAX_FILE_BYTES, Tree, read_dir};
-pub use watch::content_hash;
 
 use collect::Entries;
 use document::Document;
@@ -64,6 +64,8 @@ pub struct Loaded {
     pub hash: String,
     /// The other files of the directory, for copying what is mounted.
     pub files: TreeFiles,
+    /// Which of them it mounts or reads.
+    pub uses: Uses,
     docs: Vec<Document>,
     entries: Entries,
 }
@@ -73,8 +75,21 @@ pub struct Loaded {
 /// # Errors
 /// The directory is missing, empty, unreadable, or anything in it is wrong.
 pub fn load(dir: &Path) -> Result<Loaded, LoadError> {
+    load_read(dir, &read_dir(dir)?)
+}
+
+/// The same for a directory that was scanned; none if the bytes that are read now are not those that the scan saw.
+pub fn load_scanned(dir: &Path, scan: &Scan) -> Option<Result<Loaded, LoadError>> {
+    match read_dir(dir) {
+        Ok(tree) if scan.is_of(&tree) => Some(load_read(dir, &tree)),
+        Err(error) if scan.is_empty() => Some(Err(error)),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+fn load_read(dir: &Path, tree: &Tree) -> Result<Loaded, LoadError> {
     let shown_root = format!("{}/", dir.display().to_string().trim_end_matches('/'));
-    match load_tree(&read_dir(dir)?) {
+    match load_tree(tree) {
         Ok(loaded) => Ok(Loaded { warnings: Diagnostics { shown_root, ..loaded.warnings }, ..loaded }),
         Err(LoadError::Invalid(found)) => Err(LoadError::Invalid(Diagnostics { shown_root, ..found })),
         Err(other) => Err(other),
@@ -103,7 +118,7 @@ pub fn load_tree(tree: &Tree) -> Result<Loaded, LoadError> {
     }
     let hash = hash_of(tree, &sources.used());
     desired.revision.clone_from(&hash);
-    Ok(Loaded { desired: Arc::new(desired), warnings, hash, files, docs, entries })
+    Ok(Loaded { desired: Arc::new(desired), warnings, hash, files, uses: sources.paths(), docs, entries })
 }
 
 fn hash_of(tree: &Tree, used: &BTreeMap<String, String>) -> String {

@@ -82,13 +82,14 @@ pub fn read_dir(dir: &Path) -> Result<Tree, LoadError> {
     Ok(tree)
 }
 
-/// The files of a directory and its sub-folders that are not hidden, and what cannot be used, which counts as well.
-pub(super) fn list(dir: &Path) -> io::Result<(OwnedFd, Vec<String>)> {
+/// The files of a directory and its sub-folders that are not hidden, and what cannot be used. With each path stands
+/// whether it counts as configuration: a YAML file, or what makes the whole directory unusable.
+pub(super) fn list(dir: &Path) -> io::Result<(OwnedFd, Vec<(String, bool)>)> {
     let root = open_root(dir)?;
     let walk = Walk::of(&root)?;
-    let refused = walk.problems.into_iter().map(|problem| problem.place.file);
-    let mut paths: Vec<String> = walk.found.into_iter().chain(refused).collect();
-    paths.sort();
+    let refused = walk.problems.into_iter().map(|problem| (problem.place.file, true));
+    let paths = walk.found.into_iter().map(|path| (is_yaml(&path), path)).map(|(counts, path)| (path, counts));
+    let paths = paths.chain(refused).collect();
     Ok((root, paths))
 }
 

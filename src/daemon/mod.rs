@@ -40,7 +40,7 @@ pub use signals::{Asked, Signals};
 pub use systemd::Notifier;
 
 use scheduler::{Action, Event, Looked, Outcome, Pass, Scheduler, Scope};
-use source::{News, Source};
+use source::{Glance, News, Source};
 use watch::Watch;
 
 /// So long passes may go on after SIGTERM; then they are left where they are, and the next start goes on with them. The
@@ -104,7 +104,7 @@ pub async fn run(places: Places, calls: Calls) -> Result<(), Error> {
             Some(event) = told.recv() => event,
             Some(ask) = asks.recv(), if takes_asks => daemon.asked(ask),
             looked = looked(&mut daemon.looking) => daemon.looked(looked),
-            () = daemon.watch.changed() => Event::Changed,
+            () = daemon.watch.changed() => daemon.noticed(),
             () = tokio::time::sleep_until(wake_at.into()) => Event::Tick,
         };
         daemon.take(event);
@@ -127,6 +127,7 @@ struct Daemon {
     source: Option<Source>,
     looking: Option<JoinHandle<(Source, News)>>,
     watch: Watch,
+    glance: Glance,
     in_force: Option<Arc<Loaded>>,
     newest: newest::Sender<Option<Arc<Desired>>>,
     scheduler: Scheduler,
@@ -141,8 +142,10 @@ impl Daemon {
     fn new(places: Places) -> (Self, mpsc::UnboundedReceiver<Event>) {
         let (tell, told) = mpsc::unbounded_channel();
         let seed = uuid::Uuid::new_v4().as_u64_pair().0;
+        let source = Source::new(&places.config);
         let daemon = Self {
-            source: Some(Source::new(&places.config)),
+            glance: source.glance(),
+            source: Some(source),
             looking: None,
             watch: Watch::new(std::slice::from_ref(&places.config)),
             in_force: None,
@@ -185,10 +188,17 @@ impl Daemon {
         }
     }
 
+    /// Files may have changed.
+    fn noticed(&self) -> Event {
+        self.glance.changed();
+        Event::Changed
+    }
+
     /// Begins a look at the source; the watch is renewed first, so that no change between the two is missed.
     fn look(&mut self, whole: bool) {
         self.watch.rearm();
         let mut source = self.source.take().unwrap_or_else(|| Source::new(&self.places.config));
+        self.glance = source.glance();
         self.looking = Some(tokio::spawn(async move {
             let news = source.look(whole).await;
             (source, news)

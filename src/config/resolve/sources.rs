@@ -1,7 +1,7 @@
 //! Files of the config directory that stages refer to: read once each, however many stages name them.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::config::files::{TreeError, TreeFiles};
@@ -36,6 +36,11 @@ impl Sources {
         let variables = self.variables.borrow();
         let read = variables.iter().map(|(path, (hash, _))| (format!("{path} (env_file)"), hash.clone()));
         mounted.chain(read).collect()
+    }
+
+    /// The path of every file and folder that was referred to, also of those that cannot be read.
+    pub(in crate::config) fn paths(&self) -> BTreeSet<String> {
+        self.hashes.borrow().keys().chain(self.variables.borrow().keys()).cloned().collect()
     }
 
     /// The hash of a file or folder that is mounted, by its path as `relative` gives it.

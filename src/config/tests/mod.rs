@@ -7,6 +7,7 @@ mod loading;
 mod reading;
 mod routing;
 mod rules;
+mod scanning;
 mod shown;
 
 use super::{LoadError, Loaded, Tree, load_tree};

@@ -7,13 +7,13 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::config::{LoadError, TreeError, content_hash, hash_files, load, load_revision, read_dir};
+use crate::config::{LoadError, TreeError, hash_files, load, load_revision, read_dir};
 use crate::model::Retry;
 use crate::model::spec::MountSource;
 
 const GOOD: &str = "projects: { a: { image: x, volumes: [ \"./conf:/c\" ], stages: { s: { track: { tag: t } } } } }\n";
 
-fn site(files: &[(&str, &str)]) -> TempDir {
+pub(super) fn site(files: &[(&str, &str)]) -> TempDir {
     let dir = TempDir::new().unwrap();
     for (path, text) in files {
         write(dir.path(), path, text);
@@ -21,7 +21,7 @@ fn site(files: &[(&str, &str)]) -> TempDir {
     dir
 }
 
-fn write(dir: &Path, path: &str, text: &str) {
+pub(super) fn write(dir: &Path, path: &str, text: &str) {
     let path = dir.join(path);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
@@ -162,29 +162,6 @@ fn an_unreadable_file_is_an_error() {
     if fs::read(dir.path().join("a.yaml")).is_err() {
         assert!(titles(dir.path())[0].starts_with("C0001"));
     }
-}
-
-#[test]
-fn the_content_hash_changes_with_any_file_that_is_not_hidden() {
-    let dir = site(&[("a.yaml", "x"), ("sub/b", "y")]);
-    let hash = || content_hash(dir.path()).unwrap();
-    let first = hash();
-    assert_eq!(hash(), first);
-    write(dir.path(), ".git/index", "x");
-    write(dir.path(), ".a.yaml.swp", "x");
-    assert_eq!(hash(), first);
-    write(dir.path(), "sub/b", "z");
-    let second = hash();
-    assert_ne!(second, first);
-    write(dir.path(), "sub/b", "y");
-    assert_eq!(hash(), first);
-    write(dir.path(), "c", "");
-    assert_ne!(hash(), first);
-    symlink("gone", dir.path().join("d.yaml")).unwrap();
-    let broken = hash();
-    write(dir.path(), "gone", "");
-    assert_ne!(hash(), broken);
-    assert!(content_hash(&dir.path().join("nothing")).is_err());
 }
 
 #[test]

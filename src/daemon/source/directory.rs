@@ -1,88 +1,185 @@
 //! A plain directory as a source: read whole or not at all.
+//!
+//! *Expected flow*: at every event a scan in the background begins to measure how long the files stand still; a look
+//! scans again, and if they have stood still long enough it loads them and scans a third time.
+//!
+//! *Guarantees*: what is in force stood unchanged for [`Patience::quiet`], was read while it did, and git was not at work
+//! in it (L1). What would retire a stage stood for longer: a file that is cut at the end of a line is good YAML.
+//!
+//! *Caveats*: only what counts must stand still: YAML files, and what the configuration mounts or reads. A log file in
+//! the directory that is written all the time hides nothing. A YAML file that is written all the time holds back the
+//! whole directory, and is named in the log: half of it could retire a stage (R2), and the rest without it, or with its
+//! older content, would be a configuration that nobody wrote.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinError;
 
 use super::Read;
-use crate::config;
+use super::eye::{Eye, Glance};
+use super::trouble::{Lock, Trouble};
+use crate::config::{self, LoadError, Loaded, Scan};
+use crate::model::StageKey;
 
-/// A `git checkout` deletes and re-creates files while its lock exists; a lock left by a crashed git must not block for
-/// ever, so after so many looks, about a minute, it is ignored.
-const LOCKED_LOOKS: u32 = 200;
+/// How long files must stand still.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// In any case.
+    pub(super) quiet: Duration,
+    /// Where a stage would go: a copy over a slow line pauses.
+    pub(super) retiring: Duration,
+    /// While git holds its lock: it deletes and re-creates files, with pauses where a filter is slow. A lock that a
+    /// crashed git left behind must not block for ever.
+    pub(super) locked: Duration,
+    /// So long a look waits for that at most.
+    pub(super) at_most: Duration,
+    /// What goes on for longer than this is told in the log.
+    pub(super) told: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            quiet: Duration::from_millis(100),
+            retiring: Duration::from_secs(2),
+            locked: Duration::from_secs(60),
+            at_most: Duration::from_secs(2),
+            told: Duration::from_secs(10),
+        }
+    }
+}
+
+type Outcome = Box<Result<Loaded, LoadError>>;
 
 /// The directory, and what was seen of it.
 #[derive(Debug)]
 pub(super) struct Directory {
-    dir: PathBuf,
-    seen: Option<String>,
-    locked: u32,
+    patience: Patience,
+    eye: Arc<Eye>,
+    /// What was loaded last, and whether it was good.
+    taken: Option<(Arc<Scan>, bool)>,
+    /// The stages of what is in force.
+    standing: BTreeSet<StageKey>,
+    /// What would retire a stage; it is as good as read again while nothing changed since that moment.
+    waiting: Option<(Instant, Outcome)>,
+    trouble: Trouble,
 }
 
 impl Directory {
-    pub(super) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), seen: None, locked: 0 }
+    pub(super) fn new(dir: &Path, patience: Patience) -> Self {
+        Self {
+            patience,
+            eye: Arc::new(Eye::new(dir)),
+            taken: None,
+            standing: BTreeSet::new(),
+            waiting: None,
+            trouble: Trouble::default(),
+        }
     }
 
-    /// Reads the directory. With `whole` it is read even if the files look the same: hidden files count only where the
-    /// configuration mounts or reads them.
+    /// What is to be told of events.
+    pub(super) fn glance(&self) -> Glance {
+        Glance(Some(Arc::clone(&self.eye)))
+    }
+
+    /// Reads the directory if it has changed; with `whole` no time of a file is trusted, and what was bad is read again.
+    /// Waits for it to stand still, but not for long.
     ///
     /// # Errors
     /// The reading thread panicked.
     pub(super) async fn read(&mut self, whole: bool) -> Result<Read, JoinError> {
-        if self.is_locked() {
-            return Ok(Read::Changing);
+        let began = Instant::now();
+        let mut scan = self.scan(whole).await?;
+        if self.is_taken(&scan, whole) {
+            self.trouble.over();
+            return Ok(Read::Same);
         }
-        let (dir, seen) = (self.dir.clone(), self.seen.clone().filter(|_| !whole));
-        let (hash, read) = tokio::task::spawn_blocking(move || read(&dir, seen.as_deref())).await?;
-        if matches!(read, Read::Loaded(_)) {
-            self.seen = hash;
+        loop {
+            let lock = self.lock();
+            if lock.is_none() && scan.quiet() < self.patience.quiet && began.elapsed() < self.patience.at_most {
+                tokio::time::sleep_until((scan.since() + self.patience.quiet).into()).await;
+                scan = self.scan(false).await?;
+                continue;
+            }
+            if scan.quiet() < self.needed(lock.as_ref()) {
+                break;
+            }
+            let Some(outcome) = self.load(&scan).await? else { break };
+            if self.learns(&scan, &outcome) {
+                scan = self.scan(false).await?;
+                continue;
+            }
+            // Git takes its lock before it changes a file, and lets it go when all are written: whoever saw none before
+            // and after saw no work of git.
+            if self.lock().is_some_and(|now| lock.as_ref() != Some(&now)) {
+                break;
+            }
+            if self.retires(&outcome) && scan.quiet() < self.patience.retiring {
+                self.waiting = Some((scan.since(), outcome));
+                return Ok(Read::Changing);
+            }
+            self.trouble.is_left_behind(lock);
+            return Ok(self.take(scan, outcome));
         }
-        Ok(read)
+        let lock = self.lock();
+        self.trouble.goes_on(self.patience, lock.as_ref(), scan.moved());
+        Ok(Read::Changing)
     }
 
-    /// True while git is at work in the tree.
-    fn is_locked(&mut self) -> bool {
-        let locked = self.dir.ancestors().any(|dir| dir.join(".git/index.lock").exists());
-        self.locked = if locked { self.locked + 1 } else { 0 };
-        locked && self.locked <= LOCKED_LOOKS
+    async fn scan(&self, whole: bool) -> Result<Arc<Scan>, JoinError> {
+        let eye = Arc::clone(&self.eye);
+        tokio::task::spawn_blocking(move || eye.scan(whole)).await
     }
-}
 
-fn read(dir: &Path, seen: Option<&str>) -> (Option<String>, Read) {
-    let before = config::content_hash(dir).ok();
-    if before.is_some() && before.as_deref() == seen {
-        return (before, Read::Same);
+    /// True if the files are as they were when they were loaded last. A bad configuration may have become good by a
+    /// hidden file, which no scan looks at.
+    fn is_taken(&self, scan: &Scan, whole: bool) -> bool {
+        self.taken.as_ref().is_some_and(|(taken, good)| (*good || !whole) && scan.is_like(taken))
     }
-    let loaded = config::load(dir);
-    // A tree that changed while it was read is no tree of one moment (L1).
-    let after = config::content_hash(dir).ok();
-    let read = if before == after { Read::Loaded(Box::new(loaded)) } else { Read::Changing };
-    (after, read)
-}
 
-#[cfg(test)]
-mod tests {
-    use super::super::{News, Source};
-    use super::*;
+    fn needed(&self, lock: Option<&Lock>) -> Duration {
+        if lock.is_some() { self.patience.locked } else { self.patience.quiet }
+    }
 
-    #[tokio::test]
-    async fn while_git_is_at_work_nothing_is_read_but_a_lock_left_behind_does_not_block_for_ever() {
-        let tree = tempfile::tempdir().unwrap();
-        let (dir, lock) = (tree.path().join("conf"), tree.path().join(".git/index.lock"));
-        for made in [&dir, &tree.path().join(".git")] {
-            std::fs::create_dir(made).unwrap();
+    fn lock(&self) -> Option<Lock> {
+        self.trouble.lock(self.eye.dir())
+    }
+
+    /// Loads what a scan saw; none if that is not what is there.
+    async fn load(&mut self, scan: &Arc<Scan>) -> Result<Option<Outcome>, JoinError> {
+        if let Some((_, outcome)) = self.waiting.take().filter(|(since, _)| *since == scan.since()) {
+            return Ok(Some(outcome));
         }
-        std::fs::write(dir.join("a.yaml"), "projects: {}\n").unwrap();
-        std::fs::write(&lock, "").unwrap();
-        let mut source = Source::new(&dir);
-        for _ in 0..LOCKED_LOOKS {
-            assert!(matches!(source.look(true).await, News::Changing) && !source.has_good());
+        let (eye, scan) = (Arc::clone(&self.eye), Arc::clone(scan));
+        let load = move || {
+            let loaded = config::load_scanned(eye.dir(), &scan)?;
+            // Nothing may have changed while it was read.
+            let stood = eye.scan(false).since() == scan.since();
+            stood.then(|| Box::new(loaded))
+        };
+        tokio::task::spawn_blocking(load).await
+    }
+
+    /// True if something is used that was not looked at until now, so that nobody knows whether it stands still.
+    fn learns(&self, scan: &Scan, outcome: &Outcome) -> bool {
+        outcome.as_ref().as_ref().is_ok_and(|loaded| self.eye.learns(scan, &loaded.uses))
+    }
+
+    fn retires(&self, outcome: &Outcome) -> bool {
+        let goes = |loaded: &Loaded| self.standing.iter().any(|key| !loaded.desired.stages.contains_key(key));
+        outcome.as_ref().as_ref().is_ok_and(goes)
+    }
+
+    fn take(&mut self, scan: Arc<Scan>, outcome: Outcome) -> Read {
+        if let Ok(loaded) = &*outcome {
+            self.standing = loaded.desired.stages.keys().cloned().collect();
+            self.eye.uses(loaded.uses.clone());
         }
-        assert!(matches!(source.look(true).await, News::Changed));
-        std::fs::remove_file(&lock).unwrap();
-        assert!(matches!(source.look(true).await, News::Same));
-        std::fs::write(&lock, "").unwrap();
-        assert!(matches!(source.look(true).await, News::Changing), "the next lock counts anew");
+        self.taken = Some((scan, outcome.is_ok()));
+        self.trouble.over();
+        Read::Loaded(outcome)
     }
 }

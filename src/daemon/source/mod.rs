@@ -3,12 +3,15 @@
 //! Each kind of source answers a look with a [`Read`]; what is in force is decided here, the same way for all of them.
 
 mod directory;
+mod eye;
+mod trouble;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{LoadError, Loaded};
-use directory::Directory;
+use directory::{Directory, Patience};
+pub(super) use eye::Glance;
 
 /// What a look found.
 #[derive(Debug)]
@@ -50,7 +53,11 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(dir: &Path) -> Self {
-        Self { kind: Kind::Directory(Directory::new(dir)), good: None, complaint: None }
+        Self::patient(dir, Patience::default())
+    }
+
+    fn patient(dir: &Path, patience: Patience) -> Self {
+        Self { kind: Kind::Directory(Directory::new(dir, patience)), good: None, complaint: None }
     }
 
     /// What is in force.
@@ -65,6 +72,13 @@ impl Source {
     /// A short name of what is in force.
     pub(super) fn name(&self) -> String {
         self.good.as_ref().map(|l| l.desired.revision.chars().take(12).collect()).unwrap_or_default()
+    }
+
+    /// What is to be told of events while somebody may be looking.
+    pub(super) fn glance(&self) -> Glance {
+        match &self.kind {
+            Kind::Directory(directory) => directory.glance(),
+        }
     }
 
     /// Reads the source; only a whole and good configuration replaces the last one. With `whole` it is read even if it
@@ -109,3 +123,6 @@ impl Source {
         News::Bad(error)
     }
 }
+
+#[cfg(test)]
+mod tests;

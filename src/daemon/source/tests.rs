@@ -1,0 +1,246 @@
+//! What a plain directory gives, and what it does not.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// Long enough that a test sees a difference, and short enough to wait for.
+const PATIENCE: Patience = Patience {
+    quiet: Duration::from_millis(100),
+    retiring: Duration::from_millis(600),
+    locked: Duration::from_millis(600),
+    at_most: Duration::from_millis(400),
+    told: Duration::from_secs(10),
+};
+
+struct Site {
+    tree: tempfile::TempDir,
+    source: Source,
+}
+
+impl Site {
+    fn new() -> Self {
+        let tree = tempfile::tempdir().unwrap();
+        for made in ["conf", ".git"] {
+            fs::create_dir(tree.path().join(made)).unwrap();
+        }
+        let source = Source::patient(&tree.path().join("conf"), PATIENCE);
+        Self { tree, source }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.tree.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path("conf").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    async fn look(&mut self) -> News {
+        self.source.look(false).await
+    }
+
+    /// Looks until it is something else than that the files are changing.
+    async fn settled(&mut self) -> News {
+        loop {
+            match self.look().await {
+                News::Changing => {}
+                news => return news,
+            }
+        }
+    }
+
+    /// The stages in force.
+    fn stages(&self) -> Vec<String> {
+        let good = self.source.last_good();
+        good.iter().flat_map(|loaded| loaded.desired.stages.keys()).map(ToString::to_string).collect()
+    }
+}
+
+/// A project with these stages.
+fn project(name: &str, stages: &[&str]) -> String {
+    let stages: Vec<_> = stages.iter().map(|stage| format!("      {stage}: {{ track: {{ tag: v1 }} }}\n")).collect();
+    format!("projects:\n  {name}:\n    image: ghcr.io/a/{name}\n    stages:\n{}", stages.concat())
+}
+
+#[tokio::test]
+async fn what_stands_still_for_the_quiet_time_is_in_force_and_is_news_once() {
+    let mut site = Site::new();
+    site.write("a.yaml", &project("a", &["x"]));
+    let began = Instant::now();
+    assert!(matches!(site.look().await, News::Changed));
+    assert!(began.elapsed() >= PATIENCE.quiet);
+    assert!(matches!(site.look().await, News::Same));
+    assert!(matches!(site.source.look(true).await, News::Same));
+    // Saved again as it is: nothing is new.
+    site.write("a.yaml", &project("a", &["x"]));
+    assert!(matches!(site.look().await, News::Same));
+    site.write("b.yaml", &project("b", &["y"]));
+    assert!(matches!(site.settled().await, News::Changed));
+    assert_eq!(site.stages(), ["a/x", "b/y"]);
+}
+
+#[tokio::test]
+async fn the_time_before_a_look_counts_where_an_event_was_told_of() {
+    let mut site = Site::new();
+    site.write("a.yaml", &project("a", &["x"]));
+    assert!(matches!(site.look().await, News::Changed));
+    site.write("a.yaml", &project("a", &["x", "y"]));
+    let Kind::Directory(directory) = &site.source.kind;
+    let eye = directory.glance().0.unwrap();
+    site.source.glance().changed();
+    // The scan that is asked for happens, whenever the machine finds the time.
+    while eye.newest().is_none_or(|scan| scan.quiet() > Duration::ZERO) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let since = eye.newest().unwrap().since();
+    tokio::time::sleep_until((since + PATIENCE.quiet).into()).await;
+    assert!(matches!(site.look().await, News::Changed));
+    assert_eq!(eye.newest().unwrap().since(), since, "the look began to count anew");
+}
+
+#[tokio::test]
+async fn r2_a_file_in_two_parts_is_taken_when_it_is_whole_and_one_that_never_rests_is_not_taken() {
+    let mut site = Site::new();
+    site.write("a.yaml", &project("a", &["x", "y"]));
+    assert!(matches!(site.look().await, News::Changed));
+    let (busy, path) = (Arc::new(AtomicBool::new(true)), site.path("conf/a.yaml"));
+    let writer = std::thread::spawn({
+        let busy = Arc::clone(&busy);
+        move || {
+            // Good YAML each time, and each time another one.
+            while busy.load(Ordering::Relaxed) {
+                for stages in [&["y"][..], &["x", "y", "z"], &["z"]] {
+                    fs::write(&path, project("a", stages)).unwrap();
+                    std::thread::sleep(Duration::from_millis(3));
+                }
+            }
+            fs::write(&path, project("a", &["x", "y", "w"])).unwrap();
+        }
+    });
+    for _ in 0..3 {
+        let began = Instant::now();
+        assert!(matches!(site.look().await, News::Changing));
+        assert!(began.elapsed() >= PATIENCE.at_most);
+        assert_eq!(site.stages(), ["a/x", "a/y"]);
+    }
+    busy.store(false, Ordering::Relaxed);
+    writer.join().unwrap();
+    assert!(matches!(site.settled().await, News::Changed));
+    assert_eq!(site.stages(), ["a/w", "a/x", "a/y"]);
+}
+
+#[tokio::test]
+async fn a_file_that_never_rests_and_is_no_configuration_hides_nothing() {
+    let mut site = Site::new();
+    site.write("a.yaml", &project("a", &["x"]));
+    assert!(matches!(site.look().await, News::Changed));
+    let (busy, path) = (Arc::new(AtomicBool::new(true)), site.path("conf/app.log"));
+    let writer = std::thread::spawn({
+        let busy = Arc::clone(&busy);
+        move || {
+            while busy.load(Ordering::Relaxed) {
+                fs::write(&path, format!("{:?}", Instant::now())).unwrap();
+            }
+        }
+    });
+    site.write("a.yaml", &project("a", &["x", "y"]));
+    assert!(matches!(site.look().await, News::Changed));
+    busy.store(false, Ordering::Relaxed);
+    writer.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_hidden_file_counts_where_the_configuration_uses_it() {
+    let mut site = Site::new();
+    let used = "    env_file: .env\n    volumes: [ \"./site:/srv:ro\" ]\n    stages";
+    site.write("a.yaml", &project("a", &["x"]).replace("    stages", used));
+    site.write(".env", "A=1\n");
+    site.write("site/.hidden", "1");
+    assert!(matches!(site.look().await, News::Changed));
+    for (name, text) in [(".env", "A=2\n"), ("site/.hidden", "2"), ("site/.new/x", "3")] {
+        site.write(name, text);
+        assert!(matches!(site.settled().await, News::Changed), "{name}");
+        assert!(matches!(site.look().await, News::Same), "{name}");
+    }
+    site.write(".other", "");
+    assert!(matches!(site.look().await, News::Same));
+}
+
+#[tokio::test]
+async fn r2_what_would_retire_a_stage_has_to_stand_for_longer() {
+    let mut site = Site::new();
+    site.write("a.yaml", &project("a", &["x", "y"]));
+    assert!(matches!(site.look().await, News::Changed));
+    site.write("a.yaml", &project("a", &["x"]));
+    let began = Instant::now();
+    assert!(matches!(site.look().await, News::Changing));
+    assert!(matches!(site.settled().await, News::Changed));
+    assert!(began.elapsed() >= PATIENCE.retiring);
+    assert_eq!(site.stages(), ["a/x"]);
+
+    // The rest comes while it waits.
+    site.write("a.yaml", &project("a", &[]));
+    assert!(matches!(site.look().await, News::Changing | News::Bad(_)));
+    site.write("a.yaml", "projects: {}\n");
+    assert!(matches!(site.look().await, News::Changing));
+    site.write("a.yaml", &project("a", &["x", "z"]));
+    assert!(matches!(site.settled().await, News::Changed));
+    assert_eq!(site.stages(), ["a/x", "a/z"]);
+}
+
+#[tokio::test]
+async fn r2_a_directory_that_is_gone_or_empty_is_said_once_and_what_is_in_force_stays() {
+    let mut site = Site::new();
+    site.write("a.yaml", &project("a", &["x"]));
+    assert!(matches!(site.look().await, News::Changed));
+    fs::rename(site.path("conf"), site.path("aside")).unwrap();
+    assert!(matches!(site.settled().await, News::Bad(why) if why.contains("does not exist")));
+    assert!(matches!(site.look().await, News::Same));
+    fs::create_dir(site.path("conf")).unwrap();
+    assert!(matches!(site.settled().await, News::Bad(why) if why.contains("holds no YAML file")));
+    assert_eq!(site.stages(), ["a/x"]);
+    fs::remove_dir(site.path("conf")).unwrap();
+    fs::rename(site.path("aside"), site.path("conf")).unwrap();
+    assert!(matches!(site.settled().await, News::Same));
+    site.write("a.yaml", &project("a", &["x", "y"]));
+    assert!(matches!(site.settled().await, News::Changed));
+}
+
+#[tokio::test]
+async fn a_bad_configuration_that_became_good_by_a_hidden_file_is_seen_by_a_whole_look() {
+    let mut site = Site::new();
+    site.write("a.yaml", &project("a", &["x"]).replace("    stages", "    env_file: .env\n    stages"));
+    assert!(matches!(site.look().await, News::Bad(_)));
+    assert!(matches!(site.source.look(true).await, News::Same));
+    site.write(".env", "A=1\n");
+    assert!(matches!(site.source.look(true).await, News::Changed));
+}
+
+#[tokio::test]
+async fn while_git_is_at_work_nothing_is_read_but_a_lock_left_behind_does_not_block_for_ever() {
+    let mut site = Site::new();
+    let lock = site.path(".git/index.lock");
+    site.write("a.yaml", &project("a", &["x"]));
+    fs::write(&lock, "").unwrap();
+    let began = Instant::now();
+    assert!(matches!(site.look().await, News::Changing) && !site.source.has_good());
+    assert!(matches!(site.settled().await, News::Changed));
+    assert!(began.elapsed() >= PATIENCE.locked);
+
+    // The same lock is known, the next one is not.
+    site.write("a.yaml", &project("a", &["x", "y"]));
+    assert!(matches!(site.look().await, News::Changed));
+    fs::remove_file(&lock).unwrap();
+    site.write("a.yaml", &project("a", &["x", "y", "z"]));
+    fs::write(&lock, "another").unwrap();
+    assert!(matches!(site.look().await, News::Changing));
+    fs::remove_file(&lock).unwrap();
+    assert!(matches!(site.settled().await, News::Changed));
+    assert_eq!(site.stages(), ["a/x", "a/y", "a/z"]);
+}
