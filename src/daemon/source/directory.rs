@@ -121,7 +121,7 @@ impl Directory {
                 self.waiting = Some((scan.since(), outcome));
                 return Ok(Read::Changing);
             }
-            self.trouble.is_left_behind(lock);
+            self.trouble.is_left_behind(lock.as_ref());
             return Ok(self.take(scan, outcome));
         }
         let lock = self.lock();

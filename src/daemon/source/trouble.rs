@@ -60,8 +60,8 @@ impl Trouble {
     }
 
     /// A lock that was there while no file changed for a long time.
-    pub(super) fn is_left_behind(&mut self, lock: Option<Lock>) {
-        if let Some(lock) = &lock {
+    pub(super) fn is_left_behind(&mut self, lock: Option<&Lock>) {
+        if let Some(lock) = lock {
             tracing::warn!("{} was left behind by a git that is gone, and is ignored: remove it", lock.path.display());
             self.left = Some(lock.clone());
         }

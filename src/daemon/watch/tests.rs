@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
+use std::slice::from_ref;
 use std::sync::{Mutex, PoisonError};
 
 use super::*;
@@ -75,7 +76,7 @@ async fn every_kind_of_save_is_noticed_also_after_the_directory_was_swapped_or_m
     let (_scratch, root) = scratch();
     let dir = root.join("config");
     config(&dir);
-    let watched = Watched::on(&[dir.clone()]).await;
+    let watched = Watched::on(from_ref(&dir)).await;
     notices_all_kinds_of_save(&watched, &dir, "at first").await;
 
     config(&root.join("next"));
@@ -108,7 +109,7 @@ async fn links_are_followed_wherever_on_the_way_they_are() {
     symlink("rev/one", root.join("current")).unwrap();
     symlink(root.join("current"), root.join("again")).unwrap();
     let dir = root.join("again/conf");
-    let watched = Watched::on(&[dir.clone()]).await;
+    let watched = Watched::on(from_ref(&dir)).await;
     notices_all_kinds_of_save(&watched, &dir, "behind two links").await;
 
     symlink("rev/two", root.join("current.new")).unwrap();
@@ -134,7 +135,7 @@ async fn a_swap_of_the_data_directory_as_kubernetes_does_it_is_noticed() {
     }
     symlink("..1", dir.join("..data")).unwrap();
     symlink("..data/a.yaml", dir.join("a.yaml")).unwrap();
-    let watched = Watched::on(&[dir.clone()]).await;
+    let watched = Watched::on(from_ref(&dir)).await;
     symlink("..2", dir.join("..data_tmp")).unwrap();
     fs::rename(dir.join("..data_tmp"), dir.join("..data")).unwrap();
     watched.notices("the data swapped").await;
@@ -146,7 +147,7 @@ async fn a_swap_of_the_data_directory_as_kubernetes_does_it_is_noticed() {
 async fn what_is_not_there_yet_is_waited_for_however_much_of_the_way_is_missing() {
     let (_scratch, root) = scratch();
     let dir = root.join("not/there/yet");
-    let watched = Watched::on(&[dir.clone()]).await;
+    let watched = Watched::on(from_ref(&dir)).await;
     fs::create_dir(root.join("other")).unwrap();
     watched.ignores("a neighbour").await;
     for part in ["not", "not/there", "not/there/yet"] {
@@ -201,7 +202,7 @@ async fn another_name_further_up_is_seen_at_the_next_check() {
     config(&dir);
     config(&root.join("next/more/config"));
     let timing = Timing { check: Duration::from_millis(20), poll: NEVER, retry: NEVER };
-    let watched = Watched::timed(&[dir.clone()], timing).await;
+    let watched = Watched::timed(from_ref(&dir), timing).await;
     fs::rename(root.join("up"), root.join("was")).unwrap();
     fs::rename(root.join("next"), root.join("up")).unwrap();
     watched.notices("another directory under the same path").await;
@@ -278,7 +279,7 @@ async fn is_polled_and_then_watched(limit_name: &str, too_few: u32) {
     config(&dir);
     fs::create_dir(dir.join("folder")).unwrap();
     limit(limit_name, too_few);
-    let watched = Watched::timed(&[dir.clone()], FAST).await;
+    let watched = Watched::timed(from_ref(&dir), FAST).await;
     notices_all_kinds_of_save(&watched, &dir, "polled").await;
     watched.ignores("nothing at all").await;
     assert_eq!(log.times("cannot be watched and are looked at every"), 1);
@@ -313,7 +314,7 @@ async fn a_watch_that_loses_its_ground_to_a_limit_while_it_runs_goes_over_to_pol
     let dir = root.join("config");
     config(&dir);
     limit("max_inotify_watches", 3);
-    let watched = Watched::timed(&[dir.clone()], FAST).await;
+    let watched = Watched::timed(from_ref(&dir), FAST).await;
     assert_eq!(log.times("cannot be watched"), 0);
     for folder in ["b", "c", "d"] {
         fs::create_dir(dir.join(folder)).unwrap();
