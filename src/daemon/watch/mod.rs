@@ -125,7 +125,7 @@ impl Hold {
 
 #[derive(Debug, Clone, Copy)]
 struct Polled {
-    print: u64,
+    seen: u64,
     pause: Duration,
     retry_at: Instant,
     /// It was said that the files are polled.
@@ -146,7 +146,7 @@ impl Keeper {
             let chains = self.chains().await;
             let mut hold = self.take_hold(&chains, before.is_some_and(|polled: Polled| polled.told)).await;
             // Polled as before, what is new shows; else nobody looked for a moment.
-            if before.is_none() || before.map(|polled| polled.print) != hold.polled().map(|polled| polled.print) {
+            if before.is_none() || before.map(|polled| polled.seen) != hold.polled().map(|polled| polled.seen) {
                 self.shared.flag.notify_one();
             }
             while self.stands(&mut hold).await
@@ -206,18 +206,18 @@ impl Keeper {
         let _ = tokio::time::timeout(wait, self.shared.check.notified()).await;
         let Hold::Polled(polled) = hold else { return true };
         let now = self.poll().await;
-        if now.print != polled.print {
+        if now.seen != polled.seen {
             self.shared.flag.notify_one();
         }
-        *polled = Polled { print: now.print, pause: now.pause, ..*polled };
+        *polled = Polled { seen: now.seen, pause: now.pause, ..*polled };
         Instant::now() < polled.retry_at
     }
 
     async fn poll(&self) -> Polled {
         let (paths, began) = (Arc::clone(&self.paths), Instant::now());
-        let print = spawn_blocking(move || prints::print(&paths)).await.unwrap_or_default();
+        let seen = spawn_blocking(move || prints::print(&paths)).await.unwrap_or_default();
         let pause = self.timing.poll.max(began.elapsed() * POLL_TIMES);
-        Polled { print, pause, retry_at: began, told: false }
+        Polled { seen, pause, retry_at: began, told: false }
     }
 }
 
