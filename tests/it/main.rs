@@ -7,13 +7,13 @@ mod execute;
 mod fake_docker;
 mod fake_registry;
 mod fault_table;
+mod file_storm;
 mod npm;
 mod npm_contract;
 mod npm_proxy;
 #[cfg(feature = "faults")]
 mod nth;
 mod own_disk;
-#[cfg(feature = "faults")]
 mod random;
 mod readme;
 mod recorder;

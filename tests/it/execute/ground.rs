@@ -6,11 +6,14 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use landfall::daemon::Calls;
 use landfall::execute::{Event, Sink, StageResult};
 use landfall::model::{Pause, Recorded, StageKey};
 use landfall::plan::Options;
 use landfall::reconcile::{self, Converged, Error, Order, Places, View};
 use landfall::store::{DataDir, DeployRow, Filter, InstanceRow, Reader, Store};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::fake_docker::{FakeDocker, FakeImage, Op};
 use crate::router_support::{Router, soon, until};
@@ -188,6 +191,26 @@ impl Host {
     /// Waits until a call of this kind has come; with [`FakeDocker::hang`], it then waits for its answer.
     pub async fn called(&self, op: Op) {
         until(&format!("{op:?} is called"), async || self.fake.count(op) > 0).await;
+    }
+}
+
+/// `landfall daemon`, within the test.
+pub struct Daemon {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Daemon {
+    pub fn start(host: &Host) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let places = host.places();
+        let run = landfall::daemon::run(places, Calls::until(async { drop(stopped.await) }));
+        Self { stop, task: tokio::spawn(async { Box::pin(run).await.expect("a daemon") }) }
+    }
+
+    pub async fn stop(self) {
+        self.stop.send(()).expect("a daemon that runs");
+        self.task.await.expect("a daemon that stops");
     }
 }
 

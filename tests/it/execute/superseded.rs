@@ -3,35 +3,12 @@
 
 use std::time::Duration;
 
-use landfall::daemon::Calls;
 use landfall::model::{DeployStatus, Phase};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
-use super::ground::{Host, image, web};
+use super::ground::{Daemon, Host, image, web};
 use super::interrupted::Clients;
 use crate::fake_docker::Behaviour;
 use crate::router_support::until;
-
-/// `landfall daemon`, within the test.
-struct Daemon {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Daemon {
-    fn start(host: &Host) -> Self {
-        let (stop, stopped) = oneshot::channel();
-        let places = host.places();
-        let run = landfall::daemon::run(places, Calls::until(async { drop(stopped.await) }));
-        Self { stop, task: tokio::spawn(async { Box::pin(run).await.expect("a daemon") }) }
-    }
-
-    async fn stop(self) {
-        self.stop.send(()).expect("a daemon that runs");
-        self.task.await.expect("a daemon that stops");
-    }
-}
 
 /// A host that runs the first version, with two more to come.
 async fn host(second: Behaviour) -> Host {
