@@ -208,6 +208,11 @@ impl Daemon {
         Self { stop, task: tokio::spawn(async { Box::pin(run).await.expect("a daemon") }) }
     }
 
+    /// Killed where it is.
+    pub fn kill(self) {
+        self.task.abort();
+    }
+
     pub async fn stop(self) {
         self.stop.send(()).expect("a daemon that runs");
         self.task.await.expect("a daemon that stops");

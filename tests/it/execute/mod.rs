@@ -3,6 +3,7 @@
 
 mod adopt;
 mod apart;
+mod beside;
 mod by_hand;
 mod depends;
 mod drift;
