@@ -1,6 +1,7 @@
 //! The entries of all files: settings, registries, projects. A name that is there twice is an error with both places.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::code;
 use super::diagnostic::Diagnostic;
@@ -26,7 +27,7 @@ pub(super) struct Entries {
 }
 
 /// Gathers the entries of all documents.
-pub(super) fn collect(docs: &[Document], report: &Report<'_>) -> Entries {
+pub(super) fn collect(docs: &[Arc<Document>], report: &Report<'_>) -> Entries {
     let mut entries = Entries { complete: true, ..Entries::default() };
     for (index, doc) in docs.iter().enumerate() {
         match &doc.root {

@@ -15,6 +15,8 @@ pub(super) struct Document {
     pub(super) text: Arc<str>,
     /// Its tree, unless it is not YAML.
     pub(super) root: Option<Arc<Node>>,
+    /// What is wrong with it.
+    pub(super) problems: Vec<Diagnostic>,
     /// Where its lines begin; made when the first place is asked for.
     lines: OnceLock<Vec<usize>>,
 }
@@ -23,20 +25,25 @@ pub(super) struct Document {
 const MAX_COUNTED: usize = 4096;
 
 impl Document {
-    /// Reads a file; whatever is wrong with it is added to the list.
-    pub(super) fn read(path: &str, bytes: &[u8], found: &mut Vec<Diagnostic>) -> Self {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let (text, fault) = text_of(bytes);
-        let mut document = Self { path: path.to_owned(), text: text.into(), root: None, lines: OnceLock::new() };
+    /// Reads a file.
+    pub(super) fn read(path: &str, bytes: &[u8]) -> Self {
+        let (text, fault) = text_of(without_mark(bytes));
+        let (path, text, problems) = (path.to_owned(), text.into(), Vec::new());
+        let mut document = Self { path, text, root: None, problems, lines: OnceLock::new() };
         let fault = fault.or_else(|| conflict(&document.text)).or_else(|| nul(&document.text));
         if let Some((code, span, title, help)) = fault {
-            found.push(Diagnostic::error(code, document.place(span), title).help(help));
+            document.problems.push(Diagnostic::error(code, document.place(span), title).help(help));
             return document;
         }
         let (root, problems) = syntax::compose(&document.text);
-        found.extend(problems.into_iter().map(|problem| document.problem(problem)));
+        document.problems = problems.into_iter().map(|problem| document.problem(problem)).collect();
         document.root = root;
         document
+    }
+
+    /// True when these are the bytes that it was read from.
+    pub(super) fn is_of(&self, bytes: &[u8]) -> bool {
+        without_mark(bytes) == self.text.as_bytes()
     }
 
     /// A range of bytes as a place with line and column.
@@ -70,6 +77,11 @@ impl Document {
 /// From 0 to 1, since people count lines and columns from 1.
 fn count(n: usize) -> u32 {
     u32::try_from(n).map_or(u32::MAX, |n| n.saturating_add(1))
+}
+
+/// Without a byte order mark.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
 type Fault = (&'static str, Span, &'static str, &'static str);

@@ -11,6 +11,7 @@
 //! # Caveats
 //! Nothing here looks at Docker, the store, or files outside of the config directory.
 
+mod cache;
 pub mod code;
 mod collect;
 mod diagnostic;
@@ -42,6 +43,7 @@ use sha2::{Digest as _, Sha256};
 use crate::model::hash::hex;
 use crate::model::{Desired, Origin, StageKey};
 
+pub use cache::Cache;
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Place, Severity};
 pub use error::LoadError;
 pub use files::{MAX_MOUNTED_BYTES, MAX_MOUNTED_FILES, TreeError, TreeFile, TreeFiles, hash as hash_files};
@@ -66,7 +68,7 @@ pub struct Loaded {
     pub files: TreeFiles,
     /// Which of them it mounts or reads.
     pub uses: Uses,
-    docs: Vec<Document>,
+    docs: Vec<Arc<Document>>,
     entries: Entries,
 }
 
@@ -75,21 +77,35 @@ pub struct Loaded {
 /// # Errors
 /// The directory is missing, empty, unreadable, or anything in it is wrong.
 pub fn load(dir: &Path) -> Result<Loaded, LoadError> {
-    load_read(dir, &read_dir(dir)?)
+    load_with(&Cache::default(), dir)
 }
 
-/// The same for a directory that was scanned; none if the bytes that are read now are not those that the scan saw.
+/// As [`load`]; parses only the files that differ from those that were loaded with the same cache before.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(cache: &Cache, dir: &Path) -> Result<Loaded, LoadError> {
+    load_read(cache, dir, &read_dir(dir)?)
+}
+
+/// As [`load_scanned_with`], with nothing known.
 pub fn load_scanned(dir: &Path, scan: &Scan) -> Option<Result<Loaded, LoadError>> {
+    load_scanned_with(&Cache::default(), dir, scan)
+}
+
+/// As [`load_with`] for a directory that was scanned; none if the bytes that are read now are not those that the scan
+/// saw.
+pub fn load_scanned_with(cache: &Cache, dir: &Path, scan: &Scan) -> Option<Result<Loaded, LoadError>> {
     match read_dir(dir) {
-        Ok(tree) if scan.is_of(&tree) => Some(load_read(dir, &tree)),
+        Ok(tree) if scan.is_of(&tree) => Some(load_read(cache, dir, &tree)),
         Err(error) if scan.is_empty() => Some(Err(error)),
         Ok(_) | Err(_) => None,
     }
 }
 
-fn load_read(dir: &Path, tree: &Tree) -> Result<Loaded, LoadError> {
+fn load_read(cache: &Cache, dir: &Path, tree: &Tree) -> Result<Loaded, LoadError> {
     let shown_root = format!("{}/", dir.display().to_string().trim_end_matches('/'));
-    match load_tree(tree) {
+    match load_tree_with(cache, tree) {
         Ok(loaded) => Ok(Loaded { warnings: Diagnostics { shown_root, ..loaded.warnings }, ..loaded }),
         Err(LoadError::Invalid(found)) => Err(LoadError::Invalid(Diagnostics { shown_root, ..found })),
         Err(other) => Err(other),
@@ -101,8 +117,16 @@ fn load_read(dir: &Path, tree: &Tree) -> Result<Loaded, LoadError> {
 /// # Errors
 /// Anything in it is wrong.
 pub fn load_tree(tree: &Tree) -> Result<Loaded, LoadError> {
-    let mut found = tree.problems.clone();
-    let docs: Vec<Document> = tree.files.iter().map(|(path, bytes)| Document::read(path, bytes, &mut found)).collect();
+    load_tree_with(&Cache::default(), tree)
+}
+
+/// As [`load_tree`]; parses only the files that differ from those that were loaded with the same cache before.
+///
+/// # Errors
+/// As [`load_tree`].
+pub fn load_tree_with(cache: &Cache, tree: &Tree) -> Result<Loaded, LoadError> {
+    let docs = cache.documents(&tree.files);
+    let found = tree.problems.iter().chain(docs.iter().flat_map(|doc| &doc.problems)).cloned().collect();
     let is_readable = tree.problems.is_empty();
     let report = Report::new(&docs, found);
     let mut entries = collect::collect(&docs, &report);

@@ -13,7 +13,7 @@ use crate::model::name::InvalidName;
 
 /// Gathers diagnostics.
 pub(super) struct Report<'a> {
-    docs: &'a [Document],
+    docs: &'a [Arc<Document>],
     found: RefCell<Vec<Diagnostic>>,
     /// Set while an entry is looked at from which wrong values were left out: then a key that is missing, or does not
     /// fit to another, may be one of those, and only mistakes within a value are worth reporting.
@@ -26,7 +26,7 @@ const MAX_FOUND: usize = 200;
 const WITHIN_A_VALUE: &[&str] = &[code::BAD_VALUE, code::BAD_NAME, code::BAD_FILE, code::POLICY];
 
 impl<'a> Report<'a> {
-    pub(super) fn new(docs: &'a [Document], found: Vec<Diagnostic>) -> Self {
+    pub(super) fn new(docs: &'a [Arc<Document>], found: Vec<Diagnostic>) -> Self {
         Self { docs, found: RefCell::new(found), is_partial: Cell::new(false) }
     }
 

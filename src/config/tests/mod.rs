@@ -5,6 +5,7 @@ mod engine;
 mod hostile;
 mod loading;
 mod reading;
+mod reload;
 mod routing;
 mod rules;
 mod scanning;
