@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::secret::Fingerprint;
+use super::secret::{Fingerprint, SecretRef};
 use super::spec::{ContainerSpec, Logging, Mount, MountSource, Restart};
 
 /// What the hash covers besides the container itself.
@@ -45,17 +46,28 @@ pub fn matches(label: &str, input: HashInput<'_>) -> bool {
 
 fn v1(input: HashInput<'_>) -> String {
     let mut map = container_v1(input.container);
-    map.insert("network", json!(input.network));
-    if input.published {
-        map.insert("published", json!(true));
-    }
+    map.put("network", &input.network, false);
+    map.put("published", &true, !input.published);
     let text = serde_json::to_string(&map).unwrap_or_default();
     format!("v1:{}", &hex(&Sha256::digest(text))[..32])
 }
 
+/// What counts, by name. Where little is set little is built: this is done for every stage at every look.
+#[derive(Default, Serialize)]
+#[serde(transparent)]
+struct Fields(BTreeMap<&'static str, Value>);
+
+impl Fields {
+    fn put(&mut self, name: &'static str, value: &impl Serialize, is_default: bool) {
+        if !is_default {
+            self.0.insert(name, json!(value));
+        }
+    }
+}
+
 /// Destructures without `..`: a new field does not compile until it is decided how it counts.
 #[expect(clippy::too_many_lines, reason = "one line for each field, twice")]
-fn container_v1(spec: &ContainerSpec) -> BTreeMap<&'static str, Value> {
+fn container_v1(spec: &ContainerSpec) -> Fields {
     let ContainerSpec {
         port,
         environment,
@@ -89,44 +101,40 @@ fn container_v1(spec: &ContainerSpec) -> BTreeMap<&'static str, Value> {
         ports,
         networks,
     } = spec;
-    let mut map = BTreeMap::new();
-    let mut put = |name: &'static str, value: Value, is_default: bool| {
-        if !is_default {
-            map.insert(name, value);
-        }
-    };
-    put("port", json!(port), port.is_none());
-    put("environment", json!(environment), environment.is_empty());
+    let names = |secrets: &BTreeMap<String, SecretRef>| secrets.keys().cloned().collect::<Vec<_>>();
+    let mut map = Fields::default();
+    map.put("port", port, port.is_none());
+    map.put("environment", environment, environment.is_empty());
     // Only the names: whether a value changed is told by its fingerprint, wherever it is read from.
-    put("secret_environment", json!(secret_environment.keys().collect::<Vec<_>>()), secret_environment.is_empty());
-    put("secret_files", json!(secret_files.keys().collect::<Vec<_>>()), secret_files.is_empty());
-    put("mounts", mounts.iter().map(mount_v1).collect(), mounts.is_empty());
-    put("command", json!(command), command.is_none());
-    put("entrypoint", json!(entrypoint), entrypoint.is_none());
-    put("user", json!(user), user.is_none());
-    put("working_dir", json!(working_dir), working_dir.is_none());
-    put("labels", json!(labels), labels.is_empty());
-    put("cap_add", json!(cap_add), cap_add.is_empty());
-    put("cap_drop", json!(cap_drop), cap_drop.is_empty());
-    put("privileged", json!(privileged), !privileged);
-    put("devices", json!(devices), devices.is_empty());
-    put("host_namespaces", json!(host_namespaces), host_namespaces.is_empty());
-    put("read_only", json!(read_only), !read_only);
-    put("init", json!(init), init.is_none());
-    put("shm_size", json!(shm_size), shm_size.is_none());
-    put("ulimits", json!(ulimits), ulimits.is_empty());
-    put("extra_hosts", json!(extra_hosts), extra_hosts.is_empty());
-    put("dns", json!(dns), dns.is_empty());
-    put("logging", json!(logging), *logging == Logging::default());
-    put("restart", json!(restart), *restart == Restart::default());
-    put("stop_signal", json!(stop_signal), stop_signal.is_none());
-    put("security_opt", json!(security_opt), security_opt.is_empty());
-    put("healthcheck", json!(healthcheck), healthcheck.is_none());
-    put("mem_limit", json!(mem_limit), mem_limit.is_none());
-    put("milli_cpus", json!(milli_cpus), milli_cpus.is_none());
-    put("pids_limit", json!(pids_limit), pids_limit.is_none());
-    put("ports", json!(ports), ports.is_empty());
-    put("networks", json!(networks), networks.is_empty());
+    map.put("secret_environment", &names(secret_environment), secret_environment.is_empty());
+    map.put("secret_files", &names(secret_files), secret_files.is_empty());
+    map.put("mounts", &mounts.iter().map(mount_v1).collect::<Vec<_>>(), mounts.is_empty());
+    map.put("command", command, command.is_none());
+    map.put("entrypoint", entrypoint, entrypoint.is_none());
+    map.put("user", user, user.is_none());
+    map.put("working_dir", working_dir, working_dir.is_none());
+    map.put("labels", labels, labels.is_empty());
+    map.put("cap_add", cap_add, cap_add.is_empty());
+    map.put("cap_drop", cap_drop, cap_drop.is_empty());
+    map.put("privileged", privileged, !privileged);
+    map.put("devices", devices, devices.is_empty());
+    map.put("host_namespaces", host_namespaces, host_namespaces.is_empty());
+    map.put("read_only", read_only, !read_only);
+    map.put("init", init, init.is_none());
+    map.put("shm_size", shm_size, shm_size.is_none());
+    map.put("ulimits", ulimits, ulimits.is_empty());
+    map.put("extra_hosts", extra_hosts, extra_hosts.is_empty());
+    map.put("dns", dns, dns.is_empty());
+    map.put("logging", logging, *logging == Logging::default());
+    map.put("restart", restart, *restart == Restart::default());
+    map.put("stop_signal", stop_signal, stop_signal.is_none());
+    map.put("security_opt", security_opt, security_opt.is_empty());
+    map.put("healthcheck", healthcheck, healthcheck.is_none());
+    map.put("mem_limit", mem_limit, mem_limit.is_none());
+    map.put("milli_cpus", milli_cpus, milli_cpus.is_none());
+    map.put("pids_limit", pids_limit, pids_limit.is_none());
+    map.put("ports", ports, ports.is_empty());
+    map.put("networks", networks, networks.is_empty());
     map
 }
 

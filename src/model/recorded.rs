@@ -57,11 +57,11 @@ pub struct RecordedStage {
     /// What it is routed with, where that was changed since its newest success.
     pub route: Option<RecordedRoute>,
     /// The version that somebody chose instead of the configuration's (R13).
-    pub choice: Option<Choice>,
+    pub choice: Option<Box<Choice>>,
     /// That it is left alone, if it is.
     pub pause: Option<Pause>,
     /// The deploy without an end, if there is one.
-    pub in_flight: Option<InFlight>,
+    pub in_flight: Option<Box<InFlight>>,
     /// A switch of it was cut off, and the proxy may still be about to make it (R9). Never in the store: a plan finds it
     /// out.
     pub is_switch_cut_off: bool,

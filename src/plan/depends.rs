@@ -35,7 +35,7 @@ pub(super) fn hold_back(input: Input<'_>, owned: &Owned<'_>, stages: &mut [Stage
 /// What a deploy waits for. One that goes on (R15) has waited, once its container is made.
 fn waits_for(stage: &StagePlan) -> &[StageKey] {
     let is_made = |deploy: &PlannedDeploy| deploy.resumes.as_ref().is_some_and(|resumed| resumed.container.is_some());
-    stage.deploy.as_ref().filter(|deploy| !is_made(deploy)).map_or(&[], |deploy| &deploy.stage.depends_on)
+    stage.deploy.as_deref().filter(|deploy| !is_made(deploy)).map_or(&[], |deploy| &deploy.stage.depends_on)
 }
 
 /// Why a stage cannot be brought up after another one, if that is so.

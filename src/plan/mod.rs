@@ -226,7 +226,7 @@ pub struct StagePlan {
     /// In order.
     pub steps: Vec<Step>,
     /// The deploy that the steps belong to.
-    pub deploy: Option<PlannedDeploy>,
+    pub deploy: Option<Box<PlannedDeploy>>,
     /// The deploy that made what runs, where that is what is wanted and stays.
     #[serde(skip)]
     pub keeps: Option<DeployId>,
@@ -314,7 +314,7 @@ pub fn plan(input: Input<'_>) -> Plan {
     let input = Input { recorded: &recorded, observed: &observed, ..input };
     let owned = Owned::new(input.recorded, input.observed);
     let wanted = |key: &&StageKey| input.options.selection.contains(key) && !input.options.busy.contains(*key);
-    let mut stages: Vec<StagePlan> = Vec::new();
+    let mut stages: Vec<StagePlan> = Vec::with_capacity(input.desired.stages.len());
     for (key, stage) in &input.desired.stages {
         if wanted(&key) {
             stages.push(stage::plan(input, &owned, stage));

@@ -189,13 +189,13 @@ impl Wanted<'_> {
         self.explain(own, &mut plan);
         plan.verdict = if own.is_empty() { Verdict::Create } else { Verdict::Replace };
         plan.steps = deploy_steps(self.input, self.stage, self.image, own);
-        plan.deploy = Some(PlannedDeploy {
+        plan.deploy = Some(Box::new(PlannedDeploy {
             image: self.image.clone(),
             stage: self.stage.clone(),
             spec_hash: hash::spec_hash(self.hash_input()),
             secrets: self.input.fingerprints.get(&self.stage.key).cloned(),
             resumes: None,
-        });
+        }));
         plan
     }
 

@@ -61,14 +61,14 @@ pub(super) fn add(conn: &Connection, stages: &mut ByStage) -> Result<()> {
     let mut statement = conn.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        if let Some((_, stage)) = stages.get_mut(&row.get::<_, String>(0)?) {
-            stage.choice = Some(choice(row)?);
+        if let Some((_, stage)) = stages.get_mut(row)? {
+            stage.choice = Some(Box::new(choice(row)?));
         }
     }
     let mut statement = conn.prepare("SELECT stage_id, kind, since, until FROM pauses")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        if let Some((_, stage)) = stages.get_mut(&row.get::<_, String>(0)?) {
+        if let Some((_, stage)) = stages.get_mut(row)? {
             let (since_ms, until_ms) = (row.get(2)?, row.get(3)?);
             stage.pause = Some(Pause { kind: known(row, 1, PauseKind::parse)?, since_ms, until_ms });
         }

@@ -1,6 +1,6 @@
 //! `Recorded`: what a plan needs to know of the past, in ten queries however many stages there are.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
@@ -12,8 +12,25 @@ use super::error::Result;
 use super::rows::{image, json, known, parsed};
 use super::{by_hand, hosts};
 
-/// Row id of a stage → the stage.
-pub(super) type ByStage = BTreeMap<String, (StageKey, RecordedStage)>;
+/// The stages while they are read.
+pub(super) struct ByStage {
+    /// In the order of their keys.
+    all: Vec<(StageKey, RecordedStage)>,
+    /// Row id → position.
+    rows: HashMap<String, usize>,
+}
+
+impl ByStage {
+    /// The stage that a row belongs to by its first column; none for one that is gone.
+    pub(super) fn get_mut(&mut self, row: &Row<'_>) -> rusqlite::Result<Option<&mut (StageKey, RecordedStage)>> {
+        self.get_mut_by(row, 0)
+    }
+
+    fn get_mut_by(&mut self, row: &Row<'_>, at: usize) -> rusqlite::Result<Option<&mut (StageKey, RecordedStage)>> {
+        let position = self.rows.get(row.get_ref(at)?.as_str()?).copied();
+        Ok(position.and_then(|position| self.all.get_mut(position)))
+    }
+}
 
 /// Who this store is (R1).
 pub(super) fn store_id(conn: &Connection) -> Result<StoreId> {
@@ -32,7 +49,7 @@ pub(super) fn recorded(conn: &Connection) -> Result<Recorded> {
     let sql = "SELECT generation, revision FROM generations ORDER BY generation DESC LIMIT 1";
     let head = tx.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let (generation, revision) = head.unwrap_or_default();
-    Ok(Recorded { store: Some(store_id(&tx)?), generation, revision, stages: stages.into_values().collect() })
+    Ok(Recorded { store: Some(store_id(&tx)?), generation, revision, stages: stages.all.into_iter().collect() })
 }
 
 fn stages(conn: &Connection) -> Result<ByStage> {
@@ -41,15 +58,19 @@ fn stages(conn: &Connection) -> Result<ByStage> {
                FROM stages s JOIN projects p ON p.id = s.project_id LEFT JOIN deploys d ON d.id = s.live_deploy
                WHERE s.removed_at IS NULL OR EXISTS (SELECT 1 FROM instances i WHERE i.stage_id = s.id)
                    OR EXISTS (SELECT 1 FROM proxy_hosts h WHERE h.stage_id = s.id)
-                   OR EXISTS (SELECT 1 FROM deploys o WHERE o.stage_id = s.id AND o.phase <> 'done')";
+                   OR EXISTS (SELECT 1 FROM deploys o WHERE o.stage_id = s.id AND o.phase <> 'done')
+               ORDER BY p.name, s.name";
     let mut statement = conn.prepare(sql)?;
-    let rows = statement.query_map([], |row| {
+    let mut rows = statement.query([])?;
+    let mut stages = ByStage { all: Vec::new(), rows: HashMap::new() };
+    while let Some(row) = rows.next()? {
         let key = StageKey::new(parsed(row, 1)?, parsed(row, 2)?);
         let stage =
             RecordedStage { pin: json(row, 3)?, live: live(row)?, route: json(row, 12)?, ..RecordedStage::default() };
-        Ok((row.get(0)?, (key, stage)))
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+        stages.rows.insert(row.get(0)?, stages.all.len());
+        stages.all.push((key, stage));
+    }
+    Ok(stages)
 }
 
 fn live(row: &Row<'_>) -> rusqlite::Result<Option<LiveDeploy>> {
@@ -80,7 +101,7 @@ fn add_instances(conn: &Connection, stages: &mut ByStage) -> Result<()> {
     let mut statement = conn.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        if let Some((key, stage)) = stages.get_mut(&row.get::<_, String>(0)?) {
+        if let Some((key, stage)) = stages.get_mut(row)? {
             let by_hand: bool = row.get(6)?;
             let instance = RecordedInstance {
                 name: row.get(2)?,
@@ -128,7 +149,7 @@ fn add_quarantine(conn: &Connection, stages: &mut ByStage) -> Result<()> {
             reason: row.get(7)?,
             spec_json: row.get(8)?,
         };
-        if let Some((_, stage)) = stages.get_mut(&row.get::<_, String>(0)?) {
+        if let Some((_, stage)) = stages.get_mut(row)? {
             stage.quarantine.push(held);
         }
     }
@@ -139,7 +160,7 @@ fn add_hosts(conn: &Connection, stages: &mut ByStage) -> Result<()> {
     let mut statement = conn.prepare(&format!("SELECT {}, stage_id FROM proxy_hosts", hosts::COLUMNS))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        if let Some((_, stage)) = stages.get_mut(&row.get::<_, String>(4)?) {
+        if let Some((_, stage)) = stages.get_mut_by(row, 4)? {
             stage.host = Some(hosts::host(row, 0)?);
         }
     }
@@ -154,14 +175,14 @@ fn add_in_flight(conn: &Connection, stages: &mut ByStage) -> Result<()> {
     let mut statement = conn.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        if let Some((_, stage)) = stages.get_mut(&row.get::<_, String>(0)?) {
-            stage.in_flight = Some(InFlight {
+        if let Some((_, stage)) = stages.get_mut(row)? {
+            stage.in_flight = Some(Box::new(InFlight {
                 deploy: applied(row, 1)?,
                 secrets_label: row.get(9)?,
                 phase: known(row, 10, Phase::parse)?,
                 host_port: row.get(11)?,
                 giving_up: json(row, 12)?,
-            });
+            }));
         }
     }
     Ok(())

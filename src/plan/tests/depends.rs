@@ -176,7 +176,7 @@ fn r13_r23_a_version_that_was_chosen_waits_as_the_configuration_says() {
     let old = world.desired.stages[&key("shop/prod")].clone();
     let mut world = world.want("shop/prod", "v2");
     let refused = world.desired.stages[&key("shop/prod")].clone();
-    world.recorded.stages.get_mut(&key("shop/prod")).unwrap().choice = Some(Choice {
+    world.recorded.stages.get_mut(&key("shop/prod")).unwrap().choice = Some(Box::new(Choice {
         kind: ChoiceKind::Rollback,
         from: None,
         image: image_of(&old),
@@ -185,7 +185,7 @@ fn r13_r23_a_version_that_was_chosen_waits_as_the_configuration_says() {
         refused_json: serde_json::to_string(&refused).unwrap(),
         refused_digest: Some(digest("v2")),
         chosen_at_ms: 0,
-    });
+    }));
     world.observed.containers.retain(|c| c.id != "id2");
     // It depended on `db` when it was made, and neither the choice nor the wait hangs on that any more.
     let world = world.want("db/prod", "v2");

@@ -14,13 +14,13 @@ impl World {
         let recorded = self.recorded.stages.get_mut(&key).unwrap();
         let deploy = recorded.live.take().unwrap();
         recorded.live = before.and_then(|before| before.live);
-        recorded.in_flight = Some(InFlight {
+        recorded.in_flight = Some(Box::new(InFlight {
             deploy,
             secrets_label: String::new(),
             phase,
             host_port: Some(20_000 + n),
             giving_up: None,
-        });
+        }));
         self.observed.proxy = routes;
         self.container(n, |container| drop(container.networks.remove(NAMES)))
     }

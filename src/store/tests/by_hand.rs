@@ -18,7 +18,10 @@ async fn r13_a_choice_and_a_pause_are_read_back_as_they_were_said_and_can_be_tak
     };
     let store = scratch.store().await;
     let recorded = store.recorded().await.unwrap().stages;
-    assert_eq!((&recorded[&key("shop/prod")].choice, recorded[&key("shop/prod")].pause), (&Some(choice), None));
+    assert_eq!(
+        (&recorded[&key("shop/prod")].choice, recorded[&key("shop/prod")].pause),
+        (&Some(Box::new(choice)), None)
+    );
     assert_eq!((&recorded[&key("shop/test")].choice, recorded[&key("shop/test")].pause), (&None, Some(PAUSE)));
     store.pause(&key("shop/test"), Some(other)).await.unwrap();
     store.choose(&key("shop/prod"), None).await.unwrap();

@@ -140,7 +140,7 @@ impl Model {
             giving_up: None,
         };
         self.op(format!("begin deploy {}", id.short()), |world| {
-            world.recorded.stages.entry(key).or_default().in_flight = Some(open);
+            world.recorded.stages.entry(key).or_default().in_flight = Some(Box::new(open));
         })?;
         self.next += 1;
         self.deploys.insert(id, Deploy { stage: stage.clone(), live, ends: Vec::new() });
