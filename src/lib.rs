@@ -15,6 +15,7 @@ pub mod model;
 pub mod plan;
 
 pub mod config;
+pub mod git;
 pub mod secrets;
 
 pub mod client;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::git::{CommitId, GitError};
 use crate::model::Retry;
 
 use super::diagnostic::Diagnostics;
@@ -30,27 +31,31 @@ pub enum LoadError {
         #[source]
         source: std::io::Error,
     },
-    /// The configuration of a git revision cannot be read.
-    #[error("`{revision}` cannot be read: {reason}")]
-    Revision {
-        /// As it was given.
-        revision: String,
-        /// Why.
-        reason: String,
+    /// The commit is there and holds no YAML file below the folder.
+    #[error("commit {commit} holds no YAML file {}", below(folder))]
+    EmptyCommit {
+        /// Which one.
+        commit: CommitId,
+        /// The folder, `""` for all of it.
+        folder: String,
     },
+    /// git cannot be asked, or says no.
+    #[error(transparent)]
+    Git(#[from] GitError),
     /// Something in it is wrong.
     #[error("{0}")]
     Invalid(Diagnostics),
 }
 
 impl LoadError {
-    /// Only a change of the files helps.
+    /// Only a change of the files helps, but for what git says of the world outside.
     pub const fn retry(&self) -> Retry {
         match self {
+            Self::Git(error) => error.retry(),
             Self::Missing { .. }
             | Self::Empty { .. }
             | Self::Unreadable { .. }
-            | Self::Revision { .. }
+            | Self::EmptyCommit { .. }
             | Self::Invalid(_) => Retry::OnChange,
         }
     }
@@ -64,9 +69,8 @@ impl LoadError {
                 "name the directory that holds the files, not one of them"
             }
             Self::Unreadable { .. } => "check its permissions and the user that Landfall runs as",
-            Self::Revision { .. } => {
-                "name a directory, or a revision of the git work tree that holds the configuration"
-            }
+            Self::EmptyCommit { .. } => "commit a file `*.yaml` with `projects:` there; see examples/config",
+            Self::Git(error) => return Some(error.hint()),
             Self::Invalid(_) => return None,
         };
         Some(hint.to_owned())
@@ -76,7 +80,11 @@ impl LoadError {
     pub const fn diagnostics(&self) -> Option<&Diagnostics> {
         match self {
             Self::Invalid(diagnostics) => Some(diagnostics),
-            Self::Missing { .. } | Self::Empty { .. } | Self::Unreadable { .. } | Self::Revision { .. } => None,
+            Self::Missing { .. }
+            | Self::Empty { .. }
+            | Self::Unreadable { .. }
+            | Self::EmptyCommit { .. }
+            | Self::Git(_) => None,
         }
     }
 
@@ -87,4 +95,8 @@ impl LoadError {
             None => self.to_string(),
         }
     }
+}
+
+fn below(folder: &str) -> String {
+    if folder.is_empty() { "at all".to_owned() } else { format!("below `{folder}`") }
 }

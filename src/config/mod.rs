@@ -9,7 +9,7 @@
 //! or take long. Everything wrong is reported together, in the order of files and places. Secrets are never read (R28).
 //!
 //! # Caveats
-//! Nothing here looks at Docker, the store, or files outside of the config directory.
+//! Nothing here looks at Docker, the store, or files outside of the config directory, but for the repository it lies in.
 
 mod cache;
 pub mod code;
@@ -40,6 +40,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::git::CommitId;
 use crate::model::hash::hex;
 use crate::model::{Desired, Origin, StageKey};
 
@@ -47,7 +48,7 @@ pub use cache::Cache;
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Place, Severity};
 pub use error::LoadError;
 pub use files::{MAX_MOUNTED_BYTES, MAX_MOUNTED_FILES, TreeError, TreeFile, TreeFiles, hash as hash_files};
-pub use revision::load_revision;
+pub use revision::{load_commit, load_revision};
 pub use scan::{Scan, Uses};
 pub use schema::json_schema;
 pub use tree::{MAX_ENTRIES, MAX_FILE_BYTES, Tree, read_dir};
@@ -64,6 +65,8 @@ pub struct Loaded {
     pub warnings: Diagnostics,
     /// Hash of all files that counted: the YAML, files mounted, files of variables. 64 hex digits.
     pub hash: String,
+    /// The commit it was read from, where it was one.
+    pub commit: Option<CommitId>,
     /// The other files of the directory, for copying what is mounted.
     pub files: TreeFiles,
     /// Which of them it mounts or reads.
@@ -142,7 +145,8 @@ pub fn load_tree_with(cache: &Cache, tree: &Tree) -> Result<Loaded, LoadError> {
     }
     let hash = hash_of(tree, &sources.used());
     desired.revision.clone_from(&hash);
-    Ok(Loaded { desired: Arc::new(desired), warnings, hash, files, uses: sources.paths(), docs, entries })
+    let desired = Arc::new(desired);
+    Ok(Loaded { desired, warnings, hash, commit: None, files, uses: sources.paths(), docs, entries })
 }
 
 fn hash_of(tree: &Tree, used: &BTreeMap<String, String>) -> String {

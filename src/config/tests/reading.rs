@@ -8,6 +8,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::config::{LoadError, TreeError, hash_files, load, load_revision, read_dir};
+use crate::git::{CommitId, Kind};
 use crate::model::Retry;
 use crate::model::spec::MountSource;
 
@@ -197,14 +198,16 @@ fn a_revision_loads_as_its_files_do() {
     git(dir.path(), &["commit", "-qm", "one"]);
     let files = load(&config).unwrap_or_else(|error| panic!("{error}"));
     let revision = load_revision(&config, "HEAD").unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(revision.desired, files.desired);
+    assert_eq!(revision.commit.as_ref().map(CommitId::as_str), Some(revision.desired.revision.as_str()));
+    assert_eq!((&revision.hash, &revision.desired.stages), (&files.hash, &files.desired.stages));
     write(&config, "conf/sub/x", "changed");
     let changed = load(&config).unwrap_or_else(|error| panic!("{error}"));
     assert_ne!(changed.desired, files.desired);
     let again = load_revision(&config, "main").unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(again.desired, files.desired);
+    assert_eq!(again.desired, revision.desired);
     for gone in ["nothing", "--help", "HEAD~7", ""] {
-        assert!(matches!(load_revision(&config, gone), Err(LoadError::Revision { .. })), "{gone}");
+        let Err(LoadError::Git(error)) = load_revision(&config, gone) else { panic!("{gone}") };
+        assert_eq!(error.kind, Kind::NoRevision, "{error}");
     }
     symlink("../other.yaml", config.join("out.yaml")).unwrap();
     git(dir.path(), &["add", "-A"]);
