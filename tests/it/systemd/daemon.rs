@@ -8,7 +8,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 
-use crate::execute::ground::Host;
+use crate::execute::ground::{Host, image, web};
+use crate::fake_docker::Op;
 use crate::router_support::{soon, until};
 
 /// A daemon that runs, and what it told its service manager; killed on drop.
@@ -89,4 +90,101 @@ impl Daemon {
 pub async fn stopped(mut daemon: Daemon) -> i32 {
     daemon.signal(Signal::TERM);
     daemon.ends().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ready_comes_when_the_host_was_seen_and_not_before_docker_answers() {
+    let host = Host::with(&[]).await;
+    host.fake.hang(Op::List);
+    let running = Daemon::start(daemon(&host), &host);
+    host.called(Op::List).await;
+    assert_eq!(running.count("READY=1"), 0, "{:?}", running.all());
+    host.fake.release(Op::List);
+    running.told("READY=1").await;
+    running.told("STATUS=converged").await;
+    assert_eq!(running.count("READY=1"), 1);
+    assert_eq!(stopped(running).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_watchdog_is_fed_while_a_deploy_takes_its_time() {
+    let host = Host::with(&[&image("v1")]).await;
+    host.write(&web("v1", ""));
+    host.fake.hang(Op::Start);
+    let mut command = daemon(&host);
+    command.env("WATCHDOG_USEC", "200000");
+    let running = Daemon::start(command, &host);
+    host.called(Op::Start).await;
+    let begun = running.count("WATCHDOG=1");
+    running.told_times("WATCHDOG=1", begun + 5).await;
+    assert_eq!(running.count("READY=1"), 1, "ready during its first deploy");
+    host.fake.release(Op::Start);
+    running.told("STATUS=converged").await;
+    assert_eq!(stopped(running).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watchdog_that_is_meant_for_another_process_is_not_fed() {
+    let host = Host::with(&[]).await;
+    let mut command = daemon(&host);
+    command.env("WATCHDOG_USEC", "20000").env("WATCHDOG_PID", "1");
+    let running = Daemon::start(command, &host);
+    running.told("STATUS=converged").await;
+    assert_eq!(running.count("WATCHDOG=1"), 0);
+    assert_eq!(stopped(running).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sighup_reloads_tells_so_and_reads_what_no_event_told_of() {
+    let host = Host::with(&[&image("v1")]).await;
+    let running = Daemon::start(daemon(&host), &host);
+    running.told("STATUS=converged").await;
+    let asked = host.fake.count(Op::List);
+    running.signal(Signal::HUP);
+    running.told("RELOADING=1\nMONOTONIC_USEC=").await;
+    running.told_times("READY=1", 2).await;
+    let told = running.all();
+    let at = |beginning: &str| told.iter().rposition(|message| message.starts_with(beginning)).unwrap();
+    assert!(at("RELOADING=1") < at("READY=1"), "{told:?}");
+    until("the host is looked at again", async || host.fake.count(Op::List) > asked).await;
+    // A bad configuration is read and refused: the reload is over all the same.
+    host.write("projects: [");
+    running.signal(Signal::HUP);
+    running.told_times("READY=1", 3).await;
+    running.told("STATUS=configuration cannot be used; the last good one stays in force").await;
+    assert_eq!(stopped(running).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_sighup_tries_at_once_what_waits_after_a_failure() {
+    let host = Host::with(&[&image("v1")]).await;
+    host.settings("  resync: 1h\n");
+    host.write(&web("v1", ""));
+    // Each failure doubles the wait, so that from some on nobody would wait for the next by chance.
+    for _ in 0..6 {
+        host.fake.fail_next(Op::Pull, 500, "received unexpected HTTP status: 503 Service Unavailable");
+    }
+    let running = Daemon::start(daemon(&host), &host);
+    for tries in 1..=6 {
+        until("it is tried", async || host.fake.count(Op::Pull) == tries).await;
+        until("the failure is known", async || running.count("STATUS=not converged") > 0).await;
+        running.signal(Signal::HUP);
+    }
+    running.told("STATUS=converged").await;
+    assert_eq!(stopped(running).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r31_sigterm_tells_that_it_stops_lets_the_step_end_and_exits_0() {
+    let host = Host::with(&[&image("v1")]).await;
+    host.write(&web("v1", ""));
+    host.fake.hang(Op::Start);
+    let mut running = Daemon::start(daemon(&host), &host);
+    host.called(Op::Start).await;
+    running.signal(Signal::TERM);
+    running.told("STOPPING=1").await;
+    host.fake.release(Op::Start);
+    assert_eq!(running.ends().await, 0);
+    assert_eq!(running.count("STOPPING=1"), 1);
+    assert_eq!(host.last().status.to_string(), "success");
 }
