@@ -5,11 +5,13 @@ use super::failure::Failure;
 use super::render::Out;
 use crate::daemon::{self, Ask, Calls, Signals};
 use crate::reconcile::Places;
+use crate::store::{DaemonLock, DataDir};
 
 /// Runs until SIGTERM or SIGINT.
 pub(super) async fn run(places: Places, _out: Out) -> Result<Exit, Failure> {
+    let alone = DaemonLock::take(&DataDir::new(&places.data), "daemon", None).await?;
     let (_handle, asks) = tokio::sync::mpsc::channel::<Ask>(1);
-    Box::pin(daemon::run(places, Calls::new(listen()?, asks))).await?;
+    Box::pin(daemon::run(places, alone, Calls::new(listen()?, asks))).await;
     Ok(Exit::Ok)
 }
 

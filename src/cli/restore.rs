@@ -12,7 +12,7 @@ use crate::store::{self, Copied, DaemonLock, DataDir, Lock, Restored};
 pub(super) async fn run(places: &Places, file: &Path, out: Out) -> Result<Exit, Failure> {
     let data = DataDir::new(&places.data);
     // Held to the end: a daemon that starts meanwhile would work on the store that goes.
-    let daemon = DaemonLock::take(&data)?;
+    let daemon = DaemonLock::take(&data, "restore", None).await?;
     let lock = Lock::acquire(&data, "restore", LOCK_WAIT).await?;
     let Restored { copied, kept, before } = store::restore(&data, &lock, &daemon, file)?;
     let Copied { store, schema, deploys, newest_ms, bytes: _ } = copied;

@@ -32,8 +32,8 @@ use crate::config::Loaded;
 use crate::execute::Newest;
 use crate::model::Desired;
 use crate::plan::Selection;
-use crate::reconcile::{Beside, Error, Places};
-use crate::store::{DaemonLock, DataDir};
+use crate::reconcile::{Beside, Places};
+use crate::store::DaemonLock;
 use dice::Dice;
 pub use pass::Ask;
 pub use signals::{Asked, Signals};
@@ -83,12 +83,8 @@ impl Line {
     }
 }
 
-/// Watches and converges until it is told to stop.
-///
-/// # Errors
-/// The data directory cannot be used, or another daemon uses it.
-pub async fn run(places: Places, calls: Calls) -> Result<(), Error> {
-    let _alone = DaemonLock::take(&DataDir::new(&places.data))?;
+/// Watches and converges until it is told to stop; alone on its data directory until the end.
+pub async fn run(places: Places, _alone: DaemonLock, calls: Calls) {
     tracing::info!(config = %places.config.display(), "watching");
     let Calls { mut line, mut asks } = calls;
     let (mut daemon, mut told) = Daemon::new(places);
@@ -110,7 +106,6 @@ pub async fn run(places: Places, calls: Calls) -> Result<(), Error> {
         daemon.take(event);
     }
     daemon.stop().await;
-    Ok(())
 }
 
 /// The end of a look at the source, with the source itself; never while nobody looks.

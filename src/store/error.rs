@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::model::name::StageKey;
 use crate::model::{DeployId, DeployStatus, Phase};
 
+use super::daemon_lock::DaemonHolder;
 use super::lock::Holder;
 
 /// The result of everything in this module.
@@ -30,8 +31,8 @@ pub enum StoreError {
     Daemon {
         /// The data directory.
         data: PathBuf,
-        /// Who it is, as in `pid 7`.
-        holder: String,
+        /// Which one.
+        holder: DaemonHolder,
     },
     /// A backup cannot be restored. What is there now stays as it is.
     #[error("{} cannot be restored: {why}", path.display())]

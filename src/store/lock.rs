@@ -17,7 +17,7 @@ use super::datadir::DataDir;
 use super::error::{Result, StoreError};
 
 /// Pause between two tries while waiting: short against a person's patience, long against the cost of a try.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// Proof that this process may change things. Released on drop.
 #[derive(Debug)]
@@ -87,6 +87,12 @@ impl Drop for Lock {
 }
 
 impl Holder {
+    /// Since when, as people read it; none where that is not known.
+    pub(super) fn since(&self) -> Option<String> {
+        let since = chrono::DateTime::from_timestamp_millis(self.since_ms).filter(|_| self.since_ms > 0);
+        since.map(|since| since.format("%Y-%m-%d %H:%M:%S UTC").to_string())
+    }
+
     /// Reads the name of the holder; one that cannot be read is shown as unknown.
     fn read(dir: &DataDir) -> Self {
         let text = std::fs::read_to_string(dir.lock_file()).unwrap_or_default();
@@ -96,14 +102,11 @@ impl Holder {
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pid, command, since_ms } = self;
+        let Self { pid, command, since_ms: _ } = self;
         if *pid == 0 {
             return f.write_str("another process");
         }
         write!(f, "`landfall {command}` (process {pid})")?;
-        match chrono::DateTime::from_timestamp_millis(*since_ms) {
-            Some(since) => write!(f, " since {}", since.format("%Y-%m-%d %H:%M:%S UTC")),
-            None => Ok(()),
-        }
+        self.since().map_or(Ok(()), |since| write!(f, " since {since}"))
     }
 }

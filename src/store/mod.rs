@@ -48,7 +48,7 @@ use crate::model::{
 
 pub use backup::{Copied, backup};
 pub use clock::{new_deploy_id, now_ms};
-pub use daemon_lock::DaemonLock;
+pub use daemon_lock::{DaemonHolder, DaemonLock, FoundDaemon};
 pub use datadir::DataDir;
 pub use error::{Result, StoreError};
 pub use lock::{Holder, Lock};

@@ -69,7 +69,7 @@ fn modes(dir: &DataDir) -> Finding {
 /// Nobody is ill who works; but whoever waits wants to know for whom.
 fn lock(dir: &DataDir) -> Finding {
     let now = Lock::holder(dir).map_or_else(|| "free".to_owned(), |holder| format!("held by {holder}"));
-    let daemon =
-        DaemonLock::holder(dir).map_or_else(|| "no daemon runs".to_owned(), |pid| format!("a daemon runs ({pid})"));
+    let daemon = DaemonLock::holder(dir)
+        .map_or_else(|| "no daemon runs".to_owned(), |holder| format!("a daemon runs ({holder})"));
     good("lock", format!("{now}; {daemon}"))
 }

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::child::{Role, Second};
 use super::support::{Scratch, accepted, begun, key, scratch, succeeded};
-use crate::store::{DaemonLock, DataDir, Restored, Store, StoreError, backup, migrate, restore};
+use crate::store::{DaemonLock, DataDir, FoundDaemon, Restored, Store, StoreError, backup, migrate, restore};
 
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<_> =
@@ -26,7 +26,7 @@ impl Scratch {
     }
 
     async fn restore(&self, from: &Path) -> Result<Restored, StoreError> {
-        let (lock, daemon) = (self.lock().await, DaemonLock::take(&self.dir).unwrap());
+        let (lock, daemon) = (self.lock().await, DaemonLock::take(&self.dir, "daemon", None).await.unwrap());
         restore(&self.dir, &lock, &daemon, from)
     }
 }
@@ -208,7 +208,7 @@ async fn what_is_no_whole_store_is_refused_and_nothing_is_touched() {
     };
     let dir = scratch.dir.root();
     let state = || names(dir).into_iter().map(|name| (fs::read(dir.join(&name)).unwrap(), name)).collect::<Vec<_>>();
-    drop((scratch.lock().await, DaemonLock::take(&scratch.dir).unwrap()));
+    drop((scratch.lock().await, DaemonLock::take(&scratch.dir, "daemon", None).await.unwrap()));
     let before = state();
     let cases: [(&str, &dyn Fn()); 10] = [
         ("it is empty", &|| fs::write(&bad, "").unwrap()),
@@ -264,10 +264,38 @@ async fn a_backup_of_an_older_landfall_is_brought_up_to_date_by_the_next_writer(
 #[tokio::test]
 async fn a_daemon_s_lock_is_one_and_its_holder_is_named() {
     let scratch = scratch();
-    let held = DaemonLock::take(&scratch.dir).unwrap();
-    let error = DaemonLock::take(&scratch.dir).unwrap_err();
-    let wanted = format!("a daemon uses {} (pid {})", scratch.dir.root().display(), std::process::id());
-    assert_eq!(error.to_string(), wanted);
+    let socket = scratch.dir.root().join("landfall.sock");
+    let held = DaemonLock::take(&scratch.dir, "daemon", Some(&socket)).await.unwrap();
+    let error = DaemonLock::take(&scratch.dir, "daemon", None).await.unwrap_err().to_string();
+    let wanted = format!("a daemon uses {} (pid {}, since 20", scratch.dir.root().display(), std::process::id());
+    assert!(error.starts_with(&wanted) && error.ends_with(" UTC)"), "{error}");
+    assert_eq!(DaemonLock::holder(&scratch.dir).unwrap().socket, Some(socket));
     drop(held);
-    DaemonLock::take(&scratch.dir).unwrap();
+    assert_eq!(DaemonLock::find(&scratch.dir), FoundDaemon::None);
+    DaemonLock::take(&scratch.dir, "daemon", None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_daemon_s_lock_that_an_older_version_wrote_is_understood() {
+    let scratch = scratch();
+    let _held = DaemonLock::take(&scratch.dir, "daemon", None).await.unwrap();
+    for (text, told) in [("pid 7", "pid 7"), ("", "another process"), ("{", "another process")] {
+        fs::write(scratch.dir.daemon_lock(), text).unwrap();
+        let holder = DaemonLock::holder(&scratch.dir).unwrap();
+        assert_eq!((holder.to_string().as_str(), holder.socket), (told, None), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn who_only_looks_for_a_daemon_keeps_none_from_starting() {
+    let scratch = scratch();
+    drop(DaemonLock::take(&scratch.dir, "daemon", None).await.unwrap());
+    let looker = fs::File::open(scratch.dir.daemon_lock()).unwrap();
+    looker.lock_shared().unwrap();
+    let look = async {
+        tokio::task::yield_now().await;
+        drop(looker);
+    };
+    let (taken, ()) = tokio::join!(DaemonLock::take(&scratch.dir, "daemon", None), look);
+    taken.unwrap();
 }

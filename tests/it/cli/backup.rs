@@ -59,7 +59,7 @@ async fn a_restore_waits_for_no_daemon_and_says_what_it_puts_aside() {
     host.apply(&web("v1", "")).await;
     let file = host.path("one.db").display().to_string();
     run(&host, &format!("backup {file}"), 0).await;
-    let daemon = DaemonLock::take(&DataDir::new(host.path("data"))).expect("the lock");
+    let daemon = DaemonLock::take(&DataDir::new(host.path("data")), "daemon", None).await.expect("the lock");
     let said = run(&host, &format!("restore {file}"), 1).await;
     assert!(said.err.contains("a daemon uses") && said.err.contains("systemctl stop landfall"), "{}", said.err);
     drop(daemon);

@@ -73,7 +73,7 @@ async fn what_others_can_use_is_named_with_the_command_that_mends_it() {
     let host = Host::with(&[&image("v1")]).await;
     host.apply(&web("v1", "")).await;
     let data = DataDir::new(host.path("data"));
-    drop(DaemonLock::take(&data).expect("the lock"));
+    drop(DaemonLock::take(&data, "daemon", None).await.expect("the lock"));
     assert!(part(&doctor(&host, 0).await, "modes").starts_with("ok "));
     let mut told = Vec::new();
     for (path, mode) in [(data.root().to_owned(), 0o755), (data.fingerprint_key(), 0o640), (data.db(), 0o604)] {
@@ -93,12 +93,12 @@ async fn who_holds_the_lock_is_named_and_is_no_illness() {
     let host = Host::with(&[&image("v1")]).await;
     host.apply(&web("v1", "")).await;
     let data = DataDir::new(host.path("data"));
-    let daemon = DaemonLock::take(&data).expect("the lock");
+    let daemon = DaemonLock::take(&data, "daemon", None).await.expect("the lock");
     let lock = Lock::acquire(&data, "apply", Duration::ZERO).await.expect("the lock");
     let pid = std::process::id();
     let told = part(&doctor(&host, 0).await, "lock");
     assert!(told.starts_with(&format!("ok   lock: held by `landfall apply` (process {pid}) since 20")), "{told}");
-    assert!(told.ends_with(&format!("; a daemon runs (pid {pid})")), "{told}");
+    assert!(told.contains(&format!("; a daemon runs (pid {pid}, since 20")), "{told}");
     drop((lock, daemon));
     assert_eq!(part(&doctor(&host, 0).await, "lock"), "ok   lock: free; no daemon runs");
 }

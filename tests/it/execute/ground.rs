@@ -11,7 +11,7 @@ use landfall::execute::{Event, Sink, StageResult};
 use landfall::model::{Pause, Recorded, StageKey};
 use landfall::plan::Options;
 use landfall::reconcile::{self, Converged, Error, Order, Places, View};
-use landfall::store::{DataDir, DeployRow, Filter, InstanceRow, Reader, Store};
+use landfall::store::{DaemonLock, DataDir, DeployRow, Filter, InstanceRow, Reader, Store};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -204,8 +204,12 @@ impl Daemon {
     pub fn start(host: &Host) -> Self {
         let (stop, stopped) = oneshot::channel();
         let places = host.places();
-        let run = landfall::daemon::run(places, Calls::until(async { drop(stopped.await) }));
-        Self { stop, task: tokio::spawn(async { Box::pin(run).await.expect("a daemon") }) }
+        let calls = Calls::until(async { drop(stopped.await) });
+        let run = async {
+            let alone = DaemonLock::take(&DataDir::new(&places.data), "daemon", None).await.expect("no other daemon");
+            Box::pin(landfall::daemon::run(places, alone, calls)).await;
+        };
+        Self { stop, task: tokio::spawn(run) }
     }
 
     /// Killed where it is.

@@ -114,7 +114,7 @@ impl Done {
             Harm::Lost => self.take_over(places).await,
             Harm::Emptied | Harm::Halved => {
                 let lock = Lock::acquire(&self.data, "restore", Duration::ZERO).await.expect("the lock");
-                let daemon = DaemonLock::take(&self.data).expect("no daemon");
+                let daemon = DaemonLock::take(&self.data, "daemon", None).await.expect("no daemon");
                 store::restore(&self.data, &lock, &daemon, backup).expect("a restored store");
             }
             Harm::Full => fs::remove_file(ballast(&self.data)).expect("to make room"),
