@@ -66,7 +66,6 @@ impl Fields {
 }
 
 /// Destructures without `..`: a new field does not compile until it is decided how it counts.
-#[expect(clippy::too_many_lines, reason = "one line for each field, twice")]
 fn container_v1(spec: &ContainerSpec) -> Fields {
     let ContainerSpec {
         port,
