@@ -18,6 +18,9 @@ pub struct Limits {
     pub pull: Duration,
     /// Silence within a followed log after which the daemon is asked whether it still answers.
     pub log_silence: Duration,
+    /// Silence within the stream of events after which it is asked for anew: a quiet host is silent for hours, but so is
+    /// a connection that died on its way.
+    pub event_silence: Duration,
 }
 
 impl Default for Limits {
@@ -29,6 +32,7 @@ impl Default for Limits {
             pull_silence: Duration::from_secs(120),
             pull: Duration::from_secs(3600),
             log_silence: Duration::from_secs(60),
+            event_silence: Duration::from_secs(30 * 60),
         }
     }
 }

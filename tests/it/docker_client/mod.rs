@@ -1,6 +1,7 @@
 //! The Docker client against the fake daemon: what goes over the wire, what comes back, what is refused before, and
 //! what happens when the daemon does wrong.
 
+mod events;
 mod fake;
 mod faults;
 mod logs;

@@ -20,6 +20,7 @@ pub fn create(world: &Shared, asked: &Asked) -> Response {
     }
     let container = made(&mut world, name, body);
     let id = container.id.clone();
+    world.tell("create", &container);
     world.add_container(container);
     answer::value(201, &json!({ "Id": id, "Warnings": [] }))
 }
@@ -130,7 +131,12 @@ pub async fn stop(world: &Shared, asked: &Asked) -> Response {
         (container.id.clone(), container.is_running() || container.state == State::Restarting)
     };
     match (running, is_kill) {
-        (true, _) => start::end(world, &id, if is_kill { 137 } else { 0 }).await,
+        (true, _) => {
+            start::kill(world, &id, if is_kill { 137 } else { 0 }).await;
+            if !is_kill {
+                world.told("stop", &id);
+            }
+        }
         (false, true) => {
             let text = format!("Cannot kill container: {}: Container {id} is not running", asked.object);
             return answer::error(409, &text);
@@ -142,10 +148,13 @@ pub async fn stop(world: &Shared, asked: &Asked) -> Response {
 
 /// `POST /containers/{id}/unpause`
 pub fn unpause(world: &Shared, asked: &Asked) -> Response {
-    match world.lock().get(&asked.object) {
+    let mut world = world.lock();
+    match world.get(&asked.object) {
         None => answer::no_container(&asked.object),
         Some(container) if container.state == State::Paused => {
             container.state = State::Running;
+            let container = container.clone();
+            world.tell("unpause", &container);
             answer::empty(204)
         }
         Some(container) => answer::error(500, &format!("Container {} is not paused", container.id)),
@@ -166,9 +175,7 @@ pub fn rename(world: &Shared, asked: &Asked) -> Response {
     if let Some(refusal) = refuse_name(&mut world, name) {
         return refusal;
     }
-    if let Some(container) = world.get(&asked.object) {
-        name.clone_into(&mut container.name);
-    }
+    start::rename(&mut world, &asked.object, name);
     answer::empty(204)
 }
 
@@ -182,7 +189,6 @@ pub async fn remove(world: &Shared, asked: &Asked) -> Response {
         );
         return answer::error(409, &text);
     }
-    start::end(world, &id, 137).await;
-    world.lock().containers.retain(|container| container.id != id);
+    start::destroy(world, &id, running).await;
     answer::empty(204)
 }

@@ -35,20 +35,27 @@ impl FakeDocker {
             created: 0,
             starts: 1,
         };
+        world.tell("start", &container);
         world.add_container(container);
     }
 
     /// `docker stop`
     pub async fn stop_by_hand(&self, name: &str) {
         let id = self.container(name).id;
-        start::end(&self.world, &id, 0).await;
+        start::kill(&self.world, &id, 0).await;
+        self.world.told("stop", &id);
+    }
+
+    /// `docker kill`
+    pub async fn kill_by_hand(&self, name: &str) {
+        let id = self.container(name).id;
+        start::kill(&self.world, &id, 137).await;
     }
 
     /// `docker rm -f`
     pub async fn remove_by_hand(&self, name: &str) {
-        let id = self.container(name).id;
-        start::end(&self.world, &id, 137).await;
-        self.world.lock().containers.retain(|container| container.id != id);
+        let container = self.container(name);
+        start::destroy(&self.world, &container.id, container.is_running()).await;
     }
 
     /// The app ends by itself; Docker does not restart it.
@@ -61,16 +68,19 @@ impl FakeDocker {
     /// `docker pause`
     pub fn pause_by_hand(&self, name: &str) {
         self.change(name, |container| container.state = State::Paused);
+        self.world.told("pause", name);
     }
 
     /// `docker rename`
     pub fn rename_by_hand(&self, name: &str, other: &str) {
-        self.change(name, |container| other.clone_into(&mut container.name));
+        start::rename(&mut self.world.lock(), name, other);
     }
 
     /// `docker network disconnect`
     pub fn disconnect_by_hand(&self, name: &str, network: &str) {
         self.change(name, |container| drop(container.networks.remove(network)));
+        let id = self.container(name).id;
+        self.world.lock().tell_network("disconnect", network, &id);
     }
 
     /// `docker volume create`
@@ -91,6 +101,7 @@ impl FakeDocker {
     /// Docker's own health check says so from now on.
     pub fn set_health(&self, name: &str, health: &'static str) {
         self.change(name, |container| container.health = Some(health));
+        self.world.told(&format!("health_status: {health}"), name);
     }
 
     /// The app of a container answers a path with this status so many times, and then as before.

@@ -7,8 +7,9 @@ use super::server::Asked;
 use super::world::{FakeContainer, State};
 use super::{Shared, answer, listing};
 
-/// One container in full.
-pub fn inspect(world: &Shared, asked: &Asked) -> Response {
+/// One container in full; dockerd answers when it has finished what it does to it.
+pub async fn inspect(world: &Shared, asked: &Asked) -> Response {
+    world.ended(&asked.object).await;
     match world.lock().get(&asked.object) {
         Some(container) => answer::value(200, &full(container)),
         None => answer::no_container(&asked.object),

@@ -21,6 +21,7 @@
 mod answer;
 mod app;
 mod containers;
+mod events;
 mod fault;
 mod hand;
 mod images;

@@ -63,7 +63,9 @@ pub fn connect(world: &Shared, asked: &Asked) -> Response {
         return answer::error(403, &text);
     }
     // The app does not listen there: nothing of ours asks a container on a network it joined while running.
-    container.networks.insert(network, Endpoint { aliases, address: running.then_some(address) });
+    container.networks.insert(network.clone(), Endpoint { aliases, address: running.then_some(address) });
+    let id = container.id.clone();
+    world.tell_network("connect", &network, &id);
     answer::empty(200)
 }
 
@@ -77,9 +79,11 @@ pub fn disconnect(world: &Shared, asked: &Asked) -> Response {
         return answer::error(404, &format!("network {network} not found"));
     }
     let Some(container) = world.get(id) else { return answer::no_container(id) };
+    let id = container.id.clone();
     if container.networks.remove(network).is_none() {
-        let text = format!("container {} is not connected to network {network}", container.id);
+        let text = format!("container {id} is not connected to network {network}");
         return answer::error(500, &text);
     }
+    world.tell_network("disconnect", network, &id);
     answer::empty(200)
 }

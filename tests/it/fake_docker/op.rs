@@ -9,6 +9,8 @@ pub enum Op {
     Ping,
     /// `GET /version`
     Version,
+    /// `GET /events`
+    Events,
     /// `GET /containers/json`
     List,
     /// `POST /containers/create`
@@ -61,6 +63,7 @@ impl Op {
         match self {
             Self::Ping
             | Self::Version
+            | Self::Events
             | Self::List
             | Self::Inspect
             | Self::Logs
@@ -94,6 +97,7 @@ impl Op {
         let op = match (method.as_str(), kind, object, verb) {
             ("GET" | "HEAD", "_ping", "", "") => Self::Ping,
             ("GET", "version", "", "") => Self::Version,
+            ("GET", "events", "", "") => Self::Events,
             ("GET", "containers", "json", "") => Self::List,
             ("POST", "containers", "create", "") => Self::Create,
             ("GET", "containers", _, "json") => Self::Inspect,

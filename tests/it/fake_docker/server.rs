@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::answer;
 use super::fault::Fault;
 use super::op::{Call, Op};
-use super::{Shared, containers, images, inspect, listing, logs, networks, start, volumes};
+use super::{Shared, containers, events, images, inspect, listing, logs, networks, start, volumes};
 
 /// Largest body that is read: an archive of secret files, or a spec.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -139,12 +139,13 @@ async fn done(world: &Shared, asked: Asked) -> Response {
     match asked.op {
         Op::Ping => ping(world),
         Op::Version => answer::value(200, &json!({ "ApiVersion": world.lock().version, "Version": "fake" })),
+        Op::Events => events::events(world, &asked),
         Op::List => listing::list(world, &asked),
         Op::Create => containers::create(world, &asked),
-        Op::Inspect => inspect::inspect(world, &asked),
+        Op::Inspect => inspect::inspect(world, &asked).await,
         Op::Logs => logs::logs(world, &asked),
         Op::Upload => containers::upload(world, &asked),
-        Op::Start => start::start(world, &asked),
+        Op::Start => start::start(world, &asked).await,
         Op::Stop | Op::Kill => containers::stop(world, &asked).await,
         Op::Unpause => containers::unpause(world, &asked),
         Op::Rename => containers::rename(world, &asked),

@@ -11,7 +11,8 @@ use super::world::{Running, State, World};
 use super::{FakeImage, Shared, answer};
 
 /// `POST /containers/{id}/start`
-pub fn start(world: &Shared, asked: &Asked) -> Response {
+pub async fn start(world: &Shared, asked: &Asked) -> Response {
+    world.ended(&asked.object).await;
     let prepared = {
         let mut world = world.lock();
         match world.get(&asked.object) {
@@ -60,8 +61,12 @@ fn prepare(world: &mut World, id: &str) -> Result<Start, (u16, String)> {
     for (endpoint, address) in entry.networks.values_mut().zip(&addresses) {
         endpoint.address = Some(*address);
     }
+    let joined: Vec<_> = entry.networks.keys().cloned().collect();
     let health = health_of(&image.behaviour);
     entry.health = entry.health.map(|_| health);
+    for network in joined {
+        world.tell_network("connect", &network, &container.id);
+    }
     let words = container.body["Cmd"].as_array().into_iter().flatten();
     let value = |name: &str| {
         let pair = container.environment.iter().find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
@@ -139,6 +144,7 @@ fn run(world: &Shared, start: Start) {
         running.tasks.push(tokio::spawn(app.clone().listen_at(SocketAddr::from((address, image.port)))));
     }
     world.lock().running.insert(id.clone(), running);
+    world.told("start", &id);
     if let Some((exit_code, words)) = told_to_end(&command) {
         tokio::spawn(crash(world.clone(), id, std::time::Duration::ZERO, exit_code, words));
         return;
@@ -167,40 +173,95 @@ async fn crash(world: Shared, id: String, after: std::time::Duration, exit_code:
     for line in last_words.lines() {
         world.log(&id, 2, line);
     }
-    end(&world, &id, exit_code).await;
-    let mut world = world.lock();
-    let Some(container) = world.get(&id) else { return };
-    let policy = container.body["HostConfig"]["RestartPolicy"]["Name"].as_str().unwrap_or("no");
-    if !matches!(policy, "no" | "") {
-        container.state = State::Restarting;
-        container.restart_count += 1;
-    }
+    let restarts = world.lock().get(&id).is_some_and(|container| {
+        let policy = container.body["HostConfig"]["RestartPolicy"]["Name"].as_str().unwrap_or("no");
+        !matches!(policy, "no" | "")
+    });
+    end_as(&world, &id, exit_code, if restarts { State::Restarting } else { State::Exited }).await;
 }
 
 async fn turn_healthy(world: Shared, id: String, after: std::time::Duration) {
     tokio::time::sleep(after).await;
     if let Some(container) = world.lock().get(&id) {
         container.health = container.health.map(|_| "healthy");
+        if container.health.is_none() {
+            return;
+        }
+    }
+    world.told("health_status: healthy", &id);
+}
+
+/// Somebody asks for the end of a container.
+pub async fn kill(world: &Shared, id: &str, exit_code: i64) {
+    world.told("kill", id);
+    end(world, id, exit_code).await;
+}
+
+/// Ends a container, if it runs, and removes it.
+pub async fn destroy(world: &Shared, id: &str, is_running: bool) {
+    if is_running {
+        kill(world, id, 137).await;
+    }
+    let mut world = world.lock();
+    let Some(container) = world.get(id).cloned() else { return };
+    world.containers.retain(|container| container.id != id);
+    world.tell("destroy", &container);
+}
+
+/// Gives a container another name.
+pub fn rename(world: &mut World, id: &str, name: &str) {
+    let Some(container) = world.get(id) else { return };
+    let old = std::mem::replace(&mut container.name, name.to_owned());
+    let container = container.clone();
+    world.tell_more("rename", &container, &[("oldName", format!("/{old}"))]);
+}
+
+/// Ends what a container has going on and waits until its ports are free; one that does not run stays as it is. As
+/// with dockerd, its death is told first, and shown when all of it is cleaned up.
+pub async fn end(world: &Shared, id: &str, exit_code: i64) {
+    end_as(world, id, exit_code, State::Exited).await;
+}
+
+async fn end_as(world: &Shared, id: &str, exit_code: i64, state: State) {
+    let takes = {
+        let mut world = world.lock();
+        let is_ending = world.events.ending.borrow().contains(id);
+        let alive = world.get(id).filter(|c| !is_ending && (c.is_running() || c.state == State::Restarting)).cloned();
+        alive.map(|container| {
+            world.tell_more("die", &container, &[("exitCode", exit_code.to_string())]);
+            world.events.ending.send_if_modified(|ending| ending.insert(id.to_owned()));
+            world.events.ending_takes
+        })
+    };
+    match takes {
+        // Whoever asked may hang up; it ends all the same.
+        Some(takes) => drop(tokio::spawn(cleaned_up(world.clone(), id.to_owned(), takes, exit_code, state)).await),
+        None => world.ended(id).await,
     }
 }
 
-/// Ends what a container has going on and waits until its ports are free; one that does not run stays as it is.
-pub async fn end(world: &Shared, id: &str, exit_code: i64) {
-    let running = {
-        let mut world = world.lock();
-        if let Some(container) = world.get(id)
-            && (container.is_running() || container.state == State::Restarting)
-        {
-            container.state = State::Exited;
-            container.exit_code = exit_code;
-            container.published.clear();
-            container.networks.values_mut().for_each(|endpoint| endpoint.address = None);
-        }
-        world.running.remove(id).unwrap_or_default()
-    };
+async fn cleaned_up(world: Shared, id: String, takes: std::time::Duration, exit_code: i64, state: State) {
+    let running = world.lock().running.remove(&id).unwrap_or_default();
     for task in running.tasks {
         task.abort();
         // An aborted task ends with an error; what matters is that its sockets are closed.
         let _ = task.await;
     }
+    if !takes.is_zero() {
+        tokio::time::sleep(takes).await;
+    }
+    let mut world = world.lock();
+    let mut left = Vec::new();
+    if let Some(container) = world.get(&id) {
+        container.state = state;
+        container.restart_count += i64::from(state == State::Restarting);
+        container.exit_code = exit_code;
+        container.published.clear();
+        container.networks.values_mut().for_each(|endpoint| endpoint.address = None);
+        left.extend(container.networks.keys().cloned());
+    }
+    for network in left {
+        world.tell_network("disconnect", &network, &id);
+    }
+    world.events.ending.send_if_modified(|ending| ending.remove(&id));
 }

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::app::{Heads, Whims};
+use super::events::Events;
 use super::fault::Fault;
 use super::images::FakeImage;
 use super::op::{Call, Op};
@@ -124,6 +125,7 @@ pub struct World {
     pub judge: Option<Judge>,
     pub hanging: watch::Sender<HashSet<Op>>,
     pub running: HashMap<String, Running>,
+    pub events: Events,
     pub heads: Heads,
     pub whims: Whims,
     /// Answers that were kept back after their work was done.
@@ -153,6 +155,7 @@ impl World {
             judge: None,
             hanging: watch::Sender::new(HashSet::new()),
             running: HashMap::new(),
+            events: Events::new(),
             heads: Heads::default(),
             whims: Whims::default(),
             swallowed: 0,
