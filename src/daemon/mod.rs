@@ -11,6 +11,8 @@
 //! retired either.
 
 mod dice;
+mod drift;
+mod events;
 mod log;
 mod pass;
 mod scheduler;
@@ -31,11 +33,14 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::config::Loaded;
 use crate::execute::Newest;
 use crate::model::Desired;
-use crate::plan::Selection;
+use crate::plan::{Selection, Verdict};
 use crate::reconcile::{Beside, Places};
 use crate::store::DaemonLock;
 use dice::Dice;
+use drift::Drift;
+use events::{Heard, Listener};
 pub use pass::Ask;
+use pass::Told;
 pub use signals::{Asked, Signals};
 pub use systemd::Notifier;
 
@@ -97,13 +102,15 @@ pub async fn run(places: Places, _alone: DaemonLock, calls: Calls) {
                 Asked::Stop => break,
                 Asked::Reload => daemon.reload(),
             },
-            Some(event) = told.recv() => event,
+            Some(told) = told.recv() => daemon.told(told),
+            heard = daemon.listener.next() => daemon.heard(heard),
             Some(ask) = asks.recv(), if takes_asks => daemon.asked(ask),
             looked = looked(&mut daemon.looking) => daemon.looked(looked),
             () = daemon.watch.changed() => daemon.noticed(),
             () = tokio::time::sleep_until(wake_at.into()) => Event::Tick,
         };
         daemon.take(event);
+        daemon.take_drifted();
     }
     daemon.stop().await;
 }
@@ -126,6 +133,9 @@ struct Daemon {
     in_force: Option<Arc<Loaded>>,
     newest: newest::Sender<Option<Arc<Desired>>>,
     scheduler: Scheduler,
+    listener: Listener,
+    drift: Drift,
+    dice: Dice,
     passes: JoinSet<()>,
     tell: pass::Teller,
     asks: BTreeMap<u64, Ask>,
@@ -134,9 +144,9 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn new(places: Places) -> (Self, mpsc::UnboundedReceiver<Event>) {
+    fn new(places: Places) -> (Self, mpsc::UnboundedReceiver<Told>) {
         let (tell, told) = mpsc::unbounded_channel();
-        let seed = uuid::Uuid::new_v4().as_u64_pair().0;
+        let seed = || Dice::new(uuid::Uuid::new_v4().as_u64_pair().0);
         let source = Source::new(&places.config);
         let daemon = Self {
             glance: source.glance(),
@@ -145,7 +155,10 @@ impl Daemon {
             watch: Watch::new(std::slice::from_ref(&places.config)),
             in_force: None,
             newest: newest::Sender::new(None),
-            scheduler: Scheduler::new(Instant::now(), Dice::new(seed)),
+            scheduler: Scheduler::new(Instant::now(), seed()),
+            listener: Listener::start(&places.docker, seed()),
+            drift: Drift::default(),
+            dice: seed(),
             passes: JoinSet::new(),
             tell,
             asks: BTreeMap::new(),
@@ -180,6 +193,48 @@ impl Daemon {
         if is_over {
             while self.passes.try_join_next().is_some() {}
             self.tell_status();
+        }
+    }
+
+    /// What Docker tells of a stage is looked at after a moment of quiet; what it may not have told at once.
+    fn heard(&mut self, heard: Heard) -> Event {
+        match heard {
+            Heard::Stage { key, what } => {
+                tracing::debug!(stage = %key, "{key}: docker tells: {what:?}");
+                self.drift.heard(Instant::now(), &key);
+                Event::Tick
+            }
+            Heard::Relist => Event::Missed,
+            Heard::Lost(error) => {
+                tracing::error!(hint = error.hint(), "{error}");
+                Event::Tick
+            }
+            Heard::Back => {
+                tracing::info!("docker answers again");
+                Event::Tick
+            }
+        }
+    }
+
+    /// A stage that is put right is put right later the next time, unless it gets something else to run.
+    fn told(&mut self, told: Told) -> Event {
+        match told {
+            Told::Pass(event) => event,
+            Told::Begins(key, Verdict::Repair | Verdict::Held | Verdict::Blocked) => {
+                self.drift.repaired(Instant::now(), &key, &mut self.dice);
+                Event::Tick
+            }
+            Told::Begins(key, Verdict::Create | Verdict::Replace | Verdict::Remove | Verdict::Unchanged) => {
+                self.drift.replaced(&key);
+                Event::Tick
+            }
+        }
+    }
+
+    /// Stages of which enough was heard.
+    fn take_drifted(&mut self) {
+        for stage in self.drift.due(Instant::now()) {
+            self.take(Event::Drifted(stage));
         }
     }
 
@@ -229,6 +284,7 @@ impl Daemon {
     /// When the loop has to turn at the latest.
     fn wake_at(&self) -> Instant {
         let wake_at = self.scheduler.wake_at();
+        let wake_at = self.drift.next_at().map_or(wake_at, |at| at.min(wake_at));
         self.notifier.watchdog_at().map_or(wake_at, |at| at.min(wake_at))
     }
 
@@ -261,7 +317,7 @@ impl Daemon {
             Scope::Stages(stages) => Selection(stages.iter().map(ToString::to_string).collect()),
         };
         let newest = Newest::of(self.newest.subscribe());
-        let job = pass::Job { places, loaded, selection, newest };
+        let job = pass::Job { places, loaded, selection, newest, known: self.listener.known() };
         self.passes.spawn(pass::converge(id, job, self.tell.clone()));
     }
 

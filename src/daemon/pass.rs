@@ -6,12 +6,14 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 
+use super::events::Known;
 use super::log;
 use super::scheduler::{Event, Outcome};
 use crate::config::Loaded;
 use crate::execute::{self, Newest, Sink};
-use crate::plan::{Options, Selection};
-use crate::reconcile::{self, Done, Error, Places, Want, Watcher};
+use crate::model::StageKey;
+use crate::plan::{Options, Selection, Verdict};
+use crate::reconcile::{self, Converged, Done, Error, Places, Want, Watcher};
 
 /// Something that a person asks the daemon for.
 #[derive(Debug)]
@@ -25,7 +27,16 @@ pub struct Ask {
 }
 
 /// Where passes tell the loop how they get on. Each tells one event per stage and two more.
-pub(super) type Teller = mpsc::UnboundedSender<Event>;
+pub(super) type Teller = mpsc::UnboundedSender<Told>;
+
+/// What a pass tells.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// How it gets on.
+    Pass(Event),
+    /// It is about to do this to a stage.
+    Begins(StageKey, Verdict),
+}
 
 /// What a pass of the daemon's own converges.
 pub(super) struct Job {
@@ -33,19 +44,25 @@ pub(super) struct Job {
     pub(super) loaded: Arc<Loaded>,
     pub(super) selection: Selection,
     pub(super) newest: Newest,
+    pub(super) known: Known,
 }
 
 /// Converges to the configuration in force, and tells the loop when it is over.
 pub(super) async fn converge(id: u64, job: Job, tell: Teller) {
-    let Job { places, loaded, selection, newest } = job;
+    let Job { places, loaded, selection, newest, known } = job;
     let options = Options { selection, secrets_needed: true, partial: true, ..Options::default() };
     let watcher = Watcher { sink: both(log::sink(), telling(id, &tell)), newest };
     let pass = reconcile::converge_to(&places, loaded, &options, watcher, "daemon");
     let outcome = match AssertUnwindSafe(pass).catch_unwind().await {
-        Ok(result) => log::ended(&result),
+        Ok(result) => {
+            if let Ok(Converged { view, .. }) = &result {
+                known.saw(&view.recorded, &view.observed);
+            }
+            log::ended(&result)
+        }
         Err(_) => fault(),
     };
-    let _ = tell.send(Event::Over { pass: id, outcome });
+    let _ = tell.send(Told::Pass(Event::Over { pass: id, outcome }));
 }
 
 /// Does what a person asked for, answers, and tells the loop when it is over.
@@ -70,7 +87,7 @@ pub(super) async fn carry_out(id: u64, ask: Ask, places: Places, tell: Teller) {
         }
         Err(_) => fault(),
     };
-    let _ = tell.send(Event::Over { pass: id, outcome });
+    let _ = tell.send(Told::Pass(Event::Over { pass: id, outcome }));
 }
 
 /// The panic itself is in the log by then.
@@ -82,16 +99,14 @@ fn fault() -> Outcome {
 fn telling(id: u64, tell: &Teller) -> Sink {
     let tell = tell.clone();
     Sink::new(move |event| {
-        let event = match event {
-            execute::Event::Planned { stages } => Event::Planned { pass: id, stages },
-            execute::Event::End { key, .. } => Event::Ended { pass: id, stage: key },
-            execute::Event::Begin { .. }
-            | execute::Event::Phase { .. }
-            | execute::Event::Line { .. }
-            | execute::Event::Pull { .. } => return,
+        let told = match event {
+            execute::Event::Planned { stages } => Told::Pass(Event::Planned { pass: id, stages }),
+            execute::Event::End { key, .. } => Told::Pass(Event::Ended { pass: id, stage: key }),
+            execute::Event::Begin { key, verdict, to: _ } => Told::Begins(key, verdict),
+            execute::Event::Phase { .. } | execute::Event::Line { .. } | execute::Event::Pull { .. } => return,
         };
         // The loop is gone only when the daemon stops.
-        let _ = tell.send(event);
+        let _ = tell.send(told);
     })
 }
 

@@ -43,10 +43,8 @@ pub(super) enum Event {
     /// A look at the source ended.
     Looked(Looked),
     /// Something of a stage changed on the host.
-    #[cfg_attr(not(test), expect(dead_code, reason = "who listens to Docker comes next"))]
     Drifted(StageKey),
     /// Changes on the host may have been missed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "who listens to Docker comes next"))]
     Missed,
     /// A person asks for something.
     Asked {

@@ -27,7 +27,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
             "daemon",
         ],
     ),
-    ("daemon", &["reconcile", "config", "execute", "plan", "store"]),
+    ("daemon", &["reconcile", "config", "docker", "execute", "plan", "store"]),
     ("reconcile", &["config", "secrets", "store", "docker", "proxy", "registry", "observe", "pin", "plan", "execute"]),
     (
         "execute",
