@@ -4,6 +4,7 @@
 //! Pure: no I/O, no clock, no randomness, no logging. Everything may import this module; it imports none of ours.
 
 pub mod circle;
+pub mod condition;
 pub mod desired;
 pub mod hash;
 pub mod hook;
@@ -22,6 +23,7 @@ pub mod spec;
 pub mod status;
 pub mod units;
 
+pub use condition::{AllConditions, Condition, ConditionKind, Conditions, Findings, Said, Truth};
 pub use desired::{Desired, DesiredStage, Origin, ProxySettings, Registry, Settings, Strategy, Track};
 pub use hook::{Hook, Hooks, Moment};
 pub use id::{DeployId, StoreId};

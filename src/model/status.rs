@@ -1,15 +1,14 @@
 //! The states of deploys and instances. A deploy's phase is persisted before the effect it announces (R14);
 //! its status is derived from the phase.
 
-use serde::{Deserialize, Serialize};
-
-/// Implements the lower-case text form that the store, JSON and people share.
+/// Implements the text form that the store, JSON and people share.
 macro_rules! text_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$vdoc])* $variant),* }
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+        )]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),* }
 
         impl $name {
             /// Every value, in order.
@@ -38,6 +37,8 @@ macro_rules! text_enum {
         }
     };
 }
+
+pub(super) use text_enum;
 
 text_enum! {
     /// How far a deploy is, in order.

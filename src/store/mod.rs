@@ -14,6 +14,7 @@
 mod backup;
 mod by_hand;
 mod clock;
+mod conditions;
 mod config;
 mod daemon_lock;
 mod datadir;
@@ -43,7 +44,8 @@ use crate::model::desired::History;
 use crate::model::name::StageKey;
 use crate::model::recorded::{Choice, GivingUp, Pause, Pin};
 use crate::model::{
-    DeployId, DeployStatus, DesiredStage, InstanceStatus, Phase, Recorded, RecordedHost, RecordedRoute, StoreId,
+    AllConditions, DeployId, DeployStatus, DesiredStage, Findings, InstanceStatus, Phase, Recorded, RecordedHost,
+    RecordedRoute, StoreId,
 };
 
 pub use backup::{Copied, backup};
@@ -190,6 +192,17 @@ impl Store {
         self.write("store.readopt", Durable::Disk, record).await
     }
 
+    /// Takes findings into the conditions, as of now. Where they change nothing, nothing is written. Conditions may be lost
+    /// in a power failure: the next pass finds them again.
+    pub async fn find(&self, findings: Findings) -> Result<()> {
+        let (now, findings) = (now_ms(), std::sync::Arc::new(findings));
+        let looked = std::sync::Arc::clone(&findings);
+        if self.read(move |conn| conditions::would_change(conn, now, &looked)).await? {
+            self.write("store.find", Durable::Os, move |tx| conditions::find(tx, now, &findings)).await?;
+        }
+        Ok(())
+    }
+
     /// Drops deploys with their logs that are older, or more of a stage, than is asked for; answers how many. What is in
     /// use, and what can be gone back to, stays (R17). A call that finds nothing to drop writes nothing.
     pub async fn prune_history(&self, history: History) -> Result<usize> {
@@ -210,6 +223,11 @@ impl Store {
     /// What a plan needs to know of the past.
     pub async fn recorded(&self) -> Result<Recorded> {
         self.read(recorded::recorded).await
+    }
+
+    /// How everything is, as the last passes found it.
+    pub async fn conditions(&self) -> Result<AllConditions> {
+        self.read(conditions::read).await
     }
 
     /// The host that a stage has in the proxy, as it is remembered.

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::model::{DeployId, DesiredStage, Recorded};
+use crate::model::{AllConditions, DeployId, DesiredStage, Recorded};
 
 use super::datadir::DataDir;
 use super::error::{Result, StoreError};
 use super::rows::{DeployRow, Filter, InForce, InstanceRow, LogLine};
-use super::{config, logs, open, queries, readopt, recorded};
+use super::{conditions, config, logs, open, queries, readopt, recorded};
 
 /// A writer that starts or is killed just now leaves the shared index unusable for some microseconds; a reader may
 /// not mend it, so it tries so often again, with a pause.
@@ -48,6 +48,11 @@ impl Reader {
     /// What a plan needs to know of the past.
     pub fn recorded(&self) -> Result<Recorded> {
         self.read(recorded::recorded)
+    }
+
+    /// How everything is, as the last passes found it.
+    pub fn conditions(&self) -> Result<AllConditions> {
+        self.read(conditions::read)
     }
 
     /// The configuration in force; none before the first.

@@ -11,16 +11,17 @@ use crate::store::migrate::{self, MIGRATIONS};
 use crate::store::{Store, StoreError};
 
 /// What is shipped, and one more.
-pub(super) const MORE: [&str; 6] = [
+pub(super) const MORE: [&str; 7] = [
     MIGRATIONS[0],
     MIGRATIONS[1],
     MIGRATIONS[2],
     MIGRATIONS[3],
     MIGRATIONS[4],
+    MIGRATIONS[5],
     "CREATE TABLE more (id INTEGER) STRICT; INSERT INTO more VALUES (1);",
 ];
 /// How many are shipped.
-pub(super) const SHIPPED: i64 = 5;
+pub(super) const SHIPPED: i64 = 6;
 
 fn texts(conn: &Connection, sql: &str) -> Vec<String> {
     let mut statement = conn.prepare(sql).unwrap();
@@ -50,6 +51,7 @@ fn a_migration_that_was_shipped_is_never_edited() {
             "e07748fc6da251981839f113f6f309046839024250d82fd86feece074db1afcb",
             "0501a1eb5f3d0bc44e1c28fb3f29ee88b38f91a7e79f5255d5c8e7c3f337f94c",
             "9d84b74dc0154ed194ddf608e014cb2ac0479349b1d8c7a4a58f5f768db47ee9",
+            "24eac247669cda28d0a9b94c02d793b62620b72bda796d694687f2f2487eb761",
         ]
     );
 }
@@ -84,6 +86,7 @@ fn a_migration_that_does_not_work_leaves_the_schema_as_it_was() {
         MIGRATIONS[2],
         MIGRATIONS[3],
         MIGRATIONS[4],
+        MIGRATIONS[5],
         "CREATE TABLE more (id INTEGER) STRICT; INSERT INTO nothing VALUES (1);",
     ];
     migrate::migrate(&mut conn, "test".as_ref(), &broken).unwrap_err();
@@ -121,7 +124,7 @@ async fn a_store_from_before_there_were_hosts_is_brought_up_to_date_and_keeps_ev
     };
     // As it was then: without the table, and with specs that say nothing of how they are routed.
     let conn = Connection::open(scratch.dir.db()).unwrap();
-    let older = "DROP TABLE adopted; DROP TABLE choices; DROP TABLE pauses; ALTER TABLE deploys DROP COLUMN giving_up; DROP TABLE proxy_hosts; ALTER TABLE stages DROP COLUMN route; UPDATE stages SET spec = json_remove(spec, '$.route');
+    let older = "DROP TABLE conditions; DROP TABLE adopted; DROP TABLE choices; DROP TABLE pauses; ALTER TABLE deploys DROP COLUMN giving_up; DROP TABLE proxy_hosts; ALTER TABLE stages DROP COLUMN route; UPDATE stages SET spec = json_remove(spec, '$.route');
                  UPDATE deploys SET spec = json_remove(spec, '$.route'); PRAGMA user_version = 1;";
     conn.execute_batch(older).unwrap();
     let deploys = "SELECT id || ' ' || status || ' ' || phase FROM deploys ORDER BY id";

@@ -3,6 +3,7 @@
 mod backup;
 mod by_hand;
 mod child;
+mod conditions;
 mod config;
 mod damage;
 mod deploys;
