@@ -7,6 +7,7 @@ mod access;
 mod adopt;
 mod beside;
 mod by_hand;
+mod conditions;
 mod doctor;
 mod error;
 mod lost;
@@ -35,6 +36,7 @@ pub use crate::proxy::Adopted;
 pub use adopt::{AdoptedContainer, adopt, adopt_container};
 pub use beside::Beside;
 pub use by_hand::{Order, by_hand, pause};
+pub use conditions::note;
 pub use doctor::{Finding, examine};
 pub use error::Error;
 pub use lost::adopt_store;
@@ -210,6 +212,7 @@ async fn pass(
     execute::close(&store, &docker, &view.plan.endings).await.map_err(broken)?;
     let refused = view.plan.stages.iter().any(|s| s.blocked.as_ref().is_some_and(|b| b.refused));
     if view.plan.held.is_some() || (refused && !options.partial) {
+        conditions::record_pass(places, &store, &view, &Results::new(), view.recorded.generation).await;
         return Ok(Converged { view, results: Results::new(), refused });
     }
     let (view, results) = carry_out(places, view, Parts { docker, proxy, store, watcher }).await?;
@@ -274,7 +277,11 @@ async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, R
         newest,
         permits,
     };
+    if let Some(findings) = conditions::at_work(&view.plan, generation) {
+        conditions::record(&store, findings).await;
+    }
     let results = execute::execute(Arc::new(context), &view.plan).await;
+    conditions::record_pass(places, &store, &view, &results, generation).await;
     // A history that is too long harms nobody before the next pass.
     match store.prune_history(history).await {
         Ok(0) => {}

@@ -14,6 +14,9 @@ use crate::model::{Recorded, StageKey};
 use crate::proxy::Writes;
 use crate::store::{DataDir, Lock, Store};
 
+/// What is wrong, and in which file and line: the log has the rest.
+const COMPLAINT_LINES: usize = 2;
+
 /// What other passes of this process have in hand; the default is for who is alone.
 #[derive(Debug, Clone, Default)]
 pub struct Beside {
@@ -25,6 +28,8 @@ pub struct Beside {
     permits: Arc<Mutex<Permits>>,
     /// The stages that others work on.
     pub(super) busy: Arc<BTreeSet<StageKey>>,
+    /// Why the configuration that is there now cannot be used, where that is so.
+    complaint: Arc<Mutex<Option<String>>>,
 }
 
 /// How many stages are worked on at a time.
@@ -58,6 +63,21 @@ impl Beside {
         if let Some(shared) = &self.shared {
             shared.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
+    }
+
+    /// Why the configuration that is there now cannot be used; none when it is the one in force. True when that is new.
+    pub fn complain(&self, why: Option<&str>) -> bool {
+        let mut complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = complaint.as_deref() != why;
+        *complaint = why.map(ToOwned::to_owned);
+        is_new
+    }
+
+    /// What was complained of last, in short.
+    pub(super) fn complaint(&self) -> Option<String> {
+        let complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = complaint.as_deref()?.lines().map(str::trim).filter(|line| !line.is_empty());
+        Some(lines.take(COMPLAINT_LINES).collect::<Vec<_>>().join(" "))
     }
 
     /// The store that a pass beside has open.
