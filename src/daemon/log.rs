@@ -1,8 +1,10 @@
 //! What the daemon writes to its log about passes: what happens, what waits for a word of the user, what went wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use super::repeats::Repeats;
 use super::scheduler::Outcome;
 use crate::execute::{Event, Sink, StageResult};
 use crate::model::{DeployStatus, StageKey};
@@ -10,34 +12,52 @@ use crate::plan::{Held, Verdict};
 use crate::reconcile::{Converged, Error};
 use crate::store::now_ms;
 
-/// Logs how a pass ended, and says what is to be tried again.
-pub(super) fn ended(result: &Result<Converged, Error>) -> Outcome {
-    match result {
-        Ok(converged) => told(converged),
-        Err(error) => {
-            tracing::error!(hint = error.hint(), "{}", with_causes(error));
-            Outcome::Failed
-        }
-    }
+/// The log of all passes of a daemon: what one complained of, the next does not at once complain of again (S4).
+#[derive(Debug, Clone, Default)]
+pub(super) struct Log {
+    repeats: Arc<Mutex<Repeats>>,
 }
 
-/// Logs what waits, and says what failed for a reason that may pass.
-pub(super) fn told(converged: &Converged) -> Outcome {
-    let plan = &converged.view.plan;
-    if let Some(held) = &plan.held {
-        tracing::warn!("held: {held}; `landfall apply --allow-prune` lets it");
+impl Log {
+    fn is_new(&self, about: &str, text: &str) -> bool {
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner).is_new(Instant::now(), about, text)
     }
-    for stage in &plan.stages {
-        match (stage.verdict, &stage.held, &stage.blocked) {
-            (Verdict::Held, Some(held), _) => tracing::warn!(stage = %stage.key, "{}: held: {held}", stage.key),
-            (Verdict::Blocked, _, Some(blocked)) => {
-                let hint = blocked.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-                tracing::error!(stage = %stage.key, "{}: blocked: {blocked}{hint}", stage.key);
+
+    /// Logs how a pass ended, and says what is to be tried again.
+    pub(super) fn ended(&self, result: &Result<Converged, Error>) -> Outcome {
+        match result {
+            Ok(converged) => self.told(converged),
+            Err(error) => {
+                let text = with_causes(error);
+                if self.is_new("", &text) {
+                    tracing::error!(hint = error.hint(), "{text}");
+                }
+                Outcome::Failed
             }
-            _ => {}
         }
     }
-    Outcome::Done { failed: failed(converged), later: later(converged) }
+
+    /// Logs what waits, and says what failed for a reason that may pass.
+    pub(super) fn told(&self, converged: &Converged) -> Outcome {
+        let plan = &converged.view.plan;
+        if let Some(held) = plan.held.as_ref().filter(|held| self.is_new("", &held.to_string())) {
+            tracing::warn!("held: {held}; `landfall apply --allow-prune` lets it");
+        }
+        for stage in &plan.stages {
+            let key = stage.key.to_string();
+            match (stage.verdict, &stage.held, &stage.blocked) {
+                (Verdict::Held, Some(held), _) if self.is_new(&key, &held.to_string()) => {
+                    tracing::warn!(stage = key, "{key}: held: {held}");
+                }
+                (Verdict::Blocked, _, Some(blocked)) if self.is_new(&key, &blocked.reason) => {
+                    let hint = blocked.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+                    tracing::error!(stage = key, "{key}: blocked: {blocked}{hint}");
+                }
+                _ => {}
+            }
+        }
+        Outcome::Done { failed: failed(converged), later: later(converged) }
+    }
 }
 
 /// What made way for a newer configuration is looked after by the next pass, which is due anyway.
@@ -67,15 +87,23 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |line, cause| if line.contains(&cause) { line } else { format!("{line}: {cause}") })
 }
 
-/// Events as log lines. The stage stands in the text as well as in its field: the journal shows the text alone.
-pub(super) fn sink() -> Sink {
-    Sink::new(|event| match event {
-        Event::Planned { .. } | Event::Pull { .. } => {}
-        Event::Begin { key, verdict, to } => tracing::info!(stage = %key, version = to, "{key}: {verdict}"),
-        Event::Phase { key, phase } => tracing::debug!(stage = %key, "{key}: {phase}"),
-        Event::Line { key: Some(key), text } => tracing::info!(stage = %key, "{key}: {text}"),
-        Event::Line { key: None, text } => tracing::info!("{text}"),
-        Event::End { key, result } => match result {
+impl Log {
+    /// Events as log lines. The stage stands in the text as well as in its field: the journal shows the text alone.
+    pub(super) fn sink(&self) -> Sink {
+        let log = self.clone();
+        Sink::new(move |event| match event {
+            Event::Planned { .. } | Event::Pull { .. } => {}
+            Event::Begin { key, verdict, to } => tracing::info!(stage = %key, version = to, "{key}: {verdict}"),
+            Event::Phase { key, phase } => tracing::debug!(stage = %key, "{key}: {phase}"),
+            Event::Line { key: Some(key), text } => tracing::info!(stage = %key, "{key}: {text}"),
+            Event::Line { key: None, text } => tracing::info!("{text}"),
+            Event::End { key, result } => log.over(&key, result),
+        })
+    }
+
+    /// A deploy that failed is told in any case: each is one more in the history.
+    fn over(&self, key: &StageKey, result: StageResult) {
+        match result {
             StageResult::Done => tracing::info!(stage = %key, "{key}: done"),
             StageResult::Deployed { status, deploy, reason: None, .. } => {
                 tracing::info!(stage = %key, deploy, "{key}: {}", status.words());
@@ -88,10 +116,15 @@ pub(super) fn sink() -> Sink {
             StageResult::Deployed { status, deploy, reason: Some(reason), hint } => {
                 tracing::error!(stage = %key, deploy, hint, "{key}: {}: {reason}", status.words());
             }
-            StageResult::Failed { reason, hint } => tracing::error!(stage = %key, hint, "{key}: {reason}"),
-            StageResult::Skipped { reason } => tracing::warn!(stage = %key, "{key}: skipped: {reason}"),
-        },
-    })
+            StageResult::Failed { reason, hint } if self.is_new(&key.to_string(), &reason) => {
+                tracing::error!(stage = %key, hint, "{key}: {reason}");
+            }
+            StageResult::Skipped { reason } if self.is_new(&key.to_string(), &reason) => {
+                tracing::warn!(stage = %key, "{key}: skipped: {reason}");
+            }
+            StageResult::Failed { .. } | StageResult::Skipped { .. } => {}
+        }
+    }
 }
 
 #[cfg(test)]

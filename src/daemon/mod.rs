@@ -15,6 +15,7 @@ mod drift;
 mod events;
 mod log;
 mod pass;
+mod repeats;
 mod scheduler;
 mod signals;
 mod source;
@@ -140,6 +141,7 @@ struct Daemon {
     tell: pass::Teller,
     asks: BTreeMap<u64, Ask>,
     last_ask: u64,
+    log: log::Log,
     notifier: Notifier,
 }
 
@@ -163,6 +165,7 @@ impl Daemon {
             tell,
             asks: BTreeMap::new(),
             last_ask: 0,
+            log: log::Log::default(),
             notifier: Notifier::from_env(),
             places: Places { beside: Beside::shared(), ..places },
         };
@@ -257,6 +260,10 @@ impl Daemon {
 
     fn looked(&mut self, looked: Option<(Source, News)>) -> Event {
         let Some((source, news)) = looked else { return Event::Looked(Looked::Same) };
+        let complaint = match &news {
+            News::Bad(error) => Some(error.clone()),
+            News::Same | News::Changed | News::Changing => source.complaint().map(ToOwned::to_owned),
+        };
         let found = match news {
             News::Same => Looked::Same,
             News::Changing => Looked::Changing,
@@ -269,6 +276,10 @@ impl Daemon {
                 None => Looked::Same,
             },
         };
+        if found != Looked::Changing && self.places.beside.complain(complaint.as_deref()) {
+            let places = self.places.clone();
+            self.passes.spawn(async move { pass::note(&places, None).await });
+        }
         self.source = Some(source);
         Event::Looked(found)
     }
@@ -307,7 +318,7 @@ impl Daemon {
         tracing::debug!(id, ?scope, ?reason, "a pass begins");
         let places = Places { beside: self.places.beside.while_busy(busy), ..self.places.clone() };
         if let Some(ask) = request.and_then(|request| self.asks.remove(&request)) {
-            self.passes.spawn(pass::carry_out(id, ask, places, self.tell.clone()));
+            self.passes.spawn(pass::carry_out(id, ask, places, self.log.clone(), self.tell.clone()));
             return;
         }
         // The scheduler asks for none before there is a configuration.
@@ -318,7 +329,7 @@ impl Daemon {
         };
         let newest = Newest::of(self.newest.subscribe());
         let job = pass::Job { places, loaded, selection, newest, known: self.listener.known() };
-        self.passes.spawn(pass::converge(id, job, self.tell.clone()));
+        self.passes.spawn(pass::converge(id, job, self.log.clone(), self.tell.clone()));
     }
 
     fn complain(&mut self, source: &Source, error: &str) {

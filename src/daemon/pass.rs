@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 
 use super::events::Known;
-use super::log;
+use super::log::Log;
 use super::scheduler::{Event, Outcome};
 use crate::config::Loaded;
 use crate::execute::{self, Newest, Sink};
@@ -48,17 +48,18 @@ pub(super) struct Job {
 }
 
 /// Converges to the configuration in force, and tells the loop when it is over.
-pub(super) async fn converge(id: u64, job: Job, tell: Teller) {
+pub(super) async fn converge(id: u64, job: Job, log: Log, tell: Teller) {
     let Job { places, loaded, selection, newest, known } = job;
     let options = Options { selection, secrets_needed: true, partial: true, ..Options::default() };
-    let watcher = Watcher { sink: both(log::sink(), telling(id, &tell)), newest };
+    let watcher = Watcher { sink: both(log.sink(), telling(id, &tell)), newest };
     let pass = reconcile::converge_to(&places, loaded, &options, watcher, "daemon");
     let outcome = match AssertUnwindSafe(pass).catch_unwind().await {
         Ok(result) => {
-            if let Ok(Converged { view, .. }) = &result {
-                known.saw(&view.recorded, &view.observed);
+            match &result {
+                Ok(Converged { view, .. }) => known.saw(&view.recorded, &view.observed),
+                Err(error) => note(&places, Some(error)).await,
             }
-            log::ended(&result)
+            log.ended(&result)
         }
         Err(_) => fault(),
     };
@@ -66,14 +67,14 @@ pub(super) async fn converge(id: u64, job: Job, tell: Teller) {
 }
 
 /// Does what a person asked for, answers, and tells the loop when it is over.
-pub(super) async fn carry_out(id: u64, ask: Ask, places: Places, tell: Teller) {
+pub(super) async fn carry_out(id: u64, ask: Ask, places: Places, log: Log, tell: Teller) {
     let Ask { want, sink, answer } = ask;
     let stage = want.stage().cloned();
-    let sink = both(both(log::sink(), telling(id, &tell)), sink);
+    let sink = both(both(log.sink(), telling(id, &tell)), sink);
     let outcome = match AssertUnwindSafe(want.carry_out(&places, sink)).catch_unwind().await {
         Ok(done) => {
             let outcome = match &done {
-                Ok(Done::Converged(converged)) => log::told(converged),
+                Ok(Done::Converged(converged)) => log.told(converged),
                 // What is looked after again, or was taken over, is looked at.
                 Ok(Done::Paused(_) | Done::Host(_) | Done::Container(_)) => Outcome::Done {
                     failed: std::collections::BTreeSet::new(),
@@ -88,6 +89,14 @@ pub(super) async fn carry_out(id: u64, ask: Ask, places: Places, tell: Teller) {
         Err(_) => fault(),
     };
     let _ = tell.send(Told::Pass(Event::Over { pass: id, outcome }));
+}
+
+/// Has it in the conditions that a pass failed, or whether the configuration that is there can be used.
+pub(super) async fn note(places: &Places, failed: Option<&Error>) {
+    // What is in the way of this one is in the way of passes as well, and told by them.
+    if let Err(error) = reconcile::note(places, failed).await {
+        tracing::debug!("a condition could not be recorded: {error}");
+    }
 }
 
 /// The panic itself is in the log by then.

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard, Semaphore};
 
 use super::{Error, LOCK_WAIT};
 use crate::model::{Recorded, StageKey};
@@ -22,6 +22,8 @@ const COMPLAINT_LINES: usize = 2;
 pub struct Beside {
     /// The store, as long as a pass has it open; none for who shares it with nobody.
     shared: Option<Arc<Mutex<Option<Store>>>>,
+    /// Held by who opens it, so that whoever comes meanwhile finds it open.
+    opening: Arc<Turn<()>>,
     /// Whose turn it is to write to the proxy.
     pub(super) writes: Writes,
     /// How many stages are worked on at a time, in all passes together.
@@ -85,15 +87,14 @@ impl Beside {
         self.shared.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The store under the lock: the one that is open, or opened now. Meanwhile nobody else of this process may do so;
-    /// the daemon begins one pass after the other.
+    /// The store under the lock: the one that is open, or opened now.
     ///
     /// # Errors
     /// Another process holds the lock, or the store cannot be used.
     pub(super) async fn open(&self, data: &DataDir, lock: Held) -> Result<Store, Error> {
-        let lock = match lock {
+        let (lock, _turn) = match lock {
             Held::Open(store) => return Ok(store),
-            Held::Lock(lock) => lock,
+            Held::Lock(lock, turn) => (lock, turn),
         };
         let store = Store::open(data, lock).await?;
         if let Some(shared) = &self.shared {
@@ -107,9 +108,10 @@ impl Beside {
     /// # Errors
     /// Another process holds the lock.
     pub(super) async fn lock(&self, data: &DataDir, command: &str) -> Result<Held, Error> {
+        let turn = Arc::clone(&self.opening).lock_owned().await;
         match self.opened() {
             Some(store) => Ok(Held::Open(store)),
-            None => Ok(Held::Lock(Lock::acquire(data, command, LOCK_WAIT).await?)),
+            None => Ok(Held::Lock(Lock::acquire(data, command, LOCK_WAIT).await?, turn)),
         }
     }
 
@@ -134,8 +136,8 @@ impl Beside {
 
 /// The lock, or a store that holds it.
 pub(super) enum Held {
-    /// Taken just now.
-    Lock(Lock),
+    /// Taken just now, and nobody else of this process may do so meanwhile.
+    Lock(Lock, OwnedMutexGuard<()>),
     /// By a pass beside.
     Open(Store),
 }

@@ -69,6 +69,11 @@ impl Source {
         self.good.is_some()
     }
 
+    /// Why what is there now cannot be used; none when it can.
+    pub(super) fn complaint(&self) -> Option<&str> {
+        self.complaint.as_deref()
+    }
+
     /// A short name of what is in force.
     pub(super) fn name(&self) -> String {
         self.good.as_ref().map(|l| l.desired.revision.chars().take(12).collect()).unwrap_or_default()

@@ -19,8 +19,14 @@ enum Place {
 }
 
 /// Modules that decide: the same input, the same answer.
-const PURE: &[&str] =
-    &["src/model/", "src/plan/", "src/daemon/drift.rs", "src/daemon/scheduler/", "src/daemon/dice.rs"];
+const PURE: &[&str] = &[
+    "src/model/",
+    "src/plan/",
+    "src/daemon/drift.rs",
+    "src/daemon/scheduler/",
+    "src/daemon/dice.rs",
+    "src/daemon/repeats.rs",
+];
 
 const FENCES: &[Fence] = &[
     Fence { names: &["bollard::"], place: Place::OnlyIn(&["src/docker/"]), why: "docker/ is what knows bollard" },
