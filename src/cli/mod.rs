@@ -8,6 +8,7 @@ mod apply;
 mod args;
 mod backup;
 mod by_hand;
+mod conditions;
 mod daemon;
 mod diff;
 mod doctor;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::conditions::{self, ConditionRow};
 use super::diff::{stderr_has_color, warn};
 use super::exit::Exit;
 use super::failure::Failure;
@@ -13,7 +14,9 @@ use crate::config::LoadError;
 use crate::model::desired::Check;
 use crate::model::observed::Health;
 use crate::model::route::Https;
-use crate::model::{ContainerState, DeployStatus, DesiredStage, Observed, Recorded, StageKey};
+use crate::model::{
+    AllConditions, Conditions, ContainerState, DeployStatus, DesiredStage, Observed, Recorded, StageKey,
+};
 use crate::plan::{Options, Own, Owned, Plan, Selection, Verdict, age};
 use crate::reconcile::{self, Error, Places, View};
 use crate::store::{DataDir, DeployRow, Filter, Store, now_ms};
@@ -32,6 +35,8 @@ struct StageStatus {
     last_try: Option<LastTry>,
     ok: bool,
     notes: Vec<String>,
+    /// As the last pass found them.
+    conditions: Vec<ConditionRow>,
 }
 
 /// The newest deploy of a stage that waits for a deploy, when it did not succeed.
@@ -53,7 +58,8 @@ pub(super) async fn run(places: &Places, selection: &Selection, out: Out) -> Res
             let mut stages = of_view(&view);
             add_last_tries(places, &view.plan, &mut stages)?;
             add_open(&view, &mut stages);
-            Ok(print(&stages, None, out))
+            let conditions = add_conditions(places, &mut stages)?;
+            Ok(print(&stages, &conditions, None, out))
         }
         Err(Error::Load(error)) => without_config(places, selection, &error, out).await,
         Err(error) => Err(error.into()),
@@ -69,9 +75,10 @@ async fn without_config(places: &Places, selection: &Selection, error: &LoadErro
     let none = BTreeMap::new();
     let plan = Plan::default();
     let facts = Facts { recorded: &recorded, observed: &observed, desired: &none, plan: &plan };
-    let stages: Vec<StageStatus> =
+    let mut stages: Vec<StageStatus> =
         keys.into_iter().filter(|key| selection.contains(key)).map(|key| one(facts, key)).collect();
-    Ok(print(&stages, Some("the configuration cannot be used; what was in force before goes on"), out))
+    let conditions = add_conditions(places, &mut stages)?;
+    Ok(print(&stages, &conditions, Some("the configuration cannot be used; what was in force before goes on"), out))
 }
 
 /// What a status is made from.
@@ -112,6 +119,7 @@ fn one(facts: Facts<'_>, key: &StageKey) -> StageStatus {
         last_try: None,
         ok: healthy,
         notes: Vec::new(),
+        conditions: Vec::new(),
     };
     add_plan(facts.plan, key, &mut status);
     status
@@ -215,7 +223,21 @@ fn add_open(view: &View, stages: &mut [StageStatus]) {
     }
 }
 
-fn print(stages: &[StageStatus], condition: Option<&str>, out: Out) -> Exit {
+/// Adds to each stage how the last passes found it, which what was just looked at does not show: since when, and what a
+/// daemon met. Answers the conditions of the host.
+fn add_conditions(places: &Places, stages: &mut [StageStatus]) -> Result<Conditions, Failure> {
+    let Some(reader) = Store::open_read(&DataDir::new(&places.data))? else { return Ok(Conditions::default()) };
+    let AllConditions { host, stages: known } = reader.conditions()?;
+    for stage in stages {
+        if let Some(own) = known.get(&stage.key) {
+            stage.conditions = conditions::rows(own);
+            stage.notes.extend(conditions::of_stage(own, &stage.notes, now_ms()));
+        }
+    }
+    Ok(host)
+}
+
+fn print(stages: &[StageStatus], host: &Conditions, condition: Option<&str>, out: Out) -> Exit {
     let now = now_ms();
     let rows: Vec<Vec<String>> = stages
         .iter()
@@ -236,10 +258,15 @@ fn print(stages: &[StageStatus], condition: Option<&str>, out: Out) -> Exit {
             out.line(&format!("{}  {note}", stage.key));
         }
     }
+    for line in conditions::of_host(host, now_ms()) {
+        out.line(&line);
+    }
     if let Some(condition) = condition {
         out.line(condition);
     }
     let ok = condition.is_none() && stages.iter().all(|s| s.ok);
-    out.data(serde_json::json!({ "ok": ok, "condition": condition, "stages": stages }));
+    out.data(
+        serde_json::json!({ "ok": ok, "condition": condition, "conditions": conditions::rows(host), "stages": stages }),
+    );
     if ok { Exit::Ok } else { Exit::Held }
 }

@@ -4,6 +4,7 @@
 mod backup;
 mod broken;
 mod codes;
+mod conditions;
 mod doctor;
 mod json;
 mod plain;

@@ -2,6 +2,6 @@
 //! credentials are.
 
 mod credentials;
-mod daemon;
+pub mod daemon;
 mod journal;
 mod units;
