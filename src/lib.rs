@@ -23,6 +23,7 @@ pub mod docker;
 pub mod proxy;
 pub mod registry;
 pub mod router;
+pub mod socket;
 pub mod store;
 
 pub mod execute;

@@ -7,31 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 
 use super::control::{Changed, InFlightCount, MAX_DRAIN_MS, Refused, RemoveRoutes, Saved, SetRoutes, UpstreamAddr};
 use super::switchboard::{ChangeError, Switchboard};
 use super::table::Conflict;
 use crate::model::name::InvalidName;
-
-/// Most bytes of a body: ten thousand domains of the longest kind are about twice this, and no stage has them.
-const MAX_BODY: usize = 1 << 20;
-/// Longest time for a head or a body to arrive; both ends are on this host.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections served at once: a daemon and a few people.
-const MAX_CONNECTIONS: usize = 64;
-/// Pause after an accept that failed: trying at once would spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+use crate::socket::{self, BodyError, MAX_CONNECTIONS, json, read};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -51,41 +37,21 @@ impl Denied {
     }
 }
 
-/// Serves the control socket, until dropped.
-pub async fn serve(listener: &UnixListener, board: &Arc<Switchboard>) -> Infallible {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        // Closed never: it lives here.
-        let permit = Arc::clone(&room).acquire_owned().await.ok();
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let board = Arc::clone(board);
-                tokio::spawn(async move {
-                    connection(stream, board).await;
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a control connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
+impl From<BodyError> for Denied {
+    fn from(BodyError { status, text }: BodyError) -> Self {
+        Self::new(status, text)
     }
 }
 
-async fn connection(stream: UnixStream, board: Arc<Switchboard>) {
-    let service = service_fn(move |request| {
+/// Serves the control socket, until dropped.
+pub async fn serve(listener: &UnixListener, board: &Arc<Switchboard>) -> Infallible {
+    let board = Arc::clone(board);
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
+    let answer = move |request, _| {
         let board = Arc::clone(&board);
-        async move {
-            Ok::<_, Infallible>(answer(&board, request).await.unwrap_or_else(|denied| json(denied.status, &denied.why)))
-        }
-    });
-    let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(READ_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
-    // Whoever asked may go before the answer is read.
-    drop(serving.await);
+        async move { answer(&board, request).await.unwrap_or_else(|denied| json(denied.status, &denied.why)) }
+    };
+    socket::serve(listener, &room, answer).await
 }
 
 async fn answer(board: &Arc<Switchboard>, request: Request<Incoming>) -> Result<Answer, Denied> {
@@ -139,16 +105,6 @@ fn changed(result: Result<Changed, ChangeError>) -> Result<Answer, Denied> {
     }
 }
 
-async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, Denied> {
-    let collected = tokio::time::timeout(READ_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
-    let body = match collected {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) => return Err(Denied::bad(format!("the body cannot be read: {error}"))),
-        Err(_) => return Err(Denied::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
-    };
-    serde_json::from_slice(&body).map_err(|error| Denied::bad(format!("the body is not right: {error}")))
-}
-
 fn upstream(query: Option<&str>) -> Result<UpstreamAddr, Denied> {
     let text = parameter(query, "upstream").ok_or_else(|| Denied::bad("give upstream as host:port"))?;
     text.parse().map_err(|error: InvalidName| Denied::bad(error.0))
@@ -159,16 +115,4 @@ fn parameter(query: Option<&str>, name: &str) -> Option<String> {
     let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.into_iter().find(|(key, _)| *key == name)?;
     Some(value.replace("%3A", ":").replace("%5B", "[").replace("%5D", "]"))
-}
-
-fn json(status: StatusCode, value: &impl Serialize) -> Answer {
-    let (status, body) = match serde_json::to_vec(value) {
-        Ok(body) => (status, body),
-        // Our types have only text keys, so that this cannot be; still no reason to panic.
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string().into_bytes()),
-    };
-    let mut response = Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

@@ -13,9 +13,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::control::Route;
-use super::files::beside;
 use super::table::{MAX_ROUTES, Table};
 use crate::model::Domain;
+use crate::socket::beside;
 
 /// Version of the file's form.
 const FORMAT: u32 = 1;

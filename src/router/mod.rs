@@ -16,13 +16,11 @@ mod admin;
 mod body;
 pub mod control;
 mod disk;
-mod files;
 mod forward;
 mod head;
 mod listen;
 mod pages;
 mod patient;
-mod socket;
 mod switchboard;
 mod table;
 mod throttle;
@@ -39,9 +37,9 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::sync::{Semaphore, watch};
 
 use crate::model::Retry;
+use crate::socket::{self, ControlSocket, SocketError};
 use forward::Forwarder;
 use listen::Phase;
-use socket::ControlSocket;
 use switchboard::Switchboard;
 pub use table::{Conflict, MAX_ROUTES, Table};
 
@@ -111,34 +109,17 @@ pub enum RouterError {
         /// Why.
         source: io::Error,
     },
-    /// The control socket cannot be made.
-    #[error("cannot make the control socket {}: {source}", path.display())]
-    Control {
-        /// Its path.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Another proxy has the control socket.
-    #[error("another proxy is running on the control socket {}", path.display())]
-    InUse {
-        /// Its path.
-        path: PathBuf,
-    },
-    /// There is something else at the control socket's path.
-    #[error("{} exists and is not a socket", path.display())]
-    NotASocket {
-        /// The path.
-        path: PathBuf,
-    },
+    /// The control socket cannot be had.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
 }
 
 impl RouterError {
     /// Whether time helps.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Listen { .. } | Self::InUse { .. } => Retry::Backoff,
-            Self::Control { .. } | Self::NotASocket { .. } => Retry::OnChange,
+            Self::Listen { .. } => Retry::Backoff,
+            Self::Socket(error) => error.retry(),
         }
     }
 
@@ -152,9 +133,7 @@ impl RouterError {
                 }
                 _ => None,
             },
-            Self::InUse { .. } => Some("stop it first, or give this one another `--control` and `--listen`".to_owned()),
-            Self::Control { .. } => Some("the directory must be writable; `--control` names another".to_owned()),
-            Self::NotASocket { .. } => Some("remove it if nobody needs it, or give another `--control`".to_owned()),
+            Self::Socket(error) => Some(error.hint("--control")),
         }
     }
 }
@@ -172,7 +151,7 @@ pub async fn serve(
     for addr in options.listen {
         listeners.push(listen::bind(addr).map_err(|source| RouterError::Listen { addr, source })?);
     }
-    if let Err(error) = files::make_parent(&options.table) {
+    if let Err(error) = socket::make_parent(&options.table) {
         tracing::error!(path = %options.table.display(), %error, "no directory for the routing table");
     }
     let board = Arc::new(Switchboard::new(options.table.clone(), disk::load(&options.table)));

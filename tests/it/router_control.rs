@@ -8,6 +8,7 @@ use std::sync::Arc;
 use landfall::model::{ObservedProxy, Retry};
 use landfall::proxy::{Change, ProxyError};
 use landfall::router::{Limits, RouterError};
+use landfall::socket::SocketError;
 
 use super::router_support::{App, Router, control, domains, soon, stage, store};
 
@@ -156,8 +157,8 @@ async fn a_second_proxy_on_the_same_control_socket_is_refused_and_the_first_goes
     let app = App::named("app").await;
     router.route(&["a.test"], app.addr).await;
     let error = Router::start_in(Arc::clone(&router.dir), Limits::default()).await.err().expect("refused");
-    assert!(matches!(error, RouterError::InUse { .. }), "{error}");
-    assert!(error.to_string().contains("another proxy is running"), "{error}");
+    assert!(matches!(error, RouterError::Socket(SocketError::InUse { .. })), "{error}");
+    assert!(error.to_string().contains("another process is running"), "{error}");
     assert_eq!(router.client().await.get("a.test", "/").await.text(), "app");
     router.route(&["b.test"], app.addr).await;
 }
@@ -176,13 +177,13 @@ async fn a_socket_left_by_a_crash_is_replaced_but_nothing_else_is() {
 
     let somebody = UnixListener::bind(&path).unwrap();
     let error = Router::start_in(Arc::clone(&dir), Limits::default()).await.err().expect("somebody answers");
-    assert!(matches!(error, RouterError::InUse { .. }), "{error}");
+    assert!(matches!(error, RouterError::Socket(SocketError::InUse { .. })), "{error}");
     drop(somebody);
 
     fs::remove_file(&path).unwrap();
     fs::write(&path, "mine").unwrap();
     let error = Router::start_in(dir.clone(), Limits::default()).await.err().expect("not a socket");
-    assert!(matches!(error, RouterError::NotASocket { .. }), "{error}");
+    assert!(matches!(error, RouterError::Socket(SocketError::NotASocket { .. })), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
 }
 

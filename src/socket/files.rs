@@ -1,4 +1,4 @@
-//! Small helpers for the files this process keeps: the control socket and the table.
+//! Small helpers for the files that a process keeps for itself.
 
 use std::fs::DirBuilder;
 use std::io;
