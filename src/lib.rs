@@ -33,3 +33,4 @@ pub mod reconcile;
 
 pub mod cli;
 pub mod daemon;
+pub mod http;

@@ -29,12 +29,12 @@ use crate::model::{DeployId, Desired, DesiredStage, ImageRef, Observed, Recorded
 use crate::plan::{self, Blocked, Input, Options, Plan, Selection};
 use crate::proxy::Proxy;
 use crate::secrets::{Key, Secrets, SecretsSeen};
-use crate::store::{AcceptedConfig, DataDir, DeployRow, Lock, Store, now_ms};
+use crate::store::{AcceptedConfig, DataDir, DeployRow, Holder, Lock, Store, now_ms};
 use crate::{observe, pin};
 
 pub use crate::proxy::Adopted;
 pub use adopt::{AdoptedContainer, adopt, adopt_container};
-pub use beside::Beside;
+pub use beside::{Beside, UnderWay};
 pub use by_hand::{Order, by_hand, pause};
 pub use conditions::note;
 pub use doctor::{Finding, examine};
@@ -87,7 +87,7 @@ pub struct View {
 pub struct OpenDeploy {
     /// Which one.
     pub deploy: DeployRow,
-    /// True while somebody holds the lock and so works on it; else it was interrupted.
+    /// True while somebody works on it; else it was interrupted.
     pub is_under_way: bool,
 }
 
@@ -118,16 +118,20 @@ pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
     let proxy = access::to_look(places, &loaded.desired);
     let observed = observe::with_proxy(host, &proxy, &loaded.desired, &recorded).await;
     // What somebody works on is not interrupted.
-    let is_under_way = !open.is_empty() && Lock::holder(&data).is_some();
-    if is_under_way {
-        recorded.stages.values_mut().for_each(|stage| stage.in_flight = None);
+    let holder = if open.is_empty() { None } else { Lock::holder(&data) };
+    let open: Vec<OpenDeploy> = open.into_iter().map(|deploy| open_deploy(places, deploy, holder.as_ref())).collect();
+    for OpenDeploy { deploy, .. } in open.iter().filter(|open| open.is_under_way) {
+        recorded.stages.entry(deploy.key.clone()).and_modify(|stage| stage.in_flight = None);
     }
     let key = Key::read(&data.fingerprint_key());
     let unknown = unknown_deploys(&data, readopt::candidates(&recorded, &observed, &BTreeSet::new())).await?;
     let seen = Seen { recorded, observed, key, unknown };
     let view = view(places, &docker, Arc::new(loaded), seen, options).await?;
-    let open = open.into_iter().map(|deploy| OpenDeploy { deploy, is_under_way }).collect();
     Ok(View { open, ..view })
+}
+
+fn open_deploy(places: &Places, deploy: DeployRow, holder: Option<&Holder>) -> OpenDeploy {
+    OpenDeploy { is_under_way: places.beside.is_under_way(&deploy, holder), deploy }
 }
 
 /// Converges the host once.

@@ -1,17 +1,15 @@
-//! `landfall apply`: converges once, with live progress. It never asks: git is the approval, the breaker guards.
+//! What `landfall apply` prints at its end. It never asks: git is the approval, the breaker guards.
 
 use serde::Serialize;
 
-use super::diff::{PlanData, warn};
+use super::diff::PlanData;
 use super::exit::Exit;
-use super::failure::Failure;
-use super::live::Live;
-use super::render::Out;
+use super::outcome::Rendered;
 use super::rows;
 use crate::execute::{Results, StageResult};
-use crate::model::{StageKey, StoreId};
-use crate::plan::{Options, Verdict};
-use crate::reconcile::{self, Converged, Places};
+use crate::model::StageKey;
+use crate::plan::Verdict;
+use crate::reconcile::Converged;
 use crate::store::now_ms;
 
 /// One stage's end, for programs.
@@ -25,26 +23,12 @@ struct Ended<'a> {
     hint: Option<&'a str>,
 }
 
-/// Converges: 0 done, 1 a deploy failed, 3 something held, 4 refused before anything was touched.
-pub(super) async fn run(
-    places: &Places,
-    options: &Options,
-    adopt_store: Option<StoreId>,
-    out: Out,
-) -> Result<Exit, Failure> {
-    if let Some(id) = adopt_store {
-        reconcile::adopt_store(places, id).await.map_err(|error| Failure::from(error).refused())?;
-        out.note(&format!("store {id} is made again, without its history"));
-    }
-    let live = Live::new();
-    let converged = match reconcile::converge(places, options, live.sink(), "apply").await {
-        Ok(converged) => converged,
-        // Nothing was touched: the configuration or the surroundings do not allow it.
-        Err(error) => return Err(Failure::from(error).refused()),
-    };
-    live.finish();
-    warn(&converged.view.loaded, out);
-    Ok(report(&converged, out))
+/// What is printed of a pass: 0 done, 1 a deploy failed, 3 something held, 4 refused before anything was touched.
+pub(super) fn ended(converged: &Converged) -> Rendered {
+    let warnings = &converged.view.loaded.warnings;
+    // Whoever prints it drops the colour where it must.
+    let notes = if warnings.is_empty() { Vec::new() } else { vec![warnings.render(true).trim_end().to_owned()] };
+    Rendered { notes, ..report(converged) }
 }
 
 fn exit(converged: &Converged) -> Exit {
@@ -63,20 +47,19 @@ fn exit(converged: &Converged) -> Exit {
 }
 
 /// Says how it ended, and what is held.
-pub(super) fn report(converged: &Converged, out: Out) -> Exit {
+pub(super) fn report(converged: &Converged) -> Rendered {
     let plan = &converged.view.plan;
-    let touched = !converged.results.is_empty();
-    if touched {
-        for stage in plan.stages.iter().filter(|s| s.held.is_some() || s.blocked.is_some()) {
-            out.line(rows::stage_text(stage, &converged.view.loaded, now_ms()).trim_end());
-        }
+    let loaded = &converged.view.loaded;
+    let mut lines: Vec<String> = if converged.results.is_empty() {
+        vec![rows::plan_text(plan, loaded, now_ms()).trim_end().to_owned()]
     } else {
-        out.line(rows::plan_text(plan, &converged.view.loaded, now_ms()).trim_end());
-    }
-    let ended: Vec<Ended<'_>> = converged.results.iter().map(|(key, result)| ended(key, result)).collect();
-    out.data(serde_json::json!({ "plan": PlanData::new(plan), "results": ended }));
-    out.line(&closing(&converged.results, converged));
-    exit(converged)
+        let waiting = plan.stages.iter().filter(|s| s.held.is_some() || s.blocked.is_some());
+        waiting.map(|stage| rows::stage_text(stage, loaded, now_ms()).trim_end().to_owned()).collect()
+    };
+    lines.push(closing(&converged.results, converged));
+    let results: Vec<Ended<'_>> = converged.results.iter().map(|(key, result)| result_of(key, result)).collect();
+    let data = serde_json::json!({ "plan": PlanData::new(plan), "results": results });
+    Rendered { exit: exit(converged), lines, notes: Vec::new(), data }
 }
 
 fn closing(results: &Results, converged: &Converged) -> String {
@@ -93,7 +76,7 @@ fn closing(results: &Results, converged: &Converged) -> String {
     )
 }
 
-fn ended<'a>(key: &'a StageKey, result: &'a StageResult) -> Ended<'a> {
+fn result_of<'a>(key: &'a StageKey, result: &'a StageResult) -> Ended<'a> {
     let (status, deploy, reason, hint) = match result {
         StageResult::Deployed { status, deploy, reason, hint } => {
             (Some(status.as_str()), Some(deploy.as_str()), reason.as_deref(), hint.as_deref())

@@ -43,6 +43,9 @@ pub struct Global {
         default_value = "/run/landfall-proxy/proxy.sock"
     )]
     pub proxy_socket: PathBuf,
+    /// Control socket of the daemon [default: as the daemon's lock file says, else /run/landfall/landfall.sock]
+    #[arg(long, global = true, value_name = "SOCK", env = "LANDFALL_SOCKET")]
+    pub socket: Option<PathBuf>,
     /// Form of the data on standard output
     #[arg(short, long, global = true, value_name = "FORM", default_value = "text")]
     pub output: Form,
@@ -208,7 +211,7 @@ pub enum Command {
     Doctor,
     /// Print the JSON Schema of the YAML files
     Schema,
-    /// Watch the YAML files and converge until stopped
+    /// Watch the YAML files and converge until stopped; commands on the same host go through it meanwhile
     Daemon,
     /// Run the embedded reverse proxy until stopped
     Proxy(ProxyArgs),

@@ -1,6 +1,9 @@
 //! Errors at the edge: printed as `error:`, `caused by:`, `hint:` on standard error, or as JSON where asked.
 
+use owo_colors::OwoColorize as _;
+
 use super::exit::Exit;
+use super::outcome::Rendered;
 use super::render::Out;
 use crate::config::LoadError;
 use crate::reconcile;
@@ -37,11 +40,33 @@ impl Failure {
 
     /// Prints it and gives the exit code.
     pub fn report(&self, out: Out) -> Exit {
-        if let Some(detail) = &self.detail {
-            out.note(&format!("{}\n", detail.trim_end()));
+        out.rendered(&self.rendered())
+    }
+
+    /// What is printed of it.
+    pub(super) fn rendered(&self) -> Rendered {
+        let detail = self.detail.iter().map(|detail| format!("{}\n", detail.trim_end()));
+        let notes = detail.chain([self.text_of()]).collect();
+        let causes: Vec<String> = self.error.chain().skip(1).map(ToString::to_string).collect();
+        let data = serde_json::json!({ "error": self.error.to_string(), "causes": causes, "hint": self.hint });
+        Rendered { exit: self.exit, lines: Vec::new(), notes, data }
+    }
+
+    /// The error with its causes and what to do.
+    fn text_of(&self) -> String {
+        let mut text = format!("{} {}", "error:".red().bold(), self.error);
+        let mut said = self.error.to_string();
+        for cause in self.error.chain().skip(1).map(ToString::to_string) {
+            // Some errors already quote their source.
+            if !said.contains(&cause) {
+                text.push_str(&format!("\n{} {cause}", "caused by:".red()));
+                said = cause;
+            }
         }
-        out.error(&self.error, self.hint.as_deref());
-        self.exit
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!("\n{} {hint}", "hint:".cyan().bold()));
+        }
+        text
     }
 }
 
@@ -56,7 +81,7 @@ macro_rules! with_hint {
         }
     )*};
 }
-with_hint!(crate::store::StoreError, crate::docker::DockerError, crate::router::RouterError);
+with_hint!(crate::store::StoreError, crate::docker::DockerError, crate::router::RouterError, crate::http::HttpError);
 
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
@@ -64,7 +89,8 @@ impl From<LoadError> for Failure {
             let hint = error.hint();
             return Self::new(error, hint);
         };
-        let detail = Some(diagnostics.render(super::diff::stderr_has_color()));
+        // Whoever prints it drops the colour where it must.
+        let detail = Some(diagnostics.render(true));
         let count = diagnostics.errors();
         let what = if count == 1 { "an error".to_owned() } else { format!("{count} errors") };
         let hint = "the lines above say where; `landfall validate` checks again without touching anything";

@@ -36,7 +36,8 @@ impl Live {
         let _ = self.bars.clear();
     }
 
-    fn show(&self, event: &Event) {
+    /// Shows one.
+    pub(super) fn show(&self, event: &Event) {
         match event {
             Event::Begin { key, verdict, to } => {
                 let version = to.as_ref().map(|to| format!(" {to}")).unwrap_or_default();

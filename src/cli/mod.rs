@@ -18,31 +18,38 @@ mod failure;
 mod history;
 mod live;
 mod logs;
+mod outcome;
 mod proxy;
 mod render;
 mod restore;
 mod rows;
 mod status;
 mod telemetry;
+mod through;
 mod validate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
+use crate::http::Given;
 use crate::plan::{Options, Selection};
-use crate::reconcile::{Beside, Order, Places};
+use crate::reconcile::{Beside, Order, Places, Want};
 use args::{Cli, Command, Form, Global};
 use exit::Exit;
 use failure::Failure;
 use render::Out;
+use through::Way;
 
 /// Parses the arguments, runs the command, prints what went wrong, and gives the exit code.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches();
+    let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, named(&matches))));
+    let (cli, named) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             return match (error.print(), asked) {
@@ -60,7 +67,7 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return Failure::text(format!("no runtime: {error}"), None).report(out).into(),
     };
-    let exit = runtime.block_on(run(cli, out)).unwrap_or_else(|failure| failure.report(out));
+    let exit = runtime.block_on(run(cli, named, out)).unwrap_or_else(|failure| failure.report(out));
     // A command that is over does not wait for a thread that still reads a file.
     runtime.shutdown_background();
     exit.into()
@@ -93,40 +100,74 @@ fn runtime(command: &Command) -> tokio::runtime::Builder {
     }
 }
 
-async fn run(cli: Cli, out: Out) -> Result<Exit, Failure> {
+async fn run(cli: Cli, named: Vec<&'static str>, out: Out) -> Result<Exit, Failure> {
     let places = places(&cli.global);
-    match cli.command {
-        Command::Validate { dir } => validate::run(&dir.unwrap_or(places.config), out),
-        Command::Diff { selection, against: None } => diff::run(&places, &options(selection), out).await,
-        Command::Diff { selection, against: Some(other) } => diff::against(&places, &other, &Selection(selection), out),
-        Command::Apply { selection, plan, retry, allow_prune, adopt_store } => {
-            let options = Options { retry, allow_prune, secrets_needed: true, only: plan, ..options(selection) };
-            apply::run(&places, &options, adopt_store, out).await
+    let way = Way { socket: cli.global.socket.clone(), named: given(&cli.global, &places, &named) };
+    let want = match cli.command {
+        Command::Validate { dir } => return validate::run(&dir.unwrap_or(places.config), out),
+        Command::Diff { selection, against: None } => {
+            return diff::run(&way.aware(places).await, &options(selection), out).await;
         }
-        Command::Status { selection } => status::run(&places, &Selection(selection), out).await,
-        Command::Explain { selection } => explain::run(&places, &Selection(selection), out).await,
-        Command::History { selection, limit } => history::list(&places, &Selection(selection), limit, out),
-        Command::Show { deploy } => history::show(&places, &deploy, out),
-        Command::Logs { selection, follow, tail } => logs::run(&places, &selection, follow, tail, out).await,
-        Command::Adopt { container: Some(name), stage, proxy_host: _, as_is } => {
-            adopt::container(&places, &name, &stage, as_is, out).await
+        Command::Diff { selection, against: Some(other) } => {
+            return diff::against(&places, &other, &Selection(selection), out);
         }
-        Command::Adopt { container: None, stage, .. } => adopt::run(&places, &stage, out).await,
-        Command::Backup { file, force } => backup::run(&places, &file, force, out),
-        Command::Restore { file } => restore::run(&places, &file, out).await,
-        Command::Deploy { stage, tag } => by_hand::run(&places, &stage, &Order::Deploy { tag }, out).await,
-        Command::Rollback { stage, to } => by_hand::run(&places, &stage, &Order::Rollback { to }, out).await,
-        Command::Restart { stage } => by_hand::run(&places, &stage, &Order::Restart, out).await,
-        Command::Suspend { stage, duration } => by_hand::suspend(&places, &stage, duration, out).await,
-        Command::Resume { stage } => by_hand::resume(&places, &stage, out).await,
-        Command::Release { stage } => by_hand::release(&places, &stage, out).await,
-        Command::Doctor => doctor::run(&places, out).await,
+        Command::Status { selection } => {
+            return status::run(&way.aware(places).await, &Selection(selection), out).await;
+        }
+        Command::Explain { selection } => {
+            return explain::run(&way.aware(places).await, &Selection(selection), out).await;
+        }
+        Command::History { selection, limit } => return history::list(&places, &Selection(selection), limit, out),
+        Command::Show { deploy } => return history::show(&places, &deploy, out),
+        Command::Logs { selection, follow, tail } => {
+            return logs::run(&places, &selection, follow, tail, out).await;
+        }
+        Command::Backup { file, force } => return backup::run(&places, &file, force, out),
+        Command::Restore { file } => return restore::run(&places, &file, out).await,
+        Command::Doctor => return doctor::run(&places, out).await,
         Command::Schema => {
             out.raw(&crate::config::json_schema());
-            Ok(Exit::Ok)
+            return Ok(Exit::Ok);
         }
-        Command::Daemon => daemon::run(places, out).await,
-        Command::Proxy(args) => proxy::run(&places, args, out).await,
+        Command::Daemon => return daemon::run(places, cli.global.config, cli.global.socket).await,
+        Command::Proxy(args) => return proxy::run(&places, args, out).await,
+        Command::Apply { selection, plan, retry, allow_prune, adopt_store } => {
+            let options = Options { retry, allow_prune, secrets_needed: true, only: plan, ..options(selection) };
+            Want::Converge { options, adopt_store }
+        }
+        Command::Adopt { container: Some(container), stage: key, proxy_host: _, as_is } => {
+            Want::AdoptContainer { key, container, as_is }
+        }
+        Command::Adopt { container: None, stage: key, .. } => Want::AdoptHost { key },
+        Command::Deploy { stage: key, tag } => Want::ByHand { key, order: Order::Deploy { tag } },
+        Command::Rollback { stage: key, to } => Want::ByHand { key, order: Order::Rollback { to } },
+        Command::Restart { stage: key } => Want::ByHand { key, order: Order::Restart },
+        Command::Suspend { stage, duration } => by_hand::suspend(stage, duration),
+        Command::Resume { stage: key } => Want::Pause { key, pause: None },
+        Command::Release { stage } => by_hand::release(stage),
+    };
+    way.carry_out(&places, want, out).await
+}
+
+/// The options of every command that were given, by flag or by a variable of ours.
+fn named(matches: &ArgMatches) -> Vec<&'static str> {
+    let is_named = |name: &&str| {
+        let source = matches.value_source(name);
+        matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
+    };
+    ["config", "data", "docker", "credentials", "proxy_socket"].into_iter().filter(is_named).collect()
+}
+
+/// The places that were named, as the daemon sees them.
+fn given(global: &Global, places: &Places, named: &[&str]) -> Given {
+    let whole = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let path = |name: &str, path: &PathBuf| named.contains(&name).then(|| whole(path));
+    Given {
+        data: path("data", &places.data),
+        config: path("config", &global.config),
+        credentials: path("credentials", &places.credentials),
+        docker: named.contains(&"docker").then(|| places.docker.clone()),
+        proxy_socket: path("proxy_socket", &places.proxy_socket),
     }
 }
 

@@ -3,6 +3,9 @@
 use owo_colors::OwoColorize as _;
 use serde::Serialize;
 
+use super::exit::Exit;
+use super::outcome::Rendered;
+
 /// Version of all JSON output; it grows by additions only.
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -61,25 +64,13 @@ impl Out {
         put(&mut anstream::stderr(), text);
     }
 
-    /// An error with its causes and what to do.
-    pub fn error(self, error: &anyhow::Error, hint: Option<&str>) {
-        let mut text = format!("{} {error}", "error:".red().bold());
-        let mut said = error.to_string();
-        for cause in error.chain().skip(1).map(ToString::to_string) {
-            // Some errors already quote their source.
-            if !said.contains(&cause) {
-                text.push_str(&format!("\n{} {cause}", "caused by:".red()));
-                said = cause;
-            }
-        }
-        if let Some(hint) = hint {
-            text.push_str(&format!("\n{} {hint}", "hint:".cyan().bold()));
-        }
-        put(&mut anstream::stderr(), &text);
-        if self.json {
-            let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
-            self.data(serde_json::json!({ "error": error.to_string(), "causes": causes, "hint": hint }));
-        }
+    /// All that a command says at its end; gives its exit code.
+    pub(super) fn rendered(self, rendered: &Rendered) -> Exit {
+        let Rendered { exit, lines, notes, data } = rendered;
+        notes.iter().for_each(|note| self.note(note));
+        lines.iter().for_each(|line| self.line(line));
+        self.data(data);
+        *exit
     }
 
     /// A table with a heading; columns as wide as their widest cell, nothing cut.

@@ -19,6 +19,7 @@ mod repeats;
 mod scheduler;
 mod signals;
 mod source;
+mod state;
 mod systemd;
 mod watch;
 
@@ -32,7 +33,7 @@ use tokio::sync::watch as newest;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Loaded;
-use crate::execute::Newest;
+use crate::execute::{self, Newest};
 use crate::model::Desired;
 use crate::plan::{Selection, Verdict};
 use crate::reconcile::{Beside, Places};
@@ -43,7 +44,10 @@ use events::{Heard, Listener};
 pub use pass::Ask;
 use pass::Told;
 pub use signals::{Asked, Signals};
+pub use state::{Handle, State, UnderWay};
 pub use systemd::Notifier;
+
+use state::{Board, Desk};
 
 use scheduler::{Action, Event, Looked, Outcome, Pass, Scheduler, Scope};
 use source::{Glance, News, Source};
@@ -56,7 +60,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// What the daemon is told from outside.
 pub struct Calls {
     line: Line,
-    asks: mpsc::Receiver<Ask>,
+    desk: Desk,
 }
 
 /// Who says that it is to stop.
@@ -66,14 +70,15 @@ enum Line {
 }
 
 impl Calls {
-    /// Signals, and what people ask for.
-    pub const fn new(signals: Signals, asks: mpsc::Receiver<Ask>) -> Self {
-        Self { line: Line::Signals(signals), asks }
+    /// Signals, and what people ask for by the handle.
+    pub fn new(signals: Signals) -> (Self, Handle) {
+        let (desk, handle) = state::desk();
+        (Self { line: Line::Signals(signals), desk }, handle)
     }
 
     /// Nothing but that it is to stop.
     pub fn until(stop: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self { line: Line::Other(Box::pin(stop)), asks: mpsc::channel(1).1 }
+        Self { line: Line::Other(Box::pin(stop)), desk: state::desk().0 }
     }
 }
 
@@ -89,11 +94,11 @@ impl Line {
     }
 }
 
-/// Watches and converges until it is told to stop; alone on its data directory until the end.
-pub async fn run(places: Places, _alone: DaemonLock, calls: Calls) {
+/// Watches and converges until it is told to stop; alone on its data directory.
+pub async fn run(places: Places, _alone: &DaemonLock, calls: Calls) {
     tracing::info!(config = %places.config.display(), "watching");
-    let Calls { mut line, mut asks } = calls;
-    let (mut daemon, mut told) = Daemon::new(places);
+    let Calls { mut line, desk: Desk { mut asks, reload, board } } = calls;
+    let (mut daemon, mut told) = Daemon::new(places, board);
     loop {
         daemon.notifier.watchdog(Instant::now());
         let wake_at = daemon.wake_at();
@@ -103,6 +108,7 @@ pub async fn run(places: Places, _alone: DaemonLock, calls: Calls) {
                 Asked::Stop => break,
                 Asked::Reload => daemon.reload(),
             },
+            () = reload.notified() => daemon.reload(),
             Some(told) = told.recv() => daemon.told(told),
             heard = daemon.listener.next() => daemon.heard(heard),
             Some(ask) = asks.recv(), if takes_asks => daemon.asked(ask),
@@ -139,15 +145,25 @@ struct Daemon {
     dice: Dice,
     passes: JoinSet<()>,
     tell: pass::Teller,
-    asks: BTreeMap<u64, Ask>,
+    board: Board,
+    /// What was asked for and has not begun.
+    asks: BTreeMap<u64, Waiting>,
     last_ask: u64,
     log: log::Log,
     notifier: Notifier,
 }
 
+/// What waits for its turn.
+struct Waiting {
+    ask: Ask,
+    scope: Scope,
+    /// Who asked knows what for.
+    is_told: bool,
+}
+
 impl Daemon {
-    fn new(places: Places) -> (Self, mpsc::UnboundedReceiver<Told>) {
-        let (tell, told) = mpsc::unbounded_channel();
+    fn new(places: Places, board: Board) -> (Self, mpsc::UnboundedReceiver<Told>) {
+        let (events, told) = mpsc::unbounded_channel();
         let seed = || Dice::new(uuid::Uuid::new_v4().as_u64_pair().0);
         let source = Source::new(&places.config);
         let daemon = Self {
@@ -162,7 +178,8 @@ impl Daemon {
             drift: Drift::default(),
             dice: seed(),
             passes: JoinSet::new(),
-            tell,
+            tell: pass::Teller { events, board: board.clone() },
+            board,
             asks: BTreeMap::new(),
             last_ask: 0,
             log: log::Log::default(),
@@ -181,6 +198,9 @@ impl Daemon {
             _ => false,
         };
         let is_over = matches!(event, Event::Over { .. });
+        if let Event::Over { pass, .. } = event {
+            self.board.over(pass);
+        }
         for action in self.scheduler.step(Instant::now(), event) {
             match action {
                 Action::Look { whole } => self.look(whole),
@@ -190,6 +210,7 @@ impl Daemon {
         if self.scheduler.is_idle() {
             self.places.beside.close();
         }
+        self.tell_who_waits();
         if has_observed {
             self.notifier.ready();
         }
@@ -281,6 +302,7 @@ impl Daemon {
             self.passes.spawn(async move { pass::note(&places, None).await });
         }
         self.source = Some(source);
+        self.board.looked(self.in_force.as_ref().map(|loaded| loaded.desired.revision.as_str()));
         Event::Looked(found)
     }
 
@@ -309,7 +331,7 @@ impl Daemon {
     fn asked(&mut self, ask: Ask) -> Event {
         self.last_ask += 1;
         let scope = ask.want.stage().map_or(Scope::All, |key| Scope::Stages([key.clone()].into()));
-        self.asks.insert(self.last_ask, ask);
+        self.asks.insert(self.last_ask, Waiting { ask, scope: scope.clone(), is_told: false });
         Event::Asked { request: self.last_ask, scope }
     }
 
@@ -317,7 +339,7 @@ impl Daemon {
         let Pass { id, scope, reason, request, busy } = pass;
         tracing::debug!(id, ?scope, ?reason, "a pass begins");
         let places = Places { beside: self.places.beside.while_busy(busy), ..self.places.clone() };
-        if let Some(ask) = request.and_then(|request| self.asks.remove(&request)) {
+        if let Some(Waiting { ask, .. }) = request.and_then(|request| self.asks.remove(&request)) {
             self.passes.spawn(pass::carry_out(id, ask, places, self.log.clone(), self.tell.clone()));
             return;
         }
@@ -330,6 +352,19 @@ impl Daemon {
         let newest = Newest::of(self.newest.subscribe());
         let job = pass::Job { places, loaded, selection, newest, known: self.listener.known() };
         self.passes.spawn(pass::converge(id, job, self.log.clone(), self.tell.clone()));
+    }
+
+    /// Whoever asked for something that cannot begin yet is told once what it waits for.
+    fn tell_who_waits(&mut self) {
+        if self.asks.is_empty() {
+            return;
+        }
+        let busy = self.scheduler.busy();
+        for waiting in self.asks.values_mut().filter(|waiting| !waiting.is_told) {
+            let Some(key) = busy.iter().find(|key| waiting.scope.has(key)) else { continue };
+            waiting.ask.sink.tell(execute::Event::Line { key: None, text: self.board.waiting_for(key) });
+            waiting.is_told = true;
+        }
     }
 
     fn complain(&mut self, source: &Source, error: &str) {

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::events::Known;
 use super::log::Log;
 use super::scheduler::{Event, Outcome};
+use super::state::Board;
 use crate::config::Loaded;
 use crate::execute::{self, Newest, Sink};
 use crate::model::StageKey;
@@ -26,8 +27,14 @@ pub struct Ask {
     pub answer: oneshot::Sender<Result<Done, Error>>,
 }
 
-/// Where passes tell the loop how they get on. Each tells one event per stage and two more.
-pub(super) type Teller = mpsc::UnboundedSender<Told>;
+/// Where passes tell how they get on.
+#[derive(Debug, Clone)]
+pub(super) struct Teller {
+    /// The loop. Each pass tells it two events per stage and two more.
+    pub(super) events: mpsc::UnboundedSender<Told>,
+    /// Whoever looks.
+    pub(super) board: Board,
+}
 
 /// What a pass tells.
 #[derive(Debug)]
@@ -63,7 +70,7 @@ pub(super) async fn converge(id: u64, job: Job, log: Log, tell: Teller) {
         }
         Err(_) => fault(),
     };
-    let _ = tell.send(Told::Pass(Event::Over { pass: id, outcome }));
+    let _ = tell.events.send(Told::Pass(Event::Over { pass: id, outcome }));
 }
 
 /// Does what a person asked for, answers, and tells the loop when it is over.
@@ -88,7 +95,7 @@ pub(super) async fn carry_out(id: u64, ask: Ask, places: Places, log: Log, tell:
         }
         Err(_) => fault(),
     };
-    let _ = tell.send(Told::Pass(Event::Over { pass: id, outcome }));
+    let _ = tell.events.send(Told::Pass(Event::Over { pass: id, outcome }));
 }
 
 /// Has it in the conditions that a pass failed, or whether the configuration that is there can be used.
@@ -108,6 +115,7 @@ fn fault() -> Outcome {
 fn telling(id: u64, tell: &Teller) -> Sink {
     let tell = tell.clone();
     Sink::new(move |event| {
+        tell.board.take(id, &event);
         let told = match event {
             execute::Event::Planned { stages } => Told::Pass(Event::Planned { pass: id, stages }),
             execute::Event::End { key, .. } => Told::Pass(Event::Ended { pass: id, stage: key }),
@@ -115,7 +123,7 @@ fn telling(id: u64, tell: &Teller) -> Sink {
             execute::Event::Phase { .. } | execute::Event::Line { .. } | execute::Event::Pull { .. } => return,
         };
         // The loop is gone only when the daemon stops.
-        let _ = tell.send(told);
+        let _ = tell.events.send(told);
     })
 }
 

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{DeployStatus, Phase, StageKey};
 use crate::plan::Verdict;
 
 /// One thing that happened.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Event {
     /// All that a pass needs to know is known and recorded: it works on these stages, and on no other.
     Planned {
@@ -56,7 +59,8 @@ pub enum Event {
 }
 
 /// How the work on one stage ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StageResult {
     /// A deploy ended.
     Deployed {

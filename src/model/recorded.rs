@@ -90,7 +90,7 @@ pub struct Choice {
 }
 
 /// A stage that is left alone: nothing of it is deployed, put right or removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
     /// Why.
     pub kind: PauseKind,

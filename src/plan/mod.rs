@@ -33,7 +33,7 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::hash;
 use crate::model::secret::Fingerprint;
@@ -71,7 +71,8 @@ pub struct Input<'a> {
 }
 
 /// What the user asked for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line of its own")]
 pub struct Options {
     /// Projects and stages to look at; empty means all.
@@ -87,13 +88,14 @@ pub struct Options {
     /// Bring a new instance of what runs, though nothing changed.
     pub renew: bool,
     /// Stages that a pass beside this one works on: they are left to it.
+    #[serde(skip)]
     pub busy: Arc<BTreeSet<StageKey>>,
     /// Stages that are refused do not keep the others from being converged (the daemon's way).
     pub partial: bool,
 }
 
 /// Projects (`shop`) and stages (`shop/prod`) picked on the command line; empty means all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Selection(pub Vec<String>);
 
 impl Selection {
@@ -171,7 +173,7 @@ pub enum Held {
 }
 
 /// What will happen to a stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Nothing.

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex as Turn, OwnedMutexGuard, Semaphore};
 use super::{Error, LOCK_WAIT};
 use crate::model::{Recorded, StageKey};
 use crate::proxy::Writes;
-use crate::store::{DataDir, Lock, Store};
+use crate::store::{DataDir, DeployRow, Holder, Lock, Store};
 
 /// What is wrong, and in which file and line: the log has the rest.
 const COMPLAINT_LINES: usize = 2;
@@ -32,6 +32,19 @@ pub struct Beside {
     pub(super) busy: Arc<BTreeSet<StageKey>>,
     /// Why the configuration that is there now cannot be used, where that is so.
     complaint: Arc<Mutex<Option<String>>>,
+    /// What a daemon said it works on; none where none was asked.
+    daemon: Option<Arc<UnderWay>>,
+}
+
+/// What a daemon said it works on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnderWay {
+    /// Its process.
+    pub pid: u32,
+    /// On these stages, and no others.
+    pub stages: BTreeSet<StageKey>,
+    /// When it said so, in milliseconds since 1970 UTC.
+    pub at_ms: i64,
 }
 
 /// How many stages are worked on at a time.
@@ -57,6 +70,20 @@ impl Beside {
     #[must_use]
     pub fn while_busy(&self, stages: BTreeSet<StageKey>) -> Self {
         Self { busy: Arc::new(stages), ..self.clone() }
+    }
+
+    /// The same, for who only looks and asked the daemon.
+    #[must_use]
+    pub fn told(&self, daemon: UnderWay) -> Self {
+        Self { daemon: Some(Arc::new(daemon)), ..self.clone() }
+    }
+
+    /// True while somebody works on a deploy without an end, where `holder` has the lock. A daemon has it for all of its
+    /// passes together, and so says more than the lock; what moved since it said so, it has begun since.
+    pub(super) fn is_under_way(&self, deploy: &DeployRow, holder: Option<&Holder>) -> bool {
+        let Some(UnderWay { pid, stages, at_ms }) = self.daemon.as_deref() else { return holder.is_some() };
+        let is_another = holder.is_some_and(|holder| holder.pid != *pid);
+        is_another || stages.contains(&deploy.key) || (holder.is_some() && deploy.updated_at_ms >= *at_ms)
     }
 
     /// Lets go of the store once no pass is on: whoever else waits for the lock can have it, and a file that was replaced

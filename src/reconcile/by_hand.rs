@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Converged, Error, Opened, Places, Watcher, access, load, open, pass, stage_named};
 use crate::config::Loaded;
 use crate::execute::{self, Newest, Sink};
@@ -23,7 +25,8 @@ use crate::store::{DataDir, DeployRow, Filter, Store, StoreError, now_ms};
 const LOOK_BACK: usize = 1000;
 
 /// What is asked for one stage.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Order {
     /// What the configuration says, looked up anew; or another tag until the configuration moves on.
     Deploy {

@@ -1,14 +1,19 @@
 //! What a person can ask for: the same, whether a command does it itself or the daemon does it for a command.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use super::{Converged, Error, Order, Places, adopt, adopt_container, adopt_store, by_hand, converge, pause};
-use crate::execute::Sink;
-use crate::model::{Pause, StageKey, StoreId};
+use crate::execute::{Event, Sink};
+use crate::model::{Pause, PauseKind, StageKey, StoreId};
 use crate::plan::Options;
 use crate::proxy::Adopted;
 use crate::reconcile::AdoptedContainer;
 
 /// What is asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Want {
     /// Converge, after the store that was lost was made again if one is named (R16).
     Converge {
@@ -80,7 +85,13 @@ impl Want {
         Ok(match self {
             Self::Converge { options, adopt_store: store } => {
                 if let Some(id) = store {
+                    // No other pass is on: what this process has open is the store that was lost.
+                    places.beside.close();
                     adopt_store(places, id).await?;
+                    sink.tell(Event::Line {
+                        key: None,
+                        text: format!("store {id} is made again, without its history"),
+                    });
                 }
                 Done::Converged(Box::new(converge(places, &options, sink, "apply").await?))
             }
@@ -91,5 +102,37 @@ impl Want {
                 Done::Container(adopt_container(places, &key, &container, as_is).await?)
             }
         })
+    }
+}
+
+/// As it is typed, for the audit line.
+impl fmt::Display for Want {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<String> = match self {
+            Self::Converge { options, adopt_store } => {
+                let flag = |is_on: bool, flag: &str| is_on.then(|| flag.to_owned());
+                let only = options.only.iter().map(|plan| format!("--plan {plan}"));
+                let store = adopt_store.iter().map(|id| format!("--adopt-store {id}"));
+                let flags = flag(options.retry, "--retry").into_iter();
+                let flags = flags.chain(flag(options.allow_prune, "--allow-prune")).chain(only).chain(store);
+                std::iter::once("apply".to_owned()).chain(options.selection.0.iter().cloned()).chain(flags).collect()
+            }
+            Self::ByHand { key, order: Order::Deploy { tag: None } } => vec![format!("deploy {key}")],
+            Self::ByHand { key, order: Order::Deploy { tag: Some(tag) } } => vec![format!("deploy {key} --tag {tag}")],
+            Self::ByHand { key, order: Order::Rollback { to: None } } => vec![format!("rollback {key}")],
+            Self::ByHand { key, order: Order::Rollback { to: Some(to) } } => vec![format!("rollback {key} --to {to}")],
+            Self::ByHand { key, order: Order::Restart } => vec![format!("restart {key}")],
+            Self::Pause { key, pause: None } => vec![format!("resume {key}")],
+            Self::Pause { key, pause: Some(Pause { kind: PauseKind::Suspended, .. }) } => {
+                vec![format!("suspend {key}")]
+            }
+            Self::Pause { key, pause: Some(Pause { kind: PauseKind::Released, .. }) } => vec![format!("release {key}")],
+            Self::AdoptHost { key } => vec![format!("adopt {key} --proxy-host")],
+            Self::AdoptContainer { key, container, as_is } => {
+                let as_is = if *as_is { " --as-is" } else { "" };
+                vec![format!("adopt {container} {key}{as_is}")]
+            }
+        };
+        f.write_str(&words.join(" "))
     }
 }

@@ -112,6 +112,16 @@ pub(super) enum Scope {
     Stages(BTreeSet<StageKey>),
 }
 
+impl Scope {
+    /// True for a stage that it is about.
+    pub(super) fn has(&self, stage: &StageKey) -> bool {
+        match self {
+            Self::All => true,
+            Self::Stages(stages) => stages.contains(stage),
+        }
+    }
+}
+
 /// Why a pass is made. Two wakes for different reasons are one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
@@ -218,6 +228,11 @@ impl Scheduler {
     /// True when no pass is on.
     pub(super) fn is_idle(&self) -> bool {
         self.passes.is_empty()
+    }
+
+    /// The stages that are worked on, as far as passes told.
+    pub(super) fn busy(&self) -> BTreeSet<StageKey> {
+        self.passes.busy()
     }
 
     /// True when one more request can wait.

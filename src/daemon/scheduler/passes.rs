@@ -55,7 +55,7 @@ impl Passes {
         self.on.values().any(|pass| pass.is_planning)
     }
 
-    /// What is being worked on; told of while nobody plans.
+    /// What is being worked on, as far as passes told.
     pub(super) fn busy(&self) -> BTreeSet<StageKey> {
         self.on.values().flat_map(|pass| &pass.busy).cloned().collect()
     }

@@ -207,7 +207,7 @@ impl Daemon {
         let calls = Calls::until(async { drop(stopped.await) });
         let run = async {
             let alone = DaemonLock::take(&DataDir::new(&places.data), "daemon", None).await.expect("no other daemon");
-            Box::pin(landfall::daemon::run(places, alone, calls)).await;
+            Box::pin(landfall::daemon::run(places, &alone, calls)).await;
         };
         Self { stop, task: tokio::spawn(run) }
     }
