@@ -91,14 +91,9 @@ pub fn load_with(cache: &Cache, dir: &Path) -> Result<Loaded, LoadError> {
     load_read(cache, dir, &read_dir(dir)?)
 }
 
-/// As [`load_scanned_with`], with nothing known.
-pub fn load_scanned(dir: &Path, scan: &Scan) -> Option<Result<Loaded, LoadError>> {
-    load_scanned_with(&Cache::default(), dir, scan)
-}
-
 /// As [`load_with`] for a directory that was scanned; none if the bytes that are read now are not those that the scan
 /// saw.
-pub fn load_scanned_with(cache: &Cache, dir: &Path, scan: &Scan) -> Option<Result<Loaded, LoadError>> {
+pub fn load_scanned(cache: &Cache, dir: &Path, scan: &Scan) -> Option<Result<Loaded, LoadError>> {
     match read_dir(dir) {
         Ok(tree) if scan.is_of(&tree) => Some(load_read(cache, dir, &tree)),
         Err(error) if scan.is_empty() => Some(Err(error)),

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::reading::{site, write};
-use crate::config::{Scan, Uses, load_scanned};
+use crate::config::{Cache, Scan, Uses, load_scanned};
 
 fn uses(paths: &[&str]) -> Uses {
     paths.iter().map(|path| (*path).to_owned()).collect()
@@ -80,18 +80,18 @@ fn what_counts_stands_still_until_it_is_written_however_it_is_written() {
 #[test]
 fn a_load_that_meets_other_bytes_than_the_scan_saw_gives_nothing() {
     let site = site(&[("a.yaml", "projects: {}\n"), ("b.yaml", "projects: {}\n")]);
-    let dir = site.path();
+    let (dir, cache) = (site.path(), Cache::default());
     let seen = scan(dir);
-    assert!(load_scanned(dir, &seen).is_some_and(|loaded| loaded.is_ok()));
+    assert!(load_scanned(&cache, dir, &seen).is_some_and(|loaded| loaded.is_ok()));
     write(dir, "a.yaml", "projects:  {}\n");
-    assert!(load_scanned(dir, &seen).is_none(), "other bytes");
+    assert!(load_scanned(&cache, dir, &seen).is_none(), "other bytes");
     write(dir, "a.yaml", "projects: {}\n");
     write(dir, "c.yaml", "projects: {}\n");
-    assert!(load_scanned(dir, &seen).is_none(), "a file more");
+    assert!(load_scanned(&cache, dir, &seen).is_none(), "a file more");
     fs::remove_file(dir.join("c.yaml")).unwrap();
     fs::remove_file(dir.join("b.yaml")).unwrap();
-    assert!(load_scanned(dir, &seen).is_none(), "a file less");
+    assert!(load_scanned(&cache, dir, &seen).is_none(), "a file less");
     fs::remove_dir_all(dir).unwrap();
-    assert!(load_scanned(dir, &seen).is_none(), "no directory");
-    assert!(load_scanned(dir, &scan(dir)).is_some_and(|loaded| loaded.is_err()), "seen to be gone");
+    assert!(load_scanned(&cache, dir, &seen).is_none(), "no directory");
+    assert!(load_scanned(&cache, dir, &scan(dir)).is_some_and(|loaded| loaded.is_err()), "seen to be gone");
 }

@@ -21,7 +21,7 @@ use tokio::task::JoinError;
 use super::Read;
 use super::eye::{Eye, Glance};
 use super::trouble::{Lock, Trouble};
-use crate::config::{self, LoadError, Loaded, Scan};
+use crate::config::{self, Cache, LoadError, Loaded, Scan};
 use crate::model::StageKey;
 
 /// How long files must stand still.
@@ -59,6 +59,7 @@ type Outcome = Box<Result<Loaded, LoadError>>;
 pub(super) struct Directory {
     patience: Patience,
     eye: Arc<Eye>,
+    cache: Arc<Cache>,
     /// What was loaded last, and whether it was good.
     taken: Option<(Arc<Scan>, bool)>,
     /// The stages of what is in force.
@@ -73,6 +74,7 @@ impl Directory {
         Self {
             patience,
             eye: Arc::new(Eye::new(dir)),
+            cache: Arc::default(),
             taken: None,
             standing: BTreeSet::new(),
             waiting: None,
@@ -153,9 +155,9 @@ impl Directory {
         if let Some((_, outcome)) = self.waiting.take().filter(|(since, _)| *since == scan.since()) {
             return Ok(Some(outcome));
         }
-        let (eye, scan) = (Arc::clone(&self.eye), Arc::clone(scan));
+        let (eye, cache, scan) = (Arc::clone(&self.eye), Arc::clone(&self.cache), Arc::clone(scan));
         let load = move || {
-            let loaded = config::load_scanned(eye.dir(), &scan)?;
+            let loaded = config::load_scanned(&cache, eye.dir(), &scan)?;
             // Nothing may have changed while it was read.
             let stood = eye.scan(false).since() == scan.since();
             stood.then(|| Box::new(loaded))

@@ -271,7 +271,11 @@ impl Wanted {
 
     fn hear(&self, event: notify::Result<Event>, shared: &Shared) {
         // An error is one of a directory that came and could not be watched.
-        let Some(event) = event.ok().filter(|event| !event.need_rescan()) else { return shared.begin_anew() };
+        let Ok(event) = event else { return shared.begin_anew() };
+        if event.need_rescan() {
+            tracing::info!("more changed at once than the system tells of; all is watched anew");
+            return shared.begin_anew();
+        }
         if is_read(event.kind) {
             return;
         }

@@ -222,6 +222,26 @@ async fn lost_events_and_a_folder_that_cannot_be_watched_begin_a_new_watch() {
     }
 }
 
+#[tokio::test]
+async fn more_events_than_the_system_keeps_are_survived_with_a_folder_that_came_meanwhile() {
+    let (_scratch, root) = scratch();
+    let dir = root.join("config");
+    config(&dir);
+    let watched = Watched::on(from_ref(&dir)).await;
+    let kept: usize = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap().trim().parse().unwrap();
+    // Nobody in this process reads an event while it is stopped. The same event twice in a row counts once.
+    let script = "kill -STOP $PPID; n=0
+        while [ $n -lt $KEPT ]; do : > a; : > b; n=$((n+2)); done
+        mkdir late; kill -CONT $PPID";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).env("KEPT", kept.to_string()).current_dir(&dir);
+    let status = tokio::task::spawn_blocking(move || shell.status()).await.unwrap().unwrap();
+    assert!(status.success());
+    watched.notices("that there was too much").await;
+    fs::write(dir.join("late/b.yaml"), "").unwrap();
+    watched.notices("a file in a folder whose event was lost").await;
+}
+
 /// What was logged in a process that has one test.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::scene::{COMMITS, FILES, Files, Scene, put};
 
@@ -160,20 +161,24 @@ fn remove(path: &Path) {
     if path.is_symlink() { fs::remove_file(path) } else { fs::remove_dir_all(path) }.expect("something to remove");
 }
 
-/// What git does, and as slowly as it can.
+/// What git does, and as slowly as it can: half of a commit stands for longer than what stands still has to.
 fn works_under_a_lock(scene: &mut Scene) {
     scene.lock(true);
     let state = scene.next();
-    let mut after = scene.now();
-    for path in FILES {
-        if after.remove(path).is_some() {
-            scene.touch(Some(after.clone()), |config| fs::remove_file(config.join(path)).expect("a file"));
+    if scene.random.next().is_multiple_of(2) {
+        let mut after = scene.now();
+        for path in FILES {
+            if after.remove(path).is_some() {
+                scene.touch(Some(after.clone()), |config| fs::remove_file(config.join(path)).expect("a file"));
+            }
         }
         scene.pause(2 * LONG);
     }
     for (path, bytes) in scene.files(state) {
         scene.write(&path, &bytes);
-        scene.pause(2 * LONG);
+        if path == FILES[0] {
+            std::thread::sleep(Duration::from_millis(LONG));
+        }
     }
     scene.lock(false);
 }
