@@ -21,6 +21,8 @@ mod signals;
 mod source;
 mod state;
 mod systemd;
+#[cfg(test)]
+mod told;
 mod watch;
 
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::daemon::told::Told;
 
 /// Long enough that a test sees a difference, and short enough to wait for.
 const PATIENCE: Patience = Patience {
@@ -104,35 +105,62 @@ async fn the_time_before_a_look_counts_where_an_event_was_told_of() {
     assert_eq!(eye.newest().unwrap().since(), since, "the look began to count anew");
 }
 
-#[tokio::test]
-async fn r2_a_file_in_two_parts_is_taken_when_it_is_whole_and_one_that_never_rests_is_not_taken() {
-    let mut site = Site::new();
-    site.write("a.yaml", &project("a", &["x", "y"]));
-    assert!(matches!(site.look().await, News::Changed));
-    let (busy, path) = (Arc::new(AtomicBool::new(true)), site.path("conf/a.yaml"));
-    let writer = std::thread::spawn({
-        let busy = Arc::clone(&busy);
-        move || {
-            // Good YAML each time, and each time another one.
-            while busy.load(Ordering::Relaxed) {
+/// Writes a file all the time, good YAML each time and each time another one, until it is told to end.
+struct Writer {
+    goes_on: Arc<AtomicBool>,
+    longest_rest: std::thread::JoinHandle<Duration>,
+}
+
+impl Writer {
+    fn on(path: PathBuf) -> Self {
+        let (goes_on, (wrote, begun)) = (Arc::new(AtomicBool::new(true)), std::sync::mpsc::channel());
+        let until = Arc::clone(&goes_on);
+        let longest_rest = std::thread::spawn(move || {
+            let (mut rest, mut last) = (Duration::ZERO, None::<Instant>);
+            while until.load(Ordering::Relaxed) {
                 for stages in [&["y"][..], &["x", "y", "z"], &["z"]] {
+                    let began = Instant::now();
                     fs::write(&path, project("a", stages)).unwrap();
+                    rest = rest.max(last.map_or(rest, |last| last.elapsed()));
+                    last = Some(began);
+                    let _ = wrote.send(());
                     std::thread::sleep(Duration::from_millis(3));
                 }
             }
-            fs::write(&path, project("a", &["x", "y", "w"])).unwrap();
-        }
-    });
-    for _ in 0..3 {
-        let began = Instant::now();
-        assert!(matches!(site.look().await, News::Changing));
-        assert!(began.elapsed() >= PATIENCE.at_most);
-        assert_eq!(site.stages(), ["a/x", "a/y"]);
+            rest.max(last.map_or(rest, |last| last.elapsed()))
+        });
+        begun.recv().unwrap();
+        Self { goes_on, longest_rest }
     }
-    busy.store(false, Ordering::Relaxed);
-    writer.join().unwrap();
-    assert!(matches!(site.settled().await, News::Changed));
-    assert_eq!(site.stages(), ["a/w", "a/x", "a/y"]);
+
+    /// The longest time that the file stood still.
+    fn end(self) -> Duration {
+        self.goes_on.store(false, Ordering::Relaxed);
+        self.longest_rest.join().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn r2_a_file_that_never_rests_is_not_taken_until_it_does() {
+    // A machine that keeps the writer waiting lets the file rest; then it is tried again.
+    for _ in 0..50 {
+        let mut site = Site::new();
+        site.write("a.yaml", &project("a", &["x", "y"]));
+        assert!(matches!(site.look().await, News::Changed));
+        let (writer, began) = (Writer::on(site.path("conf/a.yaml")), Instant::now());
+        let news = site.look().await;
+        let took = began.elapsed();
+        if writer.end() >= PATIENCE.quiet {
+            continue;
+        }
+        assert!(matches!(news, News::Changing) && took >= PATIENCE.at_most, "{news:?} after {took:?}");
+        assert_eq!(site.stages(), ["a/x", "a/y"]);
+        site.write("a.yaml", &project("a", &["x", "y", "w"]));
+        assert!(matches!(site.settled().await, News::Changed));
+        assert_eq!(site.stages(), ["a/w", "a/x", "a/y"]);
+        return;
+    }
+    panic!("the writer never wrote without a rest");
 }
 
 #[tokio::test]
@@ -140,19 +168,10 @@ async fn a_file_that_never_rests_and_is_no_configuration_hides_nothing() {
     let mut site = Site::new();
     site.write("a.yaml", &project("a", &["x"]));
     assert!(matches!(site.look().await, News::Changed));
-    let (busy, path) = (Arc::new(AtomicBool::new(true)), site.path("conf/app.log"));
-    let writer = std::thread::spawn({
-        let busy = Arc::clone(&busy);
-        move || {
-            while busy.load(Ordering::Relaxed) {
-                fs::write(&path, format!("{:?}", Instant::now())).unwrap();
-            }
-        }
-    });
+    let writer = Writer::on(site.path("conf/app.log"));
     site.write("a.yaml", &project("a", &["x", "y"]));
     assert!(matches!(site.look().await, News::Changed));
-    busy.store(false, Ordering::Relaxed);
-    writer.join().unwrap();
+    assert!(writer.end() > Duration::ZERO);
 }
 
 #[tokio::test]
@@ -224,6 +243,7 @@ async fn a_bad_configuration_that_became_good_by_a_hidden_file_is_seen_by_a_whol
 
 #[tokio::test]
 async fn while_git_is_at_work_nothing_is_read_but_a_lock_left_behind_does_not_block_for_ever() {
+    let (log, _guard) = Told::here();
     let mut site = Site::new();
     let lock = site.path(".git/index.lock");
     site.write("a.yaml", &project("a", &["x"]));
@@ -232,6 +252,8 @@ async fn while_git_is_at_work_nothing_is_read_but_a_lock_left_behind_does_not_bl
     assert!(matches!(site.look().await, News::Changing) && !site.source.has_good());
     assert!(matches!(site.settled().await, News::Changed));
     assert!(began.elapsed() >= PATIENCE.locked);
+
+    assert_eq!(log.times("was left behind by a git that is gone"), 1);
 
     // The same lock is known, the next one is not.
     site.write("a.yaml", &project("a", &["x", "y"]));
@@ -243,4 +265,37 @@ async fn while_git_is_at_work_nothing_is_read_but_a_lock_left_behind_does_not_bl
     fs::remove_file(&lock).unwrap();
     assert!(matches!(site.settled().await, News::Changed));
     assert_eq!(site.stages(), ["a/x", "a/y", "a/z"]);
+    assert_eq!(log.times("was left behind"), 1);
+}
+
+#[tokio::test]
+async fn the_lock_of_a_work_tree_beside_its_repository_counts_too() {
+    let mut site = Site::new();
+    fs::remove_dir(site.path(".git")).unwrap();
+    fs::create_dir_all(site.path("repository/worktrees/one")).unwrap();
+    fs::write(site.path(".git"), "gitdir: repository/worktrees/one\n").unwrap();
+    let lock = site.path("repository/worktrees/one/index.lock");
+    fs::write(&lock, "").unwrap();
+    site.write("a.yaml", &project("a", &["x"]));
+    assert!(matches!(site.look().await, News::Changing));
+    fs::remove_file(&lock).unwrap();
+    assert!(matches!(site.settled().await, News::Changed));
+}
+
+#[tokio::test]
+async fn what_holds_the_files_back_for_long_is_told_once_and_so_is_its_end() {
+    let (log, _guard) = Told::here();
+    let mut site = Site::new();
+    let Kind::Directory(directory) = &mut site.source.kind;
+    *directory = Directory::new(&site.tree.path().join("conf"), Patience { told: Duration::ZERO, ..PATIENCE });
+    let lock = site.path(".git/index.lock");
+    fs::write(&lock, "").unwrap();
+    site.write("a.yaml", &project("a", &["x"]));
+    for _ in 0..3 {
+        assert!(matches!(site.look().await, News::Changing));
+    }
+    assert_eq!(log.times("git is at work: nothing new is read until"), 1);
+    fs::remove_file(&lock).unwrap();
+    assert!(matches!(site.settled().await, News::Changed));
+    assert_eq!(log.times("the files stand still again"), 1);
 }

@@ -27,7 +27,11 @@ impl Trouble {
     /// The lock of the work tree that a directory is in, unless it is one that was left behind.
     pub(super) fn lock(&self, dir: &Path) -> Option<Lock> {
         let lock = |dir: &Path| {
-            let path = dir.join(".git/index.lock");
+            let git = dir.join(".git");
+            // In a work tree beside its repository it is a file that says where that is.
+            let said = std::fs::read_to_string(&git).ok();
+            let elsewhere = said.as_deref().and_then(|text| text.trim().strip_prefix("gitdir: "));
+            let path = elsewhere.map_or(git, |elsewhere| dir.join(elsewhere)).join("index.lock");
             let found = path.symlink_metadata().ok()?;
             Some(Lock { path, file: (found.ino(), found.mtime(), found.mtime_nsec()) })
         };

@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::slice::from_ref;
-use std::sync::{Mutex, PoisonError};
 
 use super::*;
+use crate::daemon::told::Told;
 
 /// Longer than any test: what is noticed was noticed by an event.
 const NEVER: Duration = Duration::from_secs(3600);
@@ -242,33 +242,6 @@ async fn more_events_than_the_system_keeps_are_survived_with_a_folder_that_came_
     watched.notices("a file in a folder whose event was lost").await;
 }
 
-/// What was logged in a process that has one test.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn begin() -> Self {
-        let log = Self::default();
-        let writer = log.clone();
-        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
-        log
-    }
-
-    fn times(&self, what: &str) -> usize {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).matches(what).count()
-    }
-}
-
 /// A limit of the user namespace that the test is in.
 fn limit(name: &str, most: u32) {
     fs::write(Path::new("/proc/sys/user").join(name), most.to_string()).unwrap();
@@ -294,7 +267,7 @@ const FAST: Timing = Timing { check: NEVER, poll: Duration::from_millis(20), ret
 
 /// Under a limit: polled and said once; without it: watched and said; and changes are noticed all the time.
 async fn is_polled_and_then_watched(limit_name: &str, too_few: u32) {
-    let (log, (_scratch, root)) = (Log::begin(), scratch());
+    let (log, (_scratch, root)) = (Told::begin(), scratch());
     let dir = root.join("config");
     config(&dir);
     fs::create_dir(dir.join("folder")).unwrap();
@@ -330,7 +303,7 @@ async fn a_watch_that_loses_its_ground_to_a_limit_while_it_runs_goes_over_to_pol
     if !is_limited("a_watch_that_loses_its_ground_to_a_limit_while_it_runs_goes_over_to_polling") {
         return;
     }
-    let (log, (_scratch, root)) = (Log::begin(), scratch());
+    let (log, (_scratch, root)) = (Told::begin(), scratch());
     let dir = root.join("config");
     config(&dir);
     limit("max_inotify_watches", 3);
