@@ -36,7 +36,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Loaded;
 use crate::execute::{self, Newest};
-use crate::model::Desired;
+use crate::model::{Desired, StageKey};
 use crate::plan::{Selection, Verdict};
 use crate::reconcile::{Beside, Places};
 use crate::store::DaemonLock;
@@ -347,9 +347,13 @@ impl Daemon {
         }
         // The scheduler asks for none before there is a configuration.
         let Some(loaded) = self.in_force.clone() else { return };
+        // A stage that the configuration names no more is looked at with all the others: it cannot be asked for alone.
+        let is_named = |stage: &StageKey| loaded.desired.stages.contains_key(stage);
         let selection = match scope {
-            Scope::All => Selection::default(),
-            Scope::Stages(stages) => Selection(stages.iter().map(ToString::to_string).collect()),
+            Scope::Stages(stages) if stages.iter().all(is_named) => {
+                Selection(stages.iter().map(ToString::to_string).collect())
+            }
+            Scope::All | Scope::Stages(_) => Selection::default(),
         };
         let newest = Newest::of(self.newest.subscribe());
         let job = pass::Job { places, loaded, selection, newest, known: self.listener.known() };

@@ -1,47 +1,53 @@
 //! Which stage a container belongs to, by its id: what passes saw, and what events taught since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::docker::{ContainerEvent, Happened};
 use crate::model::{Observed, Recorded, StageKey, StoreId};
-use crate::plan::Owned;
+use crate::plan::{Own, Owned};
 
 /// Our containers. It holds no more than there are on the host, and those that went unheard until the next pass.
 #[derive(Debug, Default)]
 pub(super) struct Ours {
+    /// None until the first pass is over; what claims to be of any store counts until then.
     store: Option<StoreId>,
-    ids: BTreeMap<String, StageKey>,
-    /// Something may have been missed since the last pass.
-    is_old: bool,
+    ids: BTreeMap<String, (StoreId, StageKey)>,
+    /// Those known before the subscription began: they may have gone unheard.
+    old: BTreeSet<String>,
 }
 
 impl Ours {
     /// A new subscription begins: containers may have gone meanwhile.
     pub(super) fn begin(&mut self) {
-        self.is_old = true;
+        self.old = self.ids.keys().cloned().collect();
     }
 
     /// What a pass saw. What events taught since it looked stays: it may have looked before.
     pub(super) fn learn(&mut self, recorded: &Recorded, observed: &Observed) {
         self.store = recorded.store;
-        if std::mem::take(&mut self.is_old) {
-            self.ids.clear();
+        for id in std::mem::take(&mut self.old) {
+            self.ids.remove(&id);
         }
         let owned = Owned::new(recorded, observed);
         for key in owned.stages() {
-            self.ids.extend(owned.of(key).iter().map(|own| (own.container.id.clone(), key.clone())));
+            let whose = |own: &Own<'_>| (own.container.id.clone(), (own.labels.store, key.clone()));
+            self.ids.extend(owned.of(key).iter().map(whose));
         }
     }
 
     /// The stage to look at for an event; none for what is not ours (R1) or means nothing.
     pub(super) fn heard(&mut self, event: &ContainerEvent) -> Option<StageKey> {
         let ContainerEvent { what, id, name, labels } = event;
-        let known = || self.ids.get(id).cloned();
-        let is_ours = |labels: &&crate::model::Labels| self.store == Some(labels.store) && labels.own_name == *name;
-        let key = known().or_else(|| labels.as_ref().filter(is_ours).map(|labels| labels.key.clone()))?;
+        let under_its_name = labels.as_ref().filter(|labels| labels.own_name == *name);
+        let known = self.ids.get(id).cloned();
+        let (store, key) = known.or_else(|| under_its_name.map(|labels| (labels.store, labels.key.clone())))?;
+        if self.store.is_some_and(|ours| ours != store) {
+            return None;
+        }
         match what {
             Happened::Started => {
-                self.ids.insert(id.clone(), key);
+                self.old.remove(id);
+                self.ids.insert(id.clone(), (store, key));
                 None
             }
             Happened::Destroyed => {
@@ -109,6 +115,25 @@ mod tests {
         assert_eq!(ours.heard(&event(Happened::Renamed, "a", "other", Some(labels(store(1))))), shop);
         assert_eq!(ours.heard(&event(Happened::Destroyed, "a", "other", Some(labels(store(1))))), shop);
         assert_eq!(ours.heard(&left), None);
+    }
+
+    #[test]
+    fn r20_what_starts_during_the_first_pass_is_known_after_it() {
+        let (mut ours, shop) = (Ours::default(), "shop/prod".parse().unwrap());
+        let event = |what, id, number| event(what, id, "shop-prod-1", Some(labels(store(number))));
+        ours.begin();
+        ours.heard(&event(Happened::Started, "a", 1));
+        ours.heard(&event(Happened::Started, "b", 2));
+        assert_eq!(ours.heard(&event(Happened::Died, "a", 1)), Some(shop), "it may be");
+        let recorded = Recorded { store: Some(store(1)), ..Recorded::default() };
+        ours.learn(&recorded, &Observed::default());
+        let left = |id: &str| ContainerEvent {
+            what: Happened::Disconnected,
+            id: id.into(),
+            name: String::new(),
+            labels: None,
+        };
+        assert!(ours.heard(&left("a")).is_some() && ours.heard(&left("b")).is_none());
     }
 
     #[test]

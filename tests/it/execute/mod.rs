@@ -11,6 +11,7 @@ mod failing;
 mod foreign;
 mod gate;
 pub mod ground;
+mod heard;
 mod hooks;
 mod interrupted;
 mod looking;

@@ -44,7 +44,7 @@ pub use app::Behaviour;
 pub use fault::Fault;
 pub use images::FakeImage;
 pub use op::{Call, Op};
-pub use world::{Endpoint, FakeContainer};
+pub use world::{Endpoint, FakeContainer, State};
 
 use world::World;
 

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use super::harness::{Host, Running, WEB, WEB_DOMAIN, WEB_PROD, eventually};
 
 /// Starts the daemon, and returns when it has told systemd that it is ready.
-fn daemon(host: &Host) -> Running {
+pub fn daemon(host: &Host) -> Running {
     let socket = host.path("notify.sock");
     let _ = fs::remove_file(&socket);
     let systemd = UnixDatagram::bind(&socket).unwrap();

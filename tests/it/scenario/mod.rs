@@ -15,6 +15,7 @@ mod drift;
 mod failure;
 mod files;
 pub mod harness;
+mod heard;
 mod hooks;
 mod interrupted;
 #[cfg(feature = "faults")]
