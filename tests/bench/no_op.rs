@@ -8,11 +8,11 @@
 mod recorder;
 mod setup;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use setup::{Host, number};
+use setup::{Host, median, number, report};
 
 /// Docker calls that a no-op may make, however many instances there are (R22).
 const MAX_CALLS: usize = 3;
@@ -67,39 +67,4 @@ fn timed(command: &mut Command, wanted: i32) -> Duration {
     let took = begun.elapsed();
     assert_eq!(status.code(), Some(wanted), "{command:?}");
     took
-}
-
-fn median(times: &mut [Duration]) -> Duration {
-    times.sort();
-    times[times.len() / 2]
-}
-
-fn report(name: &str, times: &mut [Duration], base: Option<Duration>) {
-    let middle = median(times);
-    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-    let ratio = base.map(|base| format!("  {:.2}x", ms(middle) / ms(base))).unwrap_or_default();
-    let (low, high) = (times[0], times[times.len() - 1]);
-    println!("{name:<40} {:>8.1} ms [{:.1}-{:.1}]{ratio}", ms(middle), ms(low), ms(high));
-}
-
-/// The Compose binary and a project of the same size, already up.
-struct Compose {
-    binary: PathBuf,
-    file: PathBuf,
-    docker: String,
-}
-
-impl Compose {
-    fn dry_run(&self) -> Command {
-        let mut command = self.command();
-        command.args(["--dry-run", "up", "-d"]);
-        command
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.binary);
-        // Called by itself and not by `docker`, the plugin takes no `compose` before its arguments.
-        command.args(["-p", "bench", "-f"]).arg(&self.file).env("DOCKER_HOST", &self.docker);
-        command
-    }
 }
