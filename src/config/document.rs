@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::code;
 use super::diagnostic::{Diagnostic, Place};
-use super::syntax::{self, Node, Problem, Span};
+use super::syntax::{self, Node, Nodes, Problem, Span};
 
 /// A file that was read.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(super) struct Document {
     /// Its text, without a byte order mark.
     pub(super) text: Arc<str>,
     /// Its tree, unless it is not YAML.
-    pub(super) root: Option<Arc<Node>>,
+    pub(super) nodes: Option<Nodes>,
     /// What is wrong with it.
     pub(super) problems: Vec<Diagnostic>,
     /// Where its lines begin; made when the first place is asked for.
@@ -29,16 +29,21 @@ impl Document {
     pub(super) fn read(path: &str, bytes: &[u8]) -> Self {
         let (text, fault) = text_of(without_mark(bytes));
         let (path, text, problems) = (path.to_owned(), text.into(), Vec::new());
-        let mut document = Self { path, text, root: None, problems, lines: OnceLock::new() };
+        let mut document = Self { path, text, nodes: None, problems, lines: OnceLock::new() };
         let fault = fault.or_else(|| conflict(&document.text)).or_else(|| nul(&document.text));
         if let Some((code, span, title, help)) = fault {
             document.problems.push(Diagnostic::error(code, document.place(span), title).help(help));
             return document;
         }
-        let (root, problems) = syntax::compose(&document.text);
+        let (nodes, problems) = syntax::compose(&document.text);
         document.problems = problems.into_iter().map(|problem| document.problem(problem)).collect();
-        document.root = root;
+        document.nodes = nodes;
         document
+    }
+
+    /// What it holds, unless it is not YAML.
+    pub(super) fn root(&self) -> Option<Node<'_>> {
+        self.nodes.as_ref().map(Nodes::root)
     }
 
     /// True when these are the bytes that it was read from.

@@ -53,7 +53,7 @@ pub use scan::{Scan, Uses};
 pub use schema::json_schema;
 pub use tree::{MAX_ENTRIES, MAX_FILE_BYTES, Tree, read_dir};
 
-use collect::Entries;
+use collect::Index;
 use document::Document;
 use report::Report;
 
@@ -72,7 +72,7 @@ pub struct Loaded {
     /// Which of them it mounts or reads.
     pub uses: Uses,
     docs: Vec<Arc<Document>>,
-    entries: Entries,
+    index: Index,
 }
 
 /// Reads a config directory and checks all of it.
@@ -138,10 +138,11 @@ pub fn load_tree_with(cache: &Cache, tree: &Tree) -> Result<Loaded, LoadError> {
     if warnings.errors() > 0 {
         return Err(LoadError::Invalid(warnings));
     }
+    let index = Index::of(&entries);
     let hash = hash_of(tree, &sources.used());
     desired.revision.clone_from(&hash);
     let desired = Arc::new(desired);
-    Ok(Loaded { desired, warnings, hash, commit: None, files, uses: sources.paths(), docs, entries })
+    Ok(Loaded { desired, warnings, hash, commit: None, files, uses: sources.paths(), index, docs })
 }
 
 fn hash_of(tree: &Tree, used: &BTreeMap<String, String>) -> String {
@@ -166,19 +167,19 @@ impl Loaded {
     /// Where something about a stage is written, by its key path: `track.tag`, `environment.LOG_LEVEL`, `volumes.0`;
     /// `""` is the stage itself. In the stage if it is there, else in its project; none for a default.
     pub fn origin(&self, key: &StageKey, path: &str) -> Option<Origin> {
-        let project = self.entries.projects.get(key.project.as_str())?;
-        let stage = project.node().get("stages")?.value.get(key.stage.as_str())?;
+        let project = self.index.project(&self.docs, key.project.as_str())?;
+        let stage = project.node().get("stages")?.value().get(key.stage.as_str())?;
         let doc = self.docs.get(project.doc)?;
         if path.is_empty() {
-            return Some(origin_of(doc, stage.key.span));
+            return Some(origin_of(doc, stage.span()));
         }
-        let hit = stage.value.find(path).or_else(|| project.node().find(path))?;
+        let hit = stage.value().find(path).or_else(|| project.node().find(path))?;
         Some(origin_of(doc, hit.key.unwrap_or(hit.value)))
     }
 
     /// Where a key of `settings` is written, by its path below; none for a default.
     pub fn setting_origin(&self, path: &str) -> Option<Origin> {
-        let settings = self.entries.settings.as_ref()?;
+        let settings = self.index.settings(&self.docs)?;
         let hit = settings.node().find(path)?;
         Some(origin_of(self.docs.get(settings.doc)?, hit.key.unwrap_or(hit.value)))
     }

@@ -60,28 +60,28 @@ impl<'a> Report<'a> {
 }
 
 /// An entry of a file: `settings`, a registry, a project, or a stage.
-#[derive(Debug, Clone)]
-pub(super) struct Item {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Item<'a> {
     /// Index of its document.
     pub(super) doc: usize,
     /// Its key, value, and where it is used.
-    pub(super) entry: Entry,
+    pub(super) entry: Entry<'a>,
 }
 
-impl Item {
+impl<'a> Item<'a> {
     /// Its name as written.
-    pub(super) fn name(&self) -> &str {
-        &self.entry.key.text
+    pub(super) fn name(&self) -> &'a str {
+        self.entry.name()
     }
 
     /// Its value.
-    pub(super) fn node(&self) -> &Arc<Node> {
-        &self.entry.value
+    pub(super) fn node(&self) -> Node<'a> {
+        self.entry.value()
     }
 
     /// The place of its key.
     pub(super) fn place(&self, report: &Report<'_>) -> Place {
-        report.place(self.doc, self.entry.key.span)
+        report.place(self.doc, self.entry.span())
     }
 }
 
@@ -89,9 +89,9 @@ impl Item {
 #[derive(Clone, Copy)]
 pub(super) struct Site<'a> {
     pub(super) report: &'a Report<'a>,
-    pub(super) own: &'a Item,
+    pub(super) own: &'a Item<'a>,
     /// A stage's project.
-    pub(super) base: Option<&'a Item>,
+    pub(super) base: Option<&'a Item<'a>>,
     /// Set when anything was wrong here.
     pub(super) failed: &'a Cell<bool>,
 }
@@ -107,7 +107,7 @@ impl Site<'_> {
     fn hit(&self, path: &str) -> (usize, Hit) {
         let own = self.own.node().find(path).map(|hit| (self.own.doc, hit));
         let base = || self.base.and_then(|b| b.node().find(path).map(|hit| (b.doc, hit)));
-        let whole = Hit { key: Some(self.own.entry.key.span), value: self.own.entry.key.span, via: None };
+        let whole = Hit { key: Some(self.own.entry.span()), value: self.own.entry.span(), via: None };
         own.filter(|_| !path.is_empty()).or_else(base).filter(|_| !path.is_empty()).unwrap_or((self.own.doc, whole))
     }
 
@@ -119,7 +119,7 @@ impl Site<'_> {
         let mut path = path;
         loop {
             let (doc, hit) = self.hit(path);
-            let is_there = path.is_empty() || hit.value != self.own.entry.key.span;
+            let is_there = path.is_empty() || hit.value != self.own.entry.span();
             if is_there {
                 let span = if part == Part::Key { hit.key.unwrap_or(hit.value) } else { hit.value };
                 return self.report.place(doc, span);

@@ -9,7 +9,7 @@ use super::syntax::{Decoded, Span, Unknown, Wrong, WrongKind, one_of, short};
 
 /// Reports everything that did not fit. Gives what did, and whether that is all of it: the mistakes of the rest are
 /// still worth reporting.
-pub(super) fn report<T>(report: &Report<'_>, item: &Item, decoded: Decoded<T>) -> Option<(T, bool)> {
+pub(super) fn report<T>(report: &Report<'_>, item: &Item<'_>, decoded: Decoded<T>) -> Option<(T, bool)> {
     let is_whole = decoded.wrong.is_empty();
     for unknown in decoded.unknown {
         if !report.is_full() {
@@ -25,7 +25,7 @@ pub(super) fn report<T>(report: &Report<'_>, item: &Item, decoded: Decoded<T>) -
 }
 
 /// A key that nobody knows: from the table of those that come later or never, else with the nearest name.
-pub(super) fn unknown_key(report: &Report<'_>, item: &Item, unknown: &Unknown) -> Diagnostic {
+pub(super) fn unknown_key(report: &Report<'_>, item: &Item<'_>, unknown: &Unknown) -> Diagnostic {
     let name = short(&unknown.key.text);
     let place = report.place(item.doc, unknown.key.span);
     let error = |code: &'static str, title: String| Diagnostic::error(code, place, title);
@@ -58,12 +58,12 @@ fn not_supported(name: &str, fate: Fate, error: impl FnOnce(String) -> Diagnosti
     }
 }
 
-fn used(report: &Report<'_>, item: &Item, via: Option<Span>, diagnostic: Diagnostic) -> Diagnostic {
+fn used(report: &Report<'_>, item: &Item<'_>, via: Option<Span>, diagnostic: Diagnostic) -> Diagnostic {
     diagnostic.other(via.map(|span| report.place(item.doc, span)), "used here")
 }
 
-fn wrong_value(report: &Report<'_>, item: &Item, wrong: Wrong) -> Diagnostic {
-    let place = report.place(item.doc, wrong.span.unwrap_or(item.entry.key.span));
+fn wrong_value(report: &Report<'_>, item: &Item<'_>, wrong: Wrong) -> Diagnostic {
+    let place = report.place(item.doc, wrong.span.unwrap_or(item.entry.span()));
     let error = |code: &'static str, title: String| Diagnostic::error(code, place, title);
     let diagnostic = match wrong.kind {
         WrongKind::Type { found, expected, help } => {

@@ -52,7 +52,7 @@ fn target(cx: &Context<'_>, path: &str, text: &str) -> Option<StageKey> {
 }
 
 /// Reports what is not there, and circles.
-pub(super) fn check(claims: &Claims, entries: &Entries, report: &Report<'_>) {
+pub(super) fn check(claims: &Claims, entries: &Entries<'_>, report: &Report<'_>) {
     let dependencies = claims.dependencies();
     // In a file that could not be read there may be more stages.
     if entries.complete {
@@ -62,7 +62,7 @@ pub(super) fn check(claims: &Claims, entries: &Entries, report: &Report<'_>) {
     circles(dependencies, report);
 }
 
-fn missing(on: &StageKey, place: &Place, claims: &Claims, entries: &Entries, report: &Report<'_>) {
+fn missing(on: &StageKey, place: &Place, claims: &Claims, entries: &Entries<'_>, report: &Report<'_>) {
     let known: Vec<String> = claims.stages().map(ToString::to_string).collect();
     let of_project: Vec<String> =
         claims.stages().filter(|key| key.project == on.project).map(|key| format!("`{key}`")).collect();

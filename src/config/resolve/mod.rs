@@ -35,7 +35,7 @@ use crate::model::{Desired, Name};
 pub(super) use sources::Sources;
 
 /// Resolves everything. The result is only worth something when nothing was reported as an error.
-pub(super) fn resolve(entries: &Entries, files: &TreeFiles, report: &Report<'_>) -> (Desired, Sources) {
+pub(super) fn resolve(entries: &Entries<'_>, files: &TreeFiles, report: &Report<'_>) -> (Desired, Sources) {
     let sources = Sources::new(files.clone());
     let settings = settings::settings(entries, report);
     let registries = registry::registries(&entries.registries, report);
@@ -54,7 +54,7 @@ pub(super) fn resolve(entries: &Entries, files: &TreeFiles, report: &Report<'_>)
 }
 
 /// A name of a project, stage or registry; reported at its key when it is none.
-fn name(item: &super::report::Item, report: &Report<'_>) -> Option<Name> {
+fn name(item: &super::report::Item<'_>, report: &Report<'_>) -> Option<Name> {
     use super::code;
     use super::diagnostic::Diagnostic;
     item.name()

@@ -7,7 +7,7 @@ use crate::config::collect;
 use crate::config::raw::{Layer, ProjectKeys, StageKeys};
 use crate::config::report::{Item, Report, Site};
 use crate::config::shape;
-use crate::config::syntax::{self, Node};
+use crate::config::syntax;
 use crate::model::{DesiredStage, Name, Repository, StageKey};
 
 use super::cross::Claims;
@@ -49,7 +49,7 @@ pub(super) struct Shared<'a> {
 }
 
 /// Resolves all stages of a project; those with errors are left out.
-pub(super) fn stages(shared: &mut Shared<'_>, item: &Item) -> Vec<(StageKey, DesiredStage)> {
+pub(super) fn stages(shared: &mut Shared<'_>, item: &Item<'_>) -> Vec<(StageKey, DesiredStage)> {
     let report = shared.report;
     let name = super::name(item, report);
     let failed = Cell::new(false);
@@ -69,10 +69,10 @@ pub(super) fn stages(shared: &mut Shared<'_>, item: &Item) -> Vec<(StageKey, Des
 
 fn one(
     shared: &mut Shared<'_>,
-    item: &Item,
+    item: &Item<'_>,
     project_name: Option<&Name>,
     project: Option<&Project>,
-    stage_item: &Item,
+    stage_item: &Item<'_>,
 ) -> Option<(StageKey, DesiredStage)> {
     let Shared { settings, sources, report, claims, .. } = shared;
     let stage_name = super::name(stage_item, report);
@@ -92,9 +92,9 @@ fn one(
     stage.filter(|_| is_sound).map(|stage| (key, stage))
 }
 
-fn is_small(shared: &mut Shared<'_>, site: &Site<'_>, stages: &[Item]) -> bool {
-    let inner: u64 = stages.iter().map(|stage| u64::from(stage.node().weight)).sum();
-    let own = u64::from(site.own.node().weight).saturating_sub(inner);
+fn is_small(shared: &mut Shared<'_>, site: &Site<'_>, stages: &[Item<'_>]) -> bool {
+    let inner: u64 = stages.iter().map(|stage| u64::from(stage.node().weight())).sum();
+    let own = u64::from(site.own.node().weight()).saturating_sub(inner);
     shared.values = shared.values.saturating_add(inner).saturating_add(own.saturating_mul(stages.len() as u64));
     let is_small = shared.values <= MAX_VALUES;
     if !is_small {
@@ -118,11 +118,11 @@ fn project(site: &Site<'_>, is_whole: bool, keys: ProjectKeys, layer: Layer) -> 
     Project { is_whole, is_sound: true, repository, port: port.filter(|p| *p > 0), layer }
 }
 
-fn stage_items(site: &Site<'_>) -> Vec<Item> {
+fn stage_items<'a>(site: &Site<'a>) -> Vec<Item<'a>> {
     let name = site.own.name();
-    let node: &Node = site.own.node();
+    let node = site.own.node();
     let Some(entry) = node.get("stages") else {
-        if matches!(node.value, syntax::Value::Map(_)) {
+        if matches!(node.value(), syntax::Value::Map(_)) {
             let title = format!("project `{}` has no `stages`", syntax::short(name));
             site.refuse(
                 code::MISSING,
@@ -133,9 +133,9 @@ fn stage_items(site: &Site<'_>) -> Vec<Item> {
         }
         return Vec::new();
     };
-    let group = Item { doc: site.own.doc, entry: entry.clone() };
+    let group = Item { doc: site.own.doc, entry };
     let stages = collect::named(&group, site.report);
-    if stages.is_empty() && matches!(entry.value.value, syntax::Value::Map(_)) {
+    if stages.is_empty() && matches!(entry.value().value(), syntax::Value::Map(_)) {
         let title = format!("project `{}` has no stages", syntax::short(name));
         site.refuse(code::MISSING, "stages", title, "write at least one, or remove the project");
     }

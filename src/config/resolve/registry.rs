@@ -20,7 +20,7 @@ const DOCKER_HUB: &[&str] = &["index.docker.io", "registry-1.docker.io", "hub.do
 const NOT_AN_ADDRESS: &str = "this is not the address of a registry";
 
 /// Resolves all registries.
-pub(super) fn registries(items: &BTreeMap<String, Item>, report: &Report<'_>) -> BTreeMap<Name, Registry> {
+pub(super) fn registries(items: &BTreeMap<&str, Item<'_>>, report: &Report<'_>) -> BTreeMap<Name, Registry> {
     let mut all: BTreeMap<Name, Registry> = BTreeMap::new();
     for item in items.values().take_while(|_| !report.is_full()) {
         let name = super::name(item, report);
@@ -36,7 +36,7 @@ pub(super) fn registries(items: &BTreeMap<String, Item>, report: &Report<'_>) ->
     all
 }
 
-fn registry(item: &Item, report: &Report<'_>) -> Option<Registry> {
+fn registry(item: &Item<'_>, report: &Report<'_>) -> Option<Registry> {
     let decoded = syntax::decode::<raw::Registry>(item.node(), "Registry");
     let (raw, is_whole) = shape::report(report, item, decoded)?;
     let failed = Cell::new(false);

@@ -51,7 +51,7 @@ pub(super) struct Known {
 }
 
 /// Resolves the settings; those of an empty configuration where nothing is written.
-pub(super) fn settings(entries: &Entries, report: &Report<'_>) -> Known {
+pub(super) fn settings(entries: &Entries<'_>, report: &Report<'_>) -> Known {
     let Some(item) = &entries.settings else { return Known { value: defaults(), is_known: entries.complete } };
     let decoded = syntax::decode::<raw::Settings>(item.node(), "Settings");
     let Some((raw, is_whole)) = shape::report(report, item, decoded) else {
@@ -187,7 +187,7 @@ fn policy_of(site: &Site<'_>, raw: raw::Policy) -> Policy {
 }
 
 /// Warns of exceptions for stages that do not exist: whoever makes one of that name later inherits them.
-pub(super) fn check_references(known: &Known, entries: &Entries, claims: &Claims, report: &Report<'_>) {
+pub(super) fn check_references(known: &Known, entries: &Entries<'_>, claims: &Claims, report: &Report<'_>) {
     let Some(item) = entries.settings.as_ref().filter(|_| entries.complete && known.is_known) else { return };
     let failed = Cell::new(false);
     let site = Site { report, own: item, base: None, failed: &failed };

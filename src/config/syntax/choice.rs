@@ -5,14 +5,14 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, Unexpected, VariantAccess, Visitor,
 };
 
-use super::decode::{Fault, Wrong, WrongKind, address};
+use super::decode::{Fault, Wrong, WrongKind};
 use super::node::{Entry, Value};
 use super::reader::{Read, Reader};
 
 /// A one-of value: the only key of a mapping, or a bare name.
 pub(super) struct OneOf<'a> {
     pub(super) reader: Reader<'a>,
-    pub(super) entry: Option<&'a Entry>,
+    pub(super) entry: Option<Entry<'a>>,
     /// Name of the type.
     pub(super) of: &'static str,
 }
@@ -22,17 +22,17 @@ impl<'a> EnumAccess<'a> for OneOf<'a> {
     type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'a>>(self, seed: V) -> Read<(V::Value, Self)> {
-        let (text, span) = match (self.entry, &self.reader.node.value) {
-            (Some(entry), _) => (&*entry.key.text, entry.key.span),
-            (None, Value::Scalar(scalar)) => (&*scalar.text, self.reader.node.span),
-            (None, Value::List(_) | Value::Map(_)) => ("", self.reader.node.span),
+        let (text, span) = match (self.entry, self.reader.node.value()) {
+            (Some(entry), _) => (entry.name(), entry.span()),
+            (None, Value::Scalar(scalar)) => (scalar.text, self.reader.node.span()),
+            (None, Value::List(_) | Value::Map(_)) => ("", self.reader.node.span()),
         };
         let name: StrDeserializer<'_, Fault> = text.into_deserializer();
         let variant = seed.deserialize(name).map_err(|mut error| {
             if let WrongKind::Variant { of, .. } = &mut error.kind {
                 *of = self.of;
             }
-            error.at(span, self.reader.via, address(self.reader.node))
+            error.at(span, self.reader.via, self.reader.node.id())
         })?;
         Ok((variant, self))
     }
@@ -53,7 +53,7 @@ impl<'a> VariantAccess<'a> for OneOf<'a> {
             let reader = self.reader.child(entry, true);
             return reader.placed(seed.deserialize(reader));
         }
-        let name = self.reader.scalar().map_or("", |s| &*s.text);
+        let name = self.reader.scalar().map_or("", |s| s.text);
         self.reader.wrong_type("a mapping with one key", Some(&format!("write `{{ {name}: … }}`")))
     }
 
@@ -77,7 +77,7 @@ pub(super) struct ByKind<'a> {
 
 impl<'a> ByKind<'a> {
     pub(super) fn of(reader: Reader<'a>, known: &'static [&'static str]) -> Read<Self> {
-        let kind = match &reader.node.value {
+        let kind = match reader.node.value() {
             Value::Scalar(_) => "scalar",
             Value::List(_) => "list",
             Value::Map(_) => "map",

@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::de::{self, DeserializeOwned, Expected, Unexpected};
 
-use super::node::{Entry, Key, Node, Span};
+use super::node::{Entry, Node, NodeId, Span};
 use super::reader::Reader;
 
 /// After so many wrong values an entry is not worth trying again.
@@ -41,7 +41,7 @@ pub(in crate::config) struct Wrong {
     /// What may be a secret written in the wrong place.
     pub(in crate::config) hide: Vec<Span>,
     /// The node to leave out of the next try.
-    pub(super) skip: Option<usize>,
+    pub(super) skip: Option<NodeId>,
 }
 
 /// As serde passes it on; boxed, since nearly every call can give one.
@@ -83,6 +83,15 @@ pub(in crate::config) enum WrongKind {
     Other(String),
 }
 
+/// A key of a mapping.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct Key {
+    /// Its text.
+    pub(in crate::config) text: Box<str>,
+    /// Where it is written.
+    pub(in crate::config) span: Span,
+}
+
 /// A key that nobody knows.
 #[derive(Debug, Clone)]
 pub(in crate::config) struct Unknown {
@@ -101,18 +110,18 @@ pub(in crate::config) struct Unknown {
 /// What all readers of one try share.
 #[derive(Default)]
 pub(super) struct Context {
-    /// Nodes to leave out, by address.
-    pub(super) skip: Vec<usize>,
+    /// Nodes to leave out.
+    pub(super) skip: Vec<NodeId>,
     /// Unknown keys so far.
     pub(super) unknown: RefCell<Vec<Unknown>>,
     /// The entry's own node: whoever decodes it into several types looks for its unknown keys.
-    pub(super) top: Option<usize>,
+    pub(super) top: Option<NodeId>,
     /// The keys of the types that the entry's own node was decoded into.
     pub(super) top_known: RefCell<Vec<&'static str>>,
 }
 
 /// Decodes an entry of one type; `within` names it for its unknown keys.
-pub(in crate::config) fn decode<T: DeserializeOwned>(node: &Node, within: &'static str) -> Decoded<T> {
+pub(in crate::config) fn decode<T: DeserializeOwned>(node: Node<'_>, within: &'static str) -> Decoded<T> {
     let decoded = decode_top::<T, Nothing>(node, within, &[]);
     let value = decoded.value.map(|(value, _)| value);
     Decoded { value, wrong: decoded.wrong, unknown: decoded.unknown }
@@ -124,11 +133,11 @@ struct Nothing {}
 
 /// Decodes an entry whose keys belong to two types, and to neither (`more`: they are looked at elsewhere).
 pub(in crate::config) fn decode_top<A: DeserializeOwned, B: DeserializeOwned>(
-    node: &Node,
+    node: Node<'_>,
     within: &'static str,
     more: &[&'static str],
 ) -> Decoded<(A, B)> {
-    let mut cx = Context { top: Some(address(node)), ..Context::default() };
+    let mut cx = Context { top: Some(node.id()), ..Context::default() };
     let mut wrong: Vec<Wrong> = Vec::new();
     let value = loop {
         cx.unknown.borrow_mut().clear();
@@ -137,7 +146,7 @@ pub(in crate::config) fn decode_top<A: DeserializeOwned, B: DeserializeOwned>(
         match A::deserialize(root).and_then(|a| Ok((a, B::deserialize(root)?))) {
             Ok(value) => break Some(value),
             Err(error) => {
-                let next = error.skip.filter(|at| *at != address(node) && !cx.skip.contains(at));
+                let next = error.skip.filter(|at| *at != node.id() && !cx.skip.contains(at));
                 wrong.push(*error);
                 match next {
                     Some(at) if wrong.len() < MAX_WRONG => cx.skip.push(at),
@@ -151,24 +160,20 @@ pub(in crate::config) fn decode_top<A: DeserializeOwned, B: DeserializeOwned>(
     known.dedup();
     let mut unknown = cx.unknown.into_inner();
     if value.is_some() {
-        let strange = node.entries().iter().filter(|e| !known.contains(&&*e.key.text));
+        let strange = node.entries().filter(|entry| !known.contains(&entry.name()));
         unknown.extend(strange.take(MAX_UNKNOWN).map(|entry| Unknown::new(entry, within, &known)));
     }
     Decoded { value, wrong, unknown }
 }
 
-/// What names a node within one tree.
-pub(super) fn address(node: &Node) -> usize {
-    std::ptr::from_ref(node).addr()
-}
-
 impl Unknown {
-    pub(in crate::config) fn new(entry: &Entry, within: &'static str, known: &[&'static str]) -> Self {
-        let lower = entry.key.text.to_lowercase();
+    pub(in crate::config) fn new(entry: Entry<'_>, within: &'static str, known: &[&'static str]) -> Self {
+        let lower = entry.name().to_lowercase();
         let is_secret =
             ["pas", "pwd", "secret", "token", "key", "auth", "cred"].iter().any(|word| lower.contains(word));
-        let hide = if is_secret { entry.value.scalars() } else { Vec::new() };
-        Self { key: entry.key.clone(), via: entry.via, within, known: known.to_vec(), hide }
+        let hide = if is_secret { entry.value().scalars() } else { Vec::new() };
+        let key = Key { text: entry.name().into(), span: entry.span() };
+        Self { key, via: entry.via(), within, known: known.to_vec(), hide }
     }
 }
 
@@ -178,7 +183,7 @@ impl Wrong {
     }
 
     /// Gives it a place, unless it has one already: the innermost node is the one that does not fit.
-    pub(super) fn at(mut self: Box<Self>, span: Span, via: Option<Span>, skip: usize) -> Fault {
+    pub(super) fn at(mut self: Box<Self>, span: Span, via: Option<Span>, skip: NodeId) -> Fault {
         if self.span.is_none() {
             (self.span, self.via, self.skip) = (Some(span), via, Some(skip));
         }

@@ -15,7 +15,7 @@ mod words;
 
 pub(super) use compose::compose;
 pub(super) use decode::{Decoded, Unknown, Wrong, WrongKind, decode, decode_top};
-pub(super) use node::{Entry, Hit, Node, Problem, Span, Value};
+pub(super) use node::{Entry, EntryId, Hit, Node, Nodes, Problem, Span, Value};
 pub(super) use words::{is_unsafe, one_of, short};
 
 #[cfg(test)]

@@ -2,16 +2,13 @@
 //!
 //! Only a newtype named `Text` takes any scalar, as the text that is written: `1.10` stays `1.10` and `no` stays `no`.
 
-use std::slice;
-use std::sync::Arc;
-
 use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::choice::{ByKind, OneOf};
-use super::decode::{Context, Fault, MAX_UNKNOWN, Unknown, Wrong, WrongKind, address};
-use super::node::{Entry, Node, Span, Value};
+use super::decode::{Context, Fault, MAX_UNKNOWN, Unknown, Wrong, WrongKind};
+use super::node::{self, Entry, Node, Span, Value};
 use super::scalar::{Kind, Scalar};
 use super::words::{describe, one_of};
 
@@ -27,7 +24,7 @@ const SECRET: &str = "Secret";
 /// A node on its way to serde.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
-    pub(super) node: &'a Node,
+    pub(super) node: Node<'a>,
     cx: &'a Context,
     key: Option<Span>,
     pub(super) via: Option<Span>,
@@ -40,21 +37,21 @@ pub(super) struct Reader<'a> {
 pub(super) type Read<T> = Result<T, Fault>;
 
 impl<'a> Reader<'a> {
-    pub(super) fn root(node: &'a Node, cx: &'a Context) -> Self {
+    pub(super) fn root(node: Node<'a>, cx: &'a Context) -> Self {
         Self { node, cx, key: None, via: None, is_field: false, any_scalar: false }
     }
 
-    pub(super) fn child(self, entry: &'a Entry, is_field: bool) -> Self {
-        let via = entry.via.or(self.via);
-        Self { node: &entry.value, key: Some(entry.key.span), via, is_field, any_scalar: false, ..self }
+    pub(super) fn child(self, entry: Entry<'a>, is_field: bool) -> Self {
+        let via = entry.via().or(self.via);
+        Self { node: entry.value(), key: Some(entry.span()), via, is_field, any_scalar: false, ..self }
     }
 
-    fn item(self, node: &'a Node) -> Self {
+    fn item(self, node: Node<'a>) -> Self {
         Self { node, key: None, is_field: false, any_scalar: false, ..self }
     }
 
-    fn is_skipped(self, node: &Node) -> bool {
-        !self.cx.skip.is_empty() && self.cx.skip.contains(&address(node))
+    fn is_skipped(self, node: Node<'_>) -> bool {
+        !self.cx.skip.is_empty() && self.cx.skip.contains(&node.id())
     }
 
     /// Adds the place; a missing key is shown at the key of the mapping that lacks it.
@@ -68,9 +65,9 @@ impl<'a> Reader<'a> {
             }
             let span = match (&error.kind, self.key) {
                 (WrongKind::Missing(_) | WrongKind::NoValue | WrongKind::OneOf { .. }, Some(key)) => key,
-                _ => self.node.span,
+                _ => self.node.span(),
             };
-            error.at(span, self.via, address(self.node))
+            error.at(span, self.via, self.node.id())
         })
     }
 
@@ -87,22 +84,19 @@ impl<'a> Reader<'a> {
             expected: format!("a reference to a secret ({})", one_of(known)),
             help: Some("a secret never stands in the configuration: write `{ credential: name }`".to_owned()),
         };
-        let mut wrong = Wrong::new(kind).at(self.node.span, self.via, address(self.node));
+        let mut wrong = Wrong::new(kind).at(self.node.span(), self.via, self.node.id());
         wrong.hide = self.node.scalars();
         wrong
     }
 
-    pub(super) fn scalar(self) -> Option<&'a Scalar> {
-        match &self.node.value {
-            Value::Scalar(scalar) => Some(scalar),
-            Value::List(_) | Value::Map(_) => None,
-        }
+    pub(super) fn scalar(self) -> Option<Scalar<'a>> {
+        self.node.scalar()
     }
 
     fn text<V: Visitor<'a>>(self, visitor: V) -> Read<V::Value> {
         match self.scalar().map(|s| (s.kind(), s)) {
-            Some((Kind::Text, s)) => self.placed(visitor.visit_str(&s.text)),
-            Some((Kind::Number | Kind::Bool(_), s)) if self.any_scalar => self.placed(visitor.visit_str(&s.text)),
+            Some((Kind::Text, s)) => self.placed(visitor.visit_str(s.text)),
+            Some((Kind::Number | Kind::Bool(_), s)) if self.any_scalar => self.placed(visitor.visit_str(s.text)),
             Some((Kind::Null, _)) => self.placed(Err(Wrong::new(WrongKind::NoValue))),
             Some((Kind::Number | Kind::Bool(_), s)) => {
                 self.wrong_type("text", Some(&format!("write it in quotes: `\"{}\"`", s.text)))
@@ -125,18 +119,18 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        match &self.node.value {
+        match self.node.value() {
             Value::List(_) => self.deserialize_seq(visitor),
             Value::Map(_) => self.deserialize_map(visitor),
             Value::Scalar(scalar) => {
                 let result = match scalar.kind() {
                     Kind::Null => visitor.visit_unit(),
                     Kind::Bool(value) => visitor.visit_bool(value),
-                    Kind::Text => visitor.visit_str(&scalar.text),
+                    Kind::Text => visitor.visit_str(scalar.text),
                     Kind::Number => match (scalar.whole_number(), scalar.text.parse::<f64>()) {
                         (Some(number), _) => visitor.visit_i64(number),
                         (None, Ok(number)) => visitor.visit_f64(number),
-                        (None, Err(_)) => visitor.visit_str(&scalar.text),
+                        (None, Err(_)) => visitor.visit_str(scalar.text),
                     },
                 };
                 self.placed(result)
@@ -145,13 +139,13 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        let help = match self.scalar().map(|s| &*s.text) {
+        let help = match self.scalar().map(|s| s.text) {
             Some("yes" | "on" | "y" | "Yes" | "YES" | "On" | "ON") => Some("write `true`"),
             Some("no" | "off" | "n" | "No" | "NO" | "Off" | "OFF") => Some("write `false`"),
             Some("true" | "false") => Some("write it without quotes"),
             Some(_) | None => None,
         };
-        match self.scalar().map(Scalar::kind) {
+        match self.scalar().map(|s| s.kind()) {
             Some(Kind::Bool(value)) => self.placed(visitor.visit_bool(value)),
             Some(Kind::Null) => self.placed(Err(Wrong::new(WrongKind::NoValue))),
             Some(Kind::Number | Kind::Text) | None => self.wrong_type("`true` or `false`", help),
@@ -192,15 +186,15 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        match &self.node.value {
-            Value::List(items) => self.placed(visitor.visit_seq(Items { reader: self, items: items.iter() })),
+        match self.node.value() {
+            Value::List(items) => self.placed(visitor.visit_seq(Items { reader: self, items })),
             Value::Scalar(_) if self.node.is_null() => self.placed(Err(Wrong::new(WrongKind::NoValue))),
             Value::Scalar(_) | Value::Map(_) => self.wrong_type("a list", None),
         }
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        match &self.node.value {
+        match self.node.value() {
             Value::Map(entries) => self.placed(visitor.visit_map(Entries::new(self, entries, None))),
             Value::Scalar(_) if self.node.is_null() => self.placed(Err(Wrong::new(WrongKind::NoValue))),
             Value::Scalar(_) | Value::List(_) => self.wrong_type("a mapping", None),
@@ -213,11 +207,11 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Read<V::Value> {
-        let Value::Map(entries) = &self.node.value else { return self.deserialize_map(visitor) };
-        if self.cx.top == Some(address(self.node)) {
+        let Value::Map(entries) = self.node.value() else { return self.deserialize_map(visitor) };
+        if self.cx.top == Some(self.node.id()) {
             self.cx.top_known.borrow_mut().extend(fields);
         } else {
-            let strange = entries.iter().filter(|e| !fields.contains(&&*e.key.text));
+            let strange = entries.filter(|entry| !fields.contains(&entry.name()));
             self.cx.unknown.borrow_mut().extend(strange.take(MAX_UNKNOWN).map(|e| Unknown::new(e, name, fields)));
         }
         self.placed(visitor.visit_map(Entries::new(self, entries, Some(fields))))
@@ -229,13 +223,15 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         known: &'static [&'static str],
         visitor: V,
     ) -> Read<V::Value> {
-        let chosen = match &self.node.value {
+        let chosen = match self.node.value() {
             Value::Scalar(_) | Value::List(_) if name == SECRET && !self.node.is_null() => {
                 return Err(self.plain_secret(known));
             }
             _ if name == BY_KIND => return visitor.visit_enum(ByKind::of(self, known)?),
             Value::Scalar(scalar) if scalar.kind() == Kind::Text => OneOf { reader: self, entry: None, of: name },
-            Value::Map(entries) if entries.len() == 1 => OneOf { reader: self, entry: entries.first(), of: name },
+            Value::Map(entries) if entries.len() == 1 => {
+                OneOf { reader: self, entry: self.node.entries().next(), of: name }
+            }
             Value::Map(entries) => {
                 return self.placed(Err(Wrong::new(WrongKind::OneOf { known, count: entries.len() })));
             }
@@ -245,9 +241,9 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         visitor.visit_enum(chosen).map_err(|mut error| {
             // Without what it holds, a one-of value would be wrong once more: it is left out whole. What lies deeper is
             // left out alone.
-            let holds = self.node.entries().first().map(|entry| address(&entry.value));
+            let holds = self.node.entries().next().map(|entry| entry.value().id());
             if error.skip.is_none() || error.skip == holds {
-                error.skip = Some(address(self.node));
+                error.skip = Some(self.node.id());
             }
             if name == SECRET {
                 error.hide = self.node.scalars();
@@ -267,7 +263,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
 
 struct Items<'a> {
     reader: Reader<'a>,
-    items: slice::Iter<'a, Arc<Node>>,
+    items: node::Items<'a>,
 }
 
 impl<'a> SeqAccess<'a> for Items<'a> {
@@ -276,7 +272,7 @@ impl<'a> SeqAccess<'a> for Items<'a> {
     fn next_element_seed<T: DeserializeSeed<'a>>(&mut self, seed: T) -> Read<Option<T::Value>> {
         let reader = self.reader;
         self.items
-            .find(|node| !reader.is_skipped(node))
+            .find(|node| !reader.is_skipped(*node))
             .map(|node| reader.item(node).placed(seed.deserialize(reader.item(node))))
             .transpose()
     }
@@ -284,15 +280,15 @@ impl<'a> SeqAccess<'a> for Items<'a> {
 
 struct Entries<'a> {
     reader: Reader<'a>,
-    rest: slice::Iter<'a, Entry>,
-    value: Option<&'a Entry>,
+    rest: node::Entries<'a>,
+    value: Option<Entry<'a>>,
     /// The keys of a struct; every other key has been noted already.
     fields: Option<&'static [&'static str]>,
 }
 
 impl<'a> Entries<'a> {
-    fn new(reader: Reader<'a>, entries: &'a [Entry], fields: Option<&'static [&'static str]>) -> Self {
-        Self { reader, rest: entries.iter(), value: None, fields }
+    fn new(reader: Reader<'a>, entries: node::Entries<'a>, fields: Option<&'static [&'static str]>) -> Self {
+        Self { reader, rest: entries, value: None, fields }
     }
 }
 
@@ -301,11 +297,11 @@ impl<'a> MapAccess<'a> for Entries<'a> {
 
     fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Read<Option<K::Value>> {
         let (reader, fields) = (self.reader, self.fields);
-        let wanted = |e: &&Entry| fields.is_none_or(|f| f.contains(&&*e.key.text)) && !reader.is_skipped(&e.value);
+        let wanted = |e: &Entry<'_>| fields.is_none_or(|f| f.contains(&e.name())) && !reader.is_skipped(e.value());
         self.value = self.rest.find(wanted);
         let Some(entry) = self.value else { return Ok(None) };
-        let key: StrDeserializer<'_, Fault> = (*entry.key.text).into_deserializer();
-        seed.deserialize(key).map(Some).map_err(|e| e.at(entry.key.span, entry.via, address(&entry.value)))
+        let key: StrDeserializer<'_, Fault> = entry.name().into_deserializer();
+        seed.deserialize(key).map(Some).map_err(|e| e.at(entry.span(), entry.via(), entry.value().id()))
     }
 
     fn next_value_seed<V: DeserializeSeed<'a>>(&mut self, seed: V) -> Read<V::Value> {

@@ -4,10 +4,10 @@
 //! and `0755` are not booleans or octal numbers.
 
 /// A scalar with its text exactly as written (escapes and folding resolved).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::config) struct Scalar {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) struct Scalar<'a> {
     /// The text.
-    pub(in crate::config) text: Box<str>,
+    pub(in crate::config) text: &'a str,
     /// Written without quotes, so that it may be more than text.
     pub(in crate::config) plain: bool,
 }
@@ -25,13 +25,13 @@ pub(in crate::config) enum Kind {
     Text,
 }
 
-impl Scalar {
+impl Scalar<'_> {
     /// What it is to YAML.
     pub(in crate::config) fn kind(&self) -> Kind {
         if !self.plain {
             return Kind::Text;
         }
-        match &*self.text {
+        match self.text {
             "" | "~" | "null" | "Null" | "NULL" => Kind::Null,
             "true" | "True" | "TRUE" => Kind::Bool(true),
             "false" | "False" | "FALSE" => Kind::Bool(false),

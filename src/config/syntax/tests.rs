@@ -30,10 +30,10 @@ projects:
 "#;
 
 fn ours(text: &str) -> Option<Json> {
-    let (root, problems) = compose(text);
-    let root = root.filter(|_| problems.is_empty())?;
+    let (nodes, problems) = compose(&text.into());
+    let nodes = nodes.filter(|_| problems.is_empty())?;
     let cx = Context::default();
-    Json::deserialize(Reader::root(&root, &cx)).ok()
+    Json::deserialize(Reader::root(nodes.root(), &cx)).ok()
 }
 
 fn theirs(text: &str) -> Option<Json> {

@@ -4,15 +4,15 @@ use super::node::{Node, Value};
 use super::scalar::Kind;
 
 /// What stands there, for people.
-pub(super) fn describe(node: &Node) -> String {
-    match &node.value {
+pub(super) fn describe(node: Node<'_>) -> String {
+    match node.value() {
         Value::List(_) => "a list".to_owned(),
         Value::Map(_) => "a mapping".to_owned(),
         Value::Scalar(scalar) => match scalar.kind() {
             Kind::Null => "nothing".to_owned(),
             Kind::Bool(value) => format!("`{value}`"),
             Kind::Number => format!("the number {}", scalar.text),
-            Kind::Text => format!("the text `{}`", short(&scalar.text)),
+            Kind::Text => format!("the text `{}`", short(scalar.text)),
         },
     }
 }
