@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::secret::{Fingerprint, SecretRef};
-use super::spec::{ContainerSpec, Logging, Mount, MountSource, Restart};
+use super::spec::{ContainerSpec, Mount, MountSource, Restart};
 
 /// What the hash covers besides the container itself.
 #[derive(Debug, Clone, Copy)]
@@ -124,7 +124,7 @@ fn container_v1(spec: &ContainerSpec) -> Fields {
     map.put("ulimits", ulimits, ulimits.is_empty());
     map.put("extra_hosts", extra_hosts, extra_hosts.is_empty());
     map.put("dns", dns, dns.is_empty());
-    map.put("logging", logging, *logging == Logging::default());
+    map.put("logging", logging.as_ref(), logging.is_default());
     map.put("restart", restart, *restart == Restart::default());
     map.put("stop_signal", stop_signal, stop_signal.is_none());
     map.put("security_opt", security_opt, security_opt.is_empty());

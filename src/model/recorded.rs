@@ -51,7 +51,7 @@ pub struct RecordedStage {
     /// (spec hash, digest) pairs that failed and are not tried again (R12).
     pub quarantine: Vec<Quarantine>,
     /// Instances by container id.
-    pub instances: BTreeMap<String, RecordedInstance>,
+    pub instances: BTreeMap<String, Box<RecordedInstance>>,
     /// Its host in a proxy that people use as well.
     pub host: Option<RecordedHost>,
     /// What it is routed with, where that was changed since its newest success.

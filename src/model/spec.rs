@@ -4,6 +4,7 @@
 //! breaks the build in `hash` until it is decided how it counts.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +57,8 @@ pub struct ContainerSpec {
     /// DNS servers.
     pub dns: Vec<String>,
     /// Log driver; json-file 10m × 3 unless given.
-    pub logging: Logging,
+    #[serde(with = "shared")]
+    pub logging: Arc<Logging>,
     /// Restart policy; `unless-stopped` unless given.
     pub restart: Restart,
     /// Signal that stops the app; the image's own, else SIGTERM.
@@ -149,6 +151,38 @@ impl Default for Logging {
     fn default() -> Self {
         let options = [("max-size", "10m"), ("max-file", "3")];
         Self { driver: "json-file".into(), options: options.map(|(k, v)| (k.into(), v.into())).into() }
+    }
+}
+
+/// What nearly every container has, once for all of them.
+static DEFAULT_LOGGING: LazyLock<Arc<Logging>> = LazyLock::new(|| Arc::new(Logging::default()));
+
+impl Logging {
+    /// As the configuration says; the default is one for all.
+    pub fn shared(self) -> Arc<Self> {
+        if self == **DEFAULT_LOGGING { Arc::clone(&DEFAULT_LOGGING) } else { Arc::new(self) }
+    }
+
+    /// True when nothing was said.
+    pub fn is_default(&self) -> bool {
+        *self == **DEFAULT_LOGGING
+    }
+}
+
+/// Reads and writes what is shared like what is not.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use super::Logging;
+
+    pub(super) fn serialize<S: Serializer>(logging: &Arc<Logging>, serializer: S) -> Result<S::Ok, S::Error> {
+        Logging::serialize(logging, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Logging>, D::Error> {
+        Logging::deserialize(deserializer).map(Logging::shared)
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn remember(recorded: &mut Recorded, found: &Found) {
         recorded.stages.entry(key.clone()).or_default().host = Some(host.clone());
     }
     for (key, id, instance) in &found.unproven {
-        recorded.stages.entry(key.clone()).or_default().instances.insert(id.clone(), instance.clone());
+        recorded.stages.entry(key.clone()).or_default().instances.insert(id.clone(), Box::new(instance.clone()));
     }
     for one in &found.adopted {
         let stage = recorded.stages.entry(one.key.clone()).or_default();
@@ -29,7 +29,7 @@ pub(super) fn remember(recorded: &mut Recorded, found: &Found) {
         });
         let (name, host_port, deploy) = (one.name.clone(), one.host_port, one.deploy);
         let instance = RecordedInstance { name, host_port, deploy, status: InstanceStatus::Running, adopted: None };
-        stage.instances.insert(one.container_id.clone(), instance);
+        stage.instances.insert(one.container_id.clone(), Box::new(instance));
     }
 }
 

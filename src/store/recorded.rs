@@ -110,7 +110,7 @@ fn add_instances(conn: &Connection, stages: &mut ByStage) -> Result<()> {
                 status: known(row, 5, InstanceStatus::parse)?,
                 adopted: by_hand.then(|| labels(store, key, row).map(Box::new)).transpose()?,
             };
-            stage.instances.insert(row.get(1)?, instance);
+            stage.instances.insert(row.get(1)?, Box::new(instance));
         }
     }
     Ok(())

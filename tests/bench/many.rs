@@ -111,7 +111,7 @@ fn image(stage: &DesiredStage) -> ImageRef {
 
 /// The host as it is when everything that was recorded runs.
 pub fn observed(recorded: &Recorded) -> Observed {
-    let mut containers = Vec::new();
+    let mut containers = Vec::with_capacity(recorded.stages.len());
     for (key, stage) in &recorded.stages {
         let (live, (id, instance)) = (stage.live.as_ref().expect("one"), stage.instances.iter().next().expect("one"));
         let labels = Labels {

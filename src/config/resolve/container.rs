@@ -54,7 +54,7 @@ pub(super) fn container(cx: &Context<'_>, layer: Layer, port: Option<u16>, claim
         ulimits: limits::ulimits(cx, ulimits),
         extra_hosts: limits::extra_hosts(cx, extra_hosts),
         dns: limits::dns(cx, dns),
-        logging: limits::logging(cx, logging),
+        logging: limits::logging(cx, logging).shared(),
         restart: process::restart(cx, restart.as_deref()),
         stop_signal: process::signal(cx, stop_signal),
         security_opt: security_options(cx, security_opt),

@@ -1,6 +1,6 @@
 //! Environment variables, plain and secret, and labels: names checked, both forms made one, files merged in below.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::config::code;
 use crate::config::raw::{Hosts, Layer, OneOrMany, Pairs, Secret, Text};
@@ -27,10 +27,9 @@ pub(super) fn check_layer(site: &Site<'_>, layer: &Layer, is_stage: bool) {
     if let Some(Hosts::List(items)) = &layer.extra_hosts {
         list(site, "extra_hosts", items, ['=', ':'], "write `name:address`");
     }
-    let plain: BTreeSet<String> =
-        layer.environment.clone().map(Pairs::into_map).unwrap_or_default().into_keys().collect();
     let secret = layer.secret_environment.as_ref();
-    for name in secret.into_iter().flat_map(BTreeMap::keys).filter(|name| plain.contains(*name)) {
+    let plain = secret.and(layer.environment.as_ref()).map(Pairs::names).unwrap_or_default();
+    for name in secret.into_iter().flat_map(BTreeMap::keys).filter(|name| plain.contains(name.as_str())) {
         let path = format!("secret_environment.{name}");
         let error =
             site.error_at_key(code::CONTRADICTION, &path, format!("`{}` is plain and secret at once", short(name)));

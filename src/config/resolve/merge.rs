@@ -11,7 +11,9 @@ use crate::config::raw::{Healthcheck, Hosts, Layer, Logging, Pairs, Ready, Route
 /// Puts a stage's layer over its project's. Destructures both without `..`: a new key does not compile until it is
 /// decided how it merges.
 pub(super) fn over(own: Layer, base: Layer) -> Layer {
-    let own_plain = names(own.environment.as_ref());
+    let environment = base.secret_environment.as_ref().and(own.environment.as_ref());
+    let own_plain: BTreeSet<String> =
+        environment.map(Pairs::names).unwrap_or_default().into_iter().map(str::to_owned).collect();
     let own_secret: BTreeSet<String> = own.secret_environment.iter().flatten().map(|(name, _)| name.clone()).collect();
     #[rustfmt::skip] // a list of names, not forty lines
     let Layer {
@@ -92,10 +94,6 @@ fn without(base: Option<Pairs>, own: &BTreeSet<String>) -> Option<Pairs> {
     lacking(base.map(Pairs::into_map), own).map(Pairs::Map)
 }
 
-fn names(pairs: Option<&Pairs>) -> BTreeSet<String> {
-    pairs.cloned().map(Pairs::into_map).unwrap_or_default().into_keys().collect()
-}
-
 fn pairs(own: Option<Pairs>, base: Option<Pairs>) -> Option<Pairs> {
     map(own.map(Pairs::into_map), base.map(Pairs::into_map)).map(Pairs::Map)
 }
@@ -148,6 +146,16 @@ fn routes(own: Route, base: Route) -> Route {
 }
 
 impl Pairs {
+    /// What has a value, or could.
+    pub(in crate::config) fn names(&self) -> BTreeSet<&str> {
+        match self {
+            Self::Map(map) => map.keys().map(String::as_str).collect(),
+            Self::List(items) => {
+                items.iter().map(|item| item.split_once('=').map_or(&**item, |(name, _)| name)).collect()
+            }
+        }
+    }
+
     /// As a map, whichever way it is written; what cannot be split has no value, and is reported elsewhere.
     pub(in crate::config) fn into_map(self) -> BTreeMap<String, Option<Text>> {
         let split = |item: String| match item.split_once('=') {

@@ -25,8 +25,6 @@ mod settings;
 mod sources;
 mod stage;
 
-use std::collections::BTreeMap;
-
 use super::collect::Entries;
 use super::files::TreeFiles;
 use super::report::Report;
@@ -41,7 +39,7 @@ pub(super) fn resolve(entries: &Entries<'_>, files: &TreeFiles, report: &Report<
     let registries = registry::registries(&entries.registries, report);
     let claims = cross::Claims::default();
     let mut shared = project::Shared { settings: &settings, sources: &sources, report, claims, values: 0 };
-    let mut stages = BTreeMap::new();
+    let mut stages = Vec::with_capacity(entries.projects.len());
     for item in entries.projects.values().take_while(|_| !report.is_full()) {
         stages.extend(project::stages(&mut shared, item));
     }
@@ -49,6 +47,8 @@ pub(super) fn resolve(entries: &Entries<'_>, files: &TreeFiles, report: &Report<
     cross::check(&claims, report);
     depends::check(&claims, entries, report);
     settings::check_references(&settings, entries, &claims, report);
+    // Made of what is in order already, a map is half as large as one that grows.
+    let stages = stages.into_iter().collect();
     let desired = Desired { settings: settings.value, registries, stages, revision: String::new() };
     (desired, sources)
 }

@@ -144,7 +144,7 @@ impl World {
             status: InstanceStatus::Running,
             adopted: None,
         };
-        recorded.instances.insert(container.id.clone(), instance);
+        recorded.instances.insert(container.id.clone(), Box::new(instance));
         recorded.live = Some(live);
         self.observed.containers.push(container);
         self

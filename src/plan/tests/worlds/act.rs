@@ -99,7 +99,7 @@ impl Model {
         let name = format!("{}-{}", stage.dns_name(), deploy.short());
         let instance = RecordedInstance { name, host_port, deploy, status: InstanceStatus::Running, adopted: None };
         self.op(format!("record {container}"), |world| {
-            world.recorded.stages.entry(stage).or_default().instances.insert(id, instance);
+            world.recorded.stages.entry(stage).or_default().instances.insert(id, Box::new(instance));
         })
     }
 
