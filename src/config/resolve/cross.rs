@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 
 use crate::config::code;
 use crate::config::diagnostic::{Diagnostic, Place};
-use crate::config::report::Report;
+use crate::config::report::{Item, Report};
+use crate::config::syntax::Span;
 use crate::model::spec::{Protocol, PublishedPort};
 use crate::model::{Domain, StageKey};
 
 /// What was claimed so far, also by stages that are refused for another reason.
 #[derive(Default)]
 pub(super) struct Claims {
-    stages: BTreeMap<StageKey, Place>,
+    stages: BTreeMap<StageKey, (usize, Span)>,
     domains: BTreeMap<Domain, Vec<(StageKey, Place)>>,
     ports: BTreeMap<(u16, Protocol), Vec<PortClaim>>,
     dependencies: Dependencies,
@@ -26,8 +27,8 @@ type PortClaim = (StageKey, Option<String>, Place);
 
 impl Claims {
     /// A stage exists.
-    pub(super) fn stage(&mut self, key: &StageKey, place: Place) {
-        self.stages.insert(key.clone(), place);
+    pub(super) fn stage(&mut self, key: &StageKey, item: &Item<'_>) {
+        self.stages.insert(key.clone(), (item.doc, item.entry.span()));
     }
 
     /// True when there is such a stage.
@@ -70,17 +71,18 @@ pub(super) fn check(claims: &Claims, report: &Report<'_>) {
     check_ports(ports, report);
 }
 
-fn check_names(stages: &BTreeMap<StageKey, Place>, report: &Report<'_>) {
-    let mut names: BTreeMap<String, (&StageKey, &Place)> = BTreeMap::new();
-    for (key, place) in stages {
+fn check_names(stages: &BTreeMap<StageKey, (usize, Span)>, report: &Report<'_>) {
+    let mut names: BTreeMap<String, (&StageKey, (usize, Span))> = BTreeMap::new();
+    let place = |(doc, span)| report.place(doc, span);
+    for (key, at) in stages {
         let name = key.dns_name();
         match names.get(&name) {
             Some((first, other)) => {
                 let title = format!("`{first}` and `{key}` would both be called `{name}`");
                 let help = "that is the name of their containers, volumes and in the network: rename one";
-                report.add(clash(place, title, other, "the other one").help(help));
+                report.add(clash(&place(*at), title, &place(*other), "the other one").help(help));
             }
-            None => drop(names.insert(name, (key, place))),
+            None => drop(names.insert(name, (key, *at))),
         }
     }
 }

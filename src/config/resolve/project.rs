@@ -79,7 +79,7 @@ fn one(
     let decoded = syntax::decode_top::<StageKeys, Layer>(stage_item.node(), "Stage", &[]);
     let raw = shape::report(report, stage_item, decoded);
     let key = StageKey::new(project_name?.clone(), stage_name?);
-    claims.stage(&key, stage_item.place(report));
+    claims.stage(&key, stage_item);
     let (((keys, own), is_whole), project) = (raw?, project?);
     let failed = Cell::new(false);
     let site = Site { report, own: stage_item, base: Some(item), failed: &failed };
