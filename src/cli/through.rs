@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::live::Live;
 use super::outcome::{Rendered, render};
 use super::render::Out;
-use crate::http::{self, FORMAT_VERSION, Given, HttpError, Line, Request};
+use crate::http::{self, FORMAT_VERSION, Given, HttpError, Call, Request};
 use crate::reconcile::{Places, UnderWay, Want};
 use crate::store::{DaemonLock, DataDir, FoundDaemon};
 
@@ -41,7 +41,7 @@ impl Way {
     pub(super) async fn carry_out(&self, places: &Places, want: Want, out: Out) -> Result<Exit, Failure> {
         let live = Live::new();
         let rendered = match self.connect(places, out).await? {
-            Some(line) => self.ask(line, want, &live, out).await,
+            Some(call) => self.ask(call, want, &live, out).await,
             None => {
                 let done = Box::pin(want.clone().carry_out(places, live.sink())).await;
                 Ok(render(&want, done))
@@ -81,13 +81,13 @@ impl Way {
         }
     }
 
-    /// A line to the daemon; none where there is none, or where it does not answer and we can do without.
-    async fn connect(&self, places: &Places, out: Out) -> Result<Option<Line>, Failure> {
+    /// A connection to the daemon; none where there is none, or where it does not answer and we can do without.
+    async fn connect(&self, places: &Places, out: Out) -> Result<Option<Call>, Failure> {
         let Some(Daemon { socket, is_only_way }) = self.find(places) else { return Ok(None) };
-        match Line::open(&socket).await {
-            Ok(line) => {
+        match Call::open(&socket).await {
+            Ok(call) => {
                 tracing::debug!(socket = %socket.display(), "through the daemon");
-                Ok(Some(line))
+                Ok(Some(call))
             }
             Err(error) if is_only_way => Err(error.into()),
             Err(error) => {
@@ -97,11 +97,14 @@ impl Way {
         }
     }
 
-    async fn ask(&self, line: Line, want: Want, live: &Live, out: Out) -> Result<Rendered, Failure> {
+    async fn ask(&self, call: Call, want: Want, live: &Live, out: Out) -> Result<Rendered, Failure> {
+        let is_refused = matches!(want, Want::Converge { .. } | Want::ByHand { .. });
         let request = Request { format_version: FORMAT_VERSION, places: self.named.clone(), want };
-        let answer = line.ask(&request, |event| live.show(event));
         let answer = tokio::select! {
-            answer = answer => answer?,
+            answer = call.ask(&request, |event| live.show(event)) => answer.map_err(|error| match error {
+                HttpError::Denied(_) if is_refused => Failure::from(error).refused(),
+                error => error.into(),
+            })?,
             _ = tokio::signal::ctrl_c() => {
                 live.finish();
                 out.note("the daemon goes on with it; `landfall history` shows how it ends");

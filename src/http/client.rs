@@ -28,7 +28,7 @@ const MAX_LINE: usize = 64 << 20;
 
 /// A connection to the daemon, of which nothing was asked yet.
 #[derive(Debug)]
-pub struct Line {
+pub struct Call {
     stream: UnixStream,
 }
 
@@ -37,15 +37,15 @@ pub struct Line {
 /// # Errors
 /// It does not answer.
 pub async fn status(socket: &Path) -> Result<Status, HttpError> {
-    let line = Line::open(socket).await?;
-    let response = line.send(Method::GET, "/v1/status", Bytes::new()).await?;
+    let call = Call::open(socket).await?;
+    let response = call.send(Method::GET, "/v1/status", Bytes::new()).await?;
     let is_ok = response.status() == StatusCode::OK;
     let body = tokio::time::timeout(CALL, Limited::new(response.into_body(), MAX_LINE).collect()).await;
     let body = body.map_err(late)?.map_err(broken)?.to_bytes();
     if is_ok { serde_json::from_slice(&body).map_err(broken) } else { Err(denied(&body)) }
 }
 
-impl Line {
+impl Call {
     /// Connects.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl Line {
             match lines.next().await? {
                 Said::Event(event) => tell(&event),
                 Said::End(value) => return Ok(value),
-                Said::Left(denial) => return Err(HttpError::Denied(denial)),
+                Said::Left(denial) => return Err(HttpError::Left(denial)),
             }
         }
     }

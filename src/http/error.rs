@@ -17,9 +17,12 @@ pub enum HttpError {
         #[source]
         source: io::Error,
     },
-    /// It said no.
+    /// It said no; nothing was touched.
     #[error("{}", .0.error)]
     Denied(Denial),
+    /// It did not begin with what it had accepted, or left it in the middle.
+    #[error("{}", .0.error)]
+    Left(Denial),
     /// It was asked, and its answer ended or stands still: what was asked for may go on.
     #[error("the daemon's answer broke off: {reason}")]
     Broken {
@@ -44,7 +47,7 @@ impl HttpError {
                 }
                 .into(),
             ),
-            Self::Denied(denial) => denial.hint.clone(),
+            Self::Denied(denial) | Self::Left(denial) => denial.hint.clone(),
             Self::Broken { .. } => Some(
                 "what was begun goes on, or is taken up when the daemon starts again: `landfall history` shows it"
                     .into(),

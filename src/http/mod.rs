@@ -26,7 +26,7 @@ use crate::daemon::State;
 use crate::execute::Event;
 use crate::reconcile::{Done, Error, Want};
 
-pub use client::{Line, status};
+pub use client::{Call, status};
 pub use error::HttpError;
 pub use server::Server;
 

@@ -95,7 +95,7 @@ async fn nonsense_on_the_control_socket_is_refused_with_words() {
         ("PUT", "/routes", format!(r#"{{"owner":{owner},"domains":["http://a"],"upstream":"a:1"}}"#), 400),
         ("PUT", "/routes", format!(r#"{{"owner":{owner},"domains":["a.test"],"upstream":"a"}}"#), 400),
         ("PUT", "/routes", format!(r#"{{"owner":{owner},"domains":[],"upstream":"a:1","more":1}}"#), 400),
-        ("PUT", "/routes", format!(r#"{{"owner":{owner},"domains":["{}"]}}"#, "a".repeat(2 << 20)), 400),
+        ("PUT", "/routes", format!(r#"{{"owner":{owner},"domains":["{}"]}}"#, "a".repeat(2 << 20)), 413),
         ("GET", "/inflight", String::new(), 400),
         ("GET", "/inflight?upstream=a", String::new(), 400),
         ("GET", "/drained?upstream=a:1", String::new(), 400),

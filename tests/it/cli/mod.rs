@@ -5,9 +5,12 @@ mod backup;
 mod broken;
 mod codes;
 mod conditions;
+mod daemon;
 mod doctor;
 mod json;
 mod plain;
+mod socket;
+mod through;
 mod words;
 
 use std::process::Output;
@@ -33,13 +36,18 @@ impl From<Output> for Said {
 
 /// Runs a command on a host. Global options of its own win.
 pub async fn landfall(host: &Host, args: &[&str]) -> Said {
+    soon("a command", command(host, args).output()).await.expect("landfall runs").into()
+}
+
+/// The same, not started yet; killed where the test ends early.
+pub fn command(host: &Host, args: &[&str]) -> tokio::process::Command {
     let places = host.places();
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_landfall"));
     command.env_clear().args(args);
     command.env("LANDFALL_CONFIG", places.config).env("LANDFALL_DATA", places.data);
     command.env("LANDFALL_DOCKER", places.docker).env("LANDFALL_CREDENTIALS", places.credentials);
-    command.env("LANDFALL_PROXY_SOCKET", places.proxy_socket);
-    soon("a command", command.output()).await.expect("landfall runs").into()
+    command.env("LANDFALL_PROXY_SOCKET", places.proxy_socket).kill_on_drop(true);
+    command
 }
 
 /// Runs a command that needs no host.
