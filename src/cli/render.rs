@@ -67,8 +67,12 @@ impl Out {
     /// All that a command says at its end; gives its exit code.
     pub(super) fn rendered(self, rendered: &Rendered) -> Exit {
         let Rendered { exit, lines, notes, data } = rendered;
-        notes.iter().for_each(|note| self.note(note));
-        lines.iter().for_each(|line| self.line(line));
+        for note in notes {
+            self.note(note);
+        }
+        for line in lines {
+            self.line(line);
+        }
         self.data(data);
         *exit
     }

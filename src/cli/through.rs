@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::live::Live;
 use super::outcome::{Rendered, render};
 use super::render::Out;
-use crate::http::{self, FORMAT_VERSION, Given, HttpError, Call, Request};
+use crate::http::{self, Call, FORMAT_VERSION, Given, HttpError, Request};
 use crate::reconcile::{Places, UnderWay, Want};
 use crate::store::{DaemonLock, DataDir, FoundDaemon};
 

@@ -148,7 +148,7 @@ impl Desk {
             return Err(Denied::new(StatusCode::SERVICE_UNAVAILABLE, error, "try again when some of them are done"));
         }
         let follow = Follow { want, render: self.render, lines: sender, left_out };
-        tokio::spawn(follow.to_the_end(done));
+        tokio::spawn(follow.until(done));
         Ok(streamed(receiver))
     }
 }
@@ -162,7 +162,7 @@ struct Follow {
 }
 
 impl Follow {
-    async fn to_the_end(self, mut done: oneshot::Receiver<Result<Done, Error>>) {
+    async fn until(self, mut done: oneshot::Receiver<Result<Done, Error>>) {
         let mut beat = tokio::time::interval(BEAT);
         let last = loop {
             tokio::select! {

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use landfall::http::{Denial, FORMAT_VERSION, Given, HttpError, Call, Request};
+use landfall::http::{Call, Denial, FORMAT_VERSION, Given, HttpError, Request};
 use landfall::reconcile::{Order, Want};
 use rustix::process::{getgid, getuid};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -1,14 +1,21 @@
 //! Commands that go through a daemon: as if they did it themselves, while it goes on with its own work.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 
+use landfall::model::{Pause, PauseKind};
+use landfall::reconcile::Order;
+use landfall::store::now_ms;
 use rustix::process::Signal;
 
 use super::daemon::{Going, daemon, socket, status};
 use super::{Said, landfall, masked};
+use crate::execute::apart::stages;
 use crate::execute::ground::{Host, image, web};
+use crate::execute::interrupted::cut_off_order;
 use crate::fake_docker::{Behaviour, Op};
-use crate::router_support::until;
+use crate::router_support::{soon, until};
 
 const SHORT: &str = "        ready: { http: { path: / }, deadline: 100ms }\n";
 
@@ -39,7 +46,7 @@ async fn progress_arrives_while_the_deploy_is_under_way() {
     let restart = hanging_restart(&host).await;
     restart.says("web/prod  replace").await;
     let under_way = status(&host).await.state.under_way;
-    assert_eq!(under_way.iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>(), ["web/prod"]);
+    assert_eq!(under_way.keys().map(ToString::to_string).collect::<Vec<_>>(), ["web/prod"]);
     until("its phase is told", async || {
         status(&host).await.state.under_way.values().any(|stage| stage.phase.is_some_and(|p| p.as_str() == "starting"))
     })
@@ -158,16 +165,54 @@ async fn a_request_during_a_deploy_waits_says_for_what_and_is_not_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_daemon_works_on_is_under_way_and_nothing_else() {
-    let host = host().await;
+async fn what_a_daemon_works_on_is_under_way_and_what_was_interrupted_is_not() {
+    let host = Host::with(&[&image("v1")]).await;
+    host.apply(&stages(&[("a", "v1"), ("b", "v1")], "")).await;
+    let key = "web/a".parse().unwrap();
+    cut_off_order(&host, &key, Order::Restart, Op::Start).await;
+    // Left alone, so that the daemon does not go on with it.
+    let pause = Pause { kind: PauseKind::Suspended, since_ms: now_ms(), until_ms: None };
+    host.pause(&key, Some(pause)).await.unwrap();
+    host.fake.reset_calls();
     let _daemon = daemon(&host).await;
-    let restart = hanging_restart(&host).await;
-    let said = run(&host, "status").await;
-    assert!(said.out.contains("web/prod  deploying "), "{}", said.out);
-    let said = run(&host, "diff").await;
-    assert!(said.err.contains("web/prod  deploying "), "{}{}", said.out, said.err);
+    host.fake.hang(Op::Start);
+    let restart = Going::start(&host, "restart web/b");
+    host.called(Op::Start).await;
+    let (status, diff) = (run(&host, "status").await, run(&host, "diff").await);
+    for said in [&status.out, &diff.err] {
+        let of = |stage: &str, words: &str| said.lines().any(|line| line.starts_with(stage) && line.contains(words));
+        assert!(of("web/b  ", "deploying ") && !of("web/b  ", "was interrupted"), "{said}");
+        assert!(of("web/a  ", "was interrupted") && !of("web/a  ", "deploying "), "{said}");
+    }
     host.fake.release(Op::Start);
-    restart.ends().await;
+    assert_eq!(restart.ends().await.code, 0);
+}
+
+/// Somebody else than who runs these tests, and no owner of anything here.
+const NOBODY: u32 = 65_534;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_read_the_data_directory_asks_by_the_socket_if_its_group_lets_them() {
+    let host = host().await;
+    let public = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(public.path(), Permissions::from_mode(0o755)).unwrap();
+    let (socket, binary) = (public.path().join("landfall.sock"), public.path().join("landfall"));
+    std::fs::copy(env!("CARGO_BIN_EXE_landfall"), &binary).unwrap();
+    let daemon = Going::start(&host, &format!("daemon --socket {}", socket.display()));
+    until("the daemon answers", async || landfall::http::status(&socket).await.is_ok()).await;
+    let ask = async || -> Said {
+        let mut command = tokio::process::Command::new(&binary);
+        command.env_clear().env("LANDFALL_DATA", host.path("data")).env("LANDFALL_SOCKET", &socket);
+        command.args(["suspend", "web/prod"]).uid(NOBODY).gid(NOBODY);
+        soon("a command", command.output()).await.expect("landfall runs").into()
+    };
+    let said = ask().await;
+    assert_eq!((said.code, said.out.as_str()), (1, ""), "{}", said.err);
+    assert!(said.err.contains("the daemon does not answer at ") && said.err.contains("in the group"), "{}", said.err);
+    std::os::unix::fs::chown(&socket, None, Some(NOBODY)).unwrap();
+    let said = ask().await;
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+    daemon.says(&format!("uid {NOBODY} (gid {NOBODY}, pid ")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

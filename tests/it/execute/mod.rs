@@ -2,7 +2,7 @@
 //! the wire counted. Each test names the rule of engine.md that it guards.
 
 mod adopt;
-mod apart;
+pub mod apart;
 mod beside;
 mod by_hand;
 mod depends;
@@ -13,7 +13,7 @@ mod gate;
 pub mod ground;
 mod heard;
 mod hooks;
-mod interrupted;
+pub mod interrupted;
 mod looking;
 mod monitor;
 mod order;
