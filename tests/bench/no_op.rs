@@ -6,6 +6,7 @@
 #[path = "../it/recorder.rs"]
 #[expect(dead_code, reason = "the bench takes only what it needs of the tests' recorder")]
 mod recorder;
+#[expect(dead_code, reason = "this bench needs no daemon")]
 mod setup;
 
 use std::path::Path;
