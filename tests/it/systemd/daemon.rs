@@ -21,8 +21,12 @@ pub struct Daemon {
 
 /// The command as a unit would start it: nothing but what is given.
 pub fn daemon(host: &Host) -> Command {
+    daemon_by(Command::new(env!("CARGO_BIN_EXE_landfall")), host)
+}
+
+/// The same by a command that runs it.
+pub fn daemon_by(mut command: Command, host: &Host) -> Command {
     let places = host.places();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
     command.env_clear().arg("daemon").stdin(Stdio::null()).stdout(Stdio::null());
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.env("LANDFALL_CONFIG", places.config).env("LANDFALL_DATA", places.data);
@@ -75,8 +79,12 @@ impl Daemon {
         self.log.clone()
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     pub fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id().expect("it runs")).expect("a process id");
+        let pid = i32::try_from(self.pid()).expect("a process id");
         kill_process(Pid::from_raw(pid).expect("a process id"), signal).expect("a signal is sent");
     }
 

@@ -4,4 +4,5 @@
 mod credentials;
 pub mod daemon;
 mod journal;
+mod limits;
 mod units;

@@ -8,7 +8,8 @@ const UNITS: [&str; 2] = ["landfall.service", "landfall-proxy.service"];
 /// The most that `systemd-analyze security` may find, times ten: 2.0 of 10.
 const EXPOSURE: &str = "--threshold=20";
 
-fn shipped(unit: &str) -> String {
+/// The text of a unit.
+pub fn shipped(unit: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(unit)).unwrap()
 }
 
