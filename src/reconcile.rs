@@ -8,6 +8,7 @@ mod adopt;
 mod beside;
 mod by_hand;
 mod conditions;
+mod config_place;
 mod doctor;
 mod error;
 mod lost;
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{self, Loaded};
+use crate::config::Loaded;
 use crate::docker::Docker;
 use crate::execute::{self, Context, Newest, Results, Sink};
 use crate::model::recorded::Pin;
@@ -37,6 +38,7 @@ pub use adopt::{AdoptedContainer, adopt, adopt_container};
 pub use beside::{Beside, UnderWay};
 pub use by_hand::{Order, by_hand, pause};
 pub use conditions::note;
+pub use config_place::ConfigPlace;
 pub use doctor::{Finding, examine};
 pub use error::Error;
 pub use lost::adopt_store;
@@ -46,8 +48,8 @@ pub use want::{Done, Want};
 /// Where everything is.
 #[derive(Debug, Clone)]
 pub struct Places {
-    /// Directory of YAML.
-    pub config: PathBuf,
+    /// Where the configuration is.
+    pub config: ConfigPlace,
     /// Directory of the store.
     pub data: PathBuf,
     /// Address of the engine, `unix:///…`.
@@ -255,8 +257,8 @@ pub fn check_selection<'a>(
 async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, Results), Error> {
     let Parts { docker, proxy, store, watcher: Watcher { sink, newest } } = parts;
     let desired = Arc::clone(&view.loaded.desired);
-    let accepted =
-        AcceptedConfig { revision: desired.revision.clone(), commit: None, desired: Desired::clone(&desired) };
+    let commit = view.loaded.commit.as_ref().map(|commit| commit.as_str().to_owned());
+    let accepted = AcceptedConfig { revision: desired.revision.clone(), commit, desired: Desired::clone(&desired) };
     let generation = store.accept_config(accepted).await?;
     record::record(&view.found, &store, generation, &sink).await?;
     record_pins(&store, &view).await?;
@@ -334,8 +336,8 @@ fn stage_named<'a>(desired: &'a Desired, key: &StageKey) -> Result<&'a DesiredSt
 
 /// Reads the configuration on another thread, since it is the processor's work.
 async fn load(places: &Places) -> Result<Loaded, Error> {
-    let dir = places.config.clone();
-    let joined = tokio::task::spawn_blocking(move || config::load(&dir)).await;
+    let config = places.config.clone();
+    let joined = tokio::task::spawn_blocking(move || config.load()).await;
     Ok(joined.map_err(|error| Error::Internal(error.to_string()))??)
 }
 

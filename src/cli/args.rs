@@ -25,6 +25,9 @@ pub struct Global {
     /// Directory of YAML files
     #[arg(long, global = true, value_name = "DIR", env = "LANDFALL_CONFIG", default_value = "/etc/landfall/config")]
     pub config: PathBuf,
+    /// In a git work tree, read the files as they lie there, and not the commit at HEAD
+    #[arg(long, global = true, env = "LANDFALL_WORKTREE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub worktree: bool,
     /// Directory of the store
     #[arg(long, global = true, value_name = "DIR", env = "LANDFALL_DATA", default_value = "/var/lib/landfall")]
     pub data: PathBuf,

@@ -57,8 +57,11 @@ pub(super) async fn run(places: &Places, options: &Options, out: Out) -> Result<
     })
 }
 
-/// Prints what the configuration is warned about.
+/// Prints what the configuration is warned about, and what is to be known of where it was read.
 pub(super) fn warn(loaded: &Loaded, out: Out) {
+    if let Some(note) = &loaded.note {
+        out.note(note);
+    }
     if !loaded.warnings.is_empty() {
         out.note(loaded.warnings.render(stderr_has_color()).trim_end());
     }
@@ -78,13 +81,10 @@ struct StageDiff {
 }
 
 /// Compares the configuration with that of another directory or git revision; needs no Docker and no store.
-pub(super) fn against(places: &Places, other: &str, selection: &Selection, out: Out) -> Result<Exit, Failure> {
-    let new = config::load(&places.config)?;
-    let old = if Path::new(other).is_dir() {
-        config::load(Path::new(other))?
-    } else {
-        config::load_revision(&places.config, other)?
-    };
+pub(super) fn against(dir: &Path, other: &str, selection: &Selection, out: Out) -> Result<Exit, Failure> {
+    let new = config::load(dir)?;
+    let old =
+        if Path::new(other).is_dir() { config::load(Path::new(other))? } else { config::load_revision(dir, other)? };
     warn(&new, out);
     let keys: BTreeSet<&StageKey> = old.desired.stages.keys().chain(new.desired.stages.keys()).collect();
     reconcile::check_selection(selection, keys.iter().copied())?;

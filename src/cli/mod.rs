@@ -37,7 +37,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use crate::http::Given;
 use crate::plan::{Options, Selection};
-use crate::reconcile::{Beside, Order, Places, Want};
+use crate::reconcile::{Beside, ConfigPlace, Order, Places, Want};
 use args::{Cli, Command, Form, Global};
 use exit::Exit;
 use failure::Failure;
@@ -104,12 +104,12 @@ async fn run(cli: Cli, named: Vec<&'static str>, out: Out) -> Result<Exit, Failu
     let places = places(&cli.global);
     let way = Way { socket: cli.global.socket.clone(), named: given(&cli.global, &places, &named) };
     let want = match cli.command {
-        Command::Validate { dir } => return validate::run(&dir.unwrap_or(places.config), out),
+        Command::Validate { dir } => return validate::run(&dir.unwrap_or(cli.global.config), out),
         Command::Diff { selection, against: None } => {
             return diff::run(&way.aware(places).await, &options(selection), out).await;
         }
         Command::Diff { selection, against: Some(other) } => {
-            return diff::against(&places, &other, &Selection(selection), out);
+            return diff::against(&cli.global.config, &other, &Selection(selection), out);
         }
         Command::Status { selection } => {
             return status::run(&way.aware(places).await, &Selection(selection), out).await;
@@ -180,7 +180,7 @@ fn places(global: &Global) -> Places {
     let docker_host = || std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
     let systemd = || std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     Places {
-        config: global.config.clone(),
+        config: ConfigPlace::Directory { dir: global.config.clone(), worktree: global.worktree },
         // Docker mounts copies of files from there, and takes no relative path.
         data: std::path::absolute(&global.data).unwrap_or_else(|_| global.data.clone()),
         docker: global.docker.clone().or_else(docker_host).unwrap_or_else(|| "unix:///var/run/docker.sock".into()),

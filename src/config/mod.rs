@@ -18,6 +18,7 @@ mod diagnostic;
 mod document;
 mod error;
 mod files;
+mod head;
 mod later;
 mod raw;
 mod render;
@@ -48,6 +49,7 @@ pub use cache::Cache;
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Place, Severity};
 pub use error::LoadError;
 pub use files::{MAX_MOUNTED_BYTES, MAX_MOUNTED_FILES, TreeError, TreeFile, TreeFiles, hash as hash_files};
+pub use head::{AtHead, load_head, read_head};
 pub use revision::{load_commit, load_revision};
 pub use scan::{Scan, Uses};
 pub use schema::json_schema;
@@ -67,6 +69,8 @@ pub struct Loaded {
     pub hash: String,
     /// The commit it was read from, where it was one.
     pub commit: Option<CommitId>,
+    /// What whoever reads this should know of where it was read, in one line.
+    pub note: Option<String>,
     /// The other files of the directory, for copying what is mounted.
     pub files: TreeFiles,
     /// Which of them it mounts or reads.
@@ -142,7 +146,7 @@ pub fn load_tree_with(cache: &Cache, tree: &Tree) -> Result<Loaded, LoadError> {
     let hash = hash_of(tree, &sources.used());
     desired.revision.clone_from(&hash);
     let desired = Arc::new(desired);
-    Ok(Loaded { desired, warnings, hash, commit: None, files, uses: sources.paths(), index, docs })
+    Ok(Loaded { desired, warnings, hash, commit: None, note: None, files, uses: sources.paths(), index, docs })
 }
 
 fn hash_of(tree: &Tree, used: &BTreeMap<String, String>) -> String {

@@ -12,7 +12,7 @@ use super::{Loaded, load_tree};
 use crate::git::{CommitId, Entry, GitError, Kind, Limits, Mode, Repository, WorkTree};
 
 /// Most that is read of a commit: far more than any configuration, far less than memory.
-const LIMITS: Limits = Limits { files: MAX_ENTRIES, bytes: 64 << 20 };
+pub(super) const LIMITS: Limits = Limits { files: MAX_ENTRIES, bytes: 64 << 20 };
 /// Longest chain of links.
 const MAX_LINKS: usize = 8;
 
@@ -38,7 +38,7 @@ pub fn load_commit(repository: &Repository, commit: &CommitId, folder: &str) -> 
     load_entries(repository, commit, folder, entries)
 }
 
-fn load_entries(
+pub(super) fn load_entries(
     repository: &Repository,
     commit: &CommitId,
     folder: &str,

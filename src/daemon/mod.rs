@@ -98,7 +98,7 @@ impl Line {
 
 /// Watches and converges until it is told to stop; alone on its data directory.
 pub async fn run(places: Places, _alone: &DaemonLock, calls: Calls) {
-    tracing::info!(config = %places.config.display(), "watching");
+    tracing::info!(config = %places.config, "watching");
     let Calls { mut line, desk: Desk { mut asks, reload, board } } = calls;
     let (mut daemon, mut told) = Daemon::new(places, board);
     loop {
@@ -170,9 +170,9 @@ impl Daemon {
         let source = Source::new(&places.config);
         let daemon = Self {
             glance: source.glance(),
+            watch: Watch::new(&source.watched()),
             source: Some(source),
             looking: None,
-            watch: Watch::new(std::slice::from_ref(&places.config)),
             in_force: None,
             newest: newest::Sender::new(None),
             scheduler: Scheduler::new(Instant::now(), seed()),

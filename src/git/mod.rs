@@ -16,7 +16,7 @@ use std::fmt;
 
 pub use error::{GitError, Kind};
 pub use repository::{Entry, Limits, Mode, Repository};
-pub use work_tree::{Watched, WorkTree};
+pub use work_tree::WorkTree;
 
 /// The full name of a commit: 40 hex digits, or 64 where a repository names by SHA-256.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,5 +42,7 @@ impl fmt::Display for CommitId {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -103,7 +103,7 @@ impl Repository {
         let text = String::from_utf8(git.done()?.stdout).map_err(|_| broken("a file has a name that is not UTF-8"))?;
         let entry = |line: &str| parse(line)?.below(&prefix);
         let entries: Option<Vec<Entry>> = text.split_terminator('\0').map(entry).collect();
-        let entries = entries.ok_or_else(|| broken("git's list cannot be read"))?;
+        let entries = entries.ok_or_else(|| broken("one of them is missing from the repository"))?;
         let bytes: u64 = entries.iter().map(|entry| entry.size).sum();
         if entries.len() > limits.files || bytes > limits.bytes {
             let Limits { files, bytes } = limits;
@@ -185,7 +185,9 @@ fn parse(line: &str) -> Option<Entry> {
         "100755" => Mode::Executable,
         _ => Mode::File,
     };
-    Some(Entry { mode, id: id.into(), size: size.parse().unwrap_or(0), path: path.into() })
+    // Of a file that is missing it is `BAD`.
+    let size = if mode == Mode::Submodule { 0 } else { size.parse().ok()? };
+    Some(Entry { mode, id: id.into(), size, path: path.into() })
 }
 
 impl Entry {

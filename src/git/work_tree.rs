@@ -109,25 +109,16 @@ impl WorkTree {
         }
     }
 
-    /// The directories in which something changes when HEAD becomes another commit. The first are whole only with what
-    /// is below them, the last are enough by themselves.
-    pub fn watched(&self) -> Watched {
-        let git_dir = self.repository.git_dir().to_owned();
-        let below = ["refs/heads", "reftable"].map(|name| self.common.join(name));
-        let below = below.into_iter().chain([git_dir.join("reftable")]).filter(|dir| dir.is_dir());
-        let mut alone = vec![git_dir, self.common.clone()];
-        alone.dedup();
-        Watched { below: below.collect(), alone }
+    /// The files and folders in which something changes when HEAD becomes another commit, whether they are there or not.
+    pub fn watched(&self) -> Vec<PathBuf> {
+        let git_dir = self.repository.git_dir();
+        let own = ["HEAD", "reftable"].map(|name| git_dir.join(name));
+        let shared = ["refs/heads", "packed-refs", "reftable"].map(|name| self.common.join(name));
+        let mut all: Vec<PathBuf> = own.into_iter().chain(shared).collect();
+        all.sort();
+        all.dedup();
+        all
     }
-}
-
-/// Where HEAD shows that it moved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Watched {
-    /// Directories that count with all that is below them.
-    pub below: Vec<PathBuf>,
-    /// Directories that count alone.
-    pub alone: Vec<PathBuf>,
 }
 
 /// Most that is read of a list of uncommitted files.

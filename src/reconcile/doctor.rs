@@ -25,7 +25,7 @@ pub async fn examine(places: &Places) -> Vec<Finding> {
     let desired = match load(places).await {
         Ok(loaded) => {
             let stages = loaded.desired.stages.len();
-            found.push(good("configuration", format!("{} in {}", counted(stages), places.config.display())));
+            found.push(good("configuration", format!("{} in {}", counted(stages), places.config)));
             Some(loaded.desired)
         }
         Err(error) => {

@@ -121,6 +121,8 @@ const BAD: &[&str] = &[
     "settings: { max_concurrent_deploys: 0 }",
     "settings: { max_concurrent_deploys: 65 }",
     "settings: { max_concurrent_deploys: all }",
+    "settings: { source: { on_rewrite: never } }",
+    "settings: { source: { worktree: sometimes } }",
     "settings: { history: { days: 0 } }",
     "settings: { history: { per_stage: 0 } }",
     "settings: { history: { days: 90d } }",

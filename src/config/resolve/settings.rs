@@ -8,7 +8,7 @@ use crate::config::raw;
 use crate::config::report::{Report, Site};
 use crate::config::shape;
 use crate::config::syntax;
-use crate::model::desired::{CONCURRENT_DEPLOYS, History, Policy, Prune};
+use crate::model::desired::{CONCURRENT_DEPLOYS, History, OnRewrite, Policy, Prune, Source};
 use crate::model::name::InvalidName;
 use crate::model::{Millis, ProxySettings, Settings, StageKey};
 
@@ -64,7 +64,8 @@ pub(super) fn settings(entries: &Entries<'_>, report: &Report<'_>) -> Known {
 }
 
 fn resolve(site: &Site<'_>, raw: raw::Settings) -> Settings {
-    let raw::Settings { domain, network, proxy, resync, prune, ports, max_concurrent_deploys, policy, history } = raw;
+    let raw::Settings { domain, network, proxy, resync, prune, ports, max_concurrent_deploys, policy, history, source } =
+        raw;
     let default = defaults();
     let resync = resync.and_then(|text| site.parse::<Millis>("resync", &text.0));
     if resync.is_some_and(|time| time < Millis::secs(1)) {
@@ -84,7 +85,17 @@ fn resolve(site: &Site<'_>, raw: raw::Settings) -> Settings {
         max_concurrent_deploys: concurrent(site, max_concurrent_deploys).unwrap_or(default.max_concurrent_deploys),
         policy: policy.map(|raw| policy_of(site, raw)).unwrap_or_default(),
         history: history.map(|raw| history_of(site, &raw)).unwrap_or_default(),
+        source: source.map(source_of).unwrap_or_default(),
     }
+}
+
+fn source_of(raw: raw::Source) -> Source {
+    let raw::Source { worktree, on_rewrite } = raw;
+    let on_rewrite = on_rewrite.map_or(OnRewrite::default(), |rewrite| match rewrite {
+        raw::OnRewrite::Apply => OnRewrite::Apply,
+        raw::OnRewrite::Hold => OnRewrite::Hold,
+    });
+    Source { worktree: worktree.unwrap_or_default(), on_rewrite }
 }
 
 fn concurrent(site: &Site<'_>, written: Option<u16>) -> Option<u16> {
@@ -126,6 +137,7 @@ fn defaults() -> Settings {
         max_concurrent_deploys: CONCURRENT_DEPLOYS,
         policy: Policy::default(),
         history: History::default(),
+        source: Source::default(),
     }
 }
 

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::config::{LoadError, TreeError, hash_files, load, load_revision, read_dir};
+use crate::config::{LoadError, TreeError, hash_files, load, load_head, load_revision, read_dir};
+use crate::git::testing::{commit, git, repository};
 use crate::git::{CommitId, Kind};
 use crate::model::Retry;
 use crate::model::spec::MountSource;
@@ -172,12 +173,6 @@ fn a_configuration_may_cross_threads() {
     check::<LoadError>();
 }
 
-fn git(dir: &Path, args: &[&str]) {
-    let quiet = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
-    let status = std::process::Command::new("git").arg("-C").arg(dir).args(quiet).args(args).output().unwrap();
-    assert!(status.status.success(), "{args:?}: {}", String::from_utf8_lossy(&status.stderr));
-}
-
 #[test]
 fn a_revision_loads_as_its_files_do() {
     let dir = site(&[
@@ -214,4 +209,59 @@ fn a_revision_loads_as_its_files_do() {
     git(dir.path(), &["commit", "-qm", "two"]);
     let Err(LoadError::Invalid(found)) = load_revision(&config, "HEAD") else { panic!("accepted") };
     assert_eq!(found.list[0].code, "C0002");
+}
+
+fn tag(loaded: &crate::config::Loaded) -> String {
+    loaded.desired.stages.values().map(|stage| stage.track.version()).collect()
+}
+
+fn at_head(dir: &Path) -> crate::config::Loaded {
+    load_head(dir, false).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn r2_in_a_work_tree_the_commit_at_head_is_read_and_what_is_left_out_is_counted() {
+    let (_dir, top) = repository();
+    let config = top.join("sub/config");
+    write(&config, "a.yaml", &GOOD.replace("tag: t", "tag: v1"));
+    write(&config, "conf/x", "1");
+    write(&top, "other", "1");
+    let loaded = at_head(&config);
+    assert_eq!((tag(&loaded).as_str(), &loaded.commit), ("v1", &None));
+    assert_eq!(
+        loaded.note.unwrap(),
+        format!("no commit at HEAD holds {}: its files are read as they are", config.display())
+    );
+    let id = commit(&top);
+    write(&config, "a.yaml", "half of a fi");
+    write(&config, "new.yaml", "new: [");
+    write(&top, "other", "2");
+    let loaded = at_head(&config);
+    assert_eq!((tag(&loaded).as_str(), loaded.commit.as_ref().map(CommitId::as_str)), ("v1", Some(id.as_str())));
+    assert_eq!(loaded.desired.revision, id);
+    assert_eq!(loaded.note.unwrap(), "2 files are not committed and so not read; --worktree reads the files");
+    assert!(load_head(&config, true).is_err(), "the flag reads the files");
+    fs::remove_dir_all(&config).unwrap();
+    assert_eq!(tag(&at_head(&config)), "v1", "also while a checkout has taken them away");
+    git(&top, &["checkout", "-q", "--", "."]);
+    assert_eq!(at_head(&config).note, None);
+    // A folder that is ignored is no part of the repository.
+    let ignored = top.join("ignored");
+    write(&top, ".gitignore", "ignored\n");
+    write(&ignored, "conf/x", "1");
+    write(&ignored, "a.yaml", &GOOD.replace("tag: t", "tag: v2"));
+    commit(&top);
+    assert_eq!(tag(&at_head(&ignored)), "v2");
+}
+
+#[test]
+fn a_commit_can_say_that_the_files_count() {
+    let (_dir, top) = repository();
+    write(&top, "settings.yaml", "settings: { source: { worktree: true } }\n");
+    write(&top, "a.yaml", &GOOD.replace("tag: t", "tag: v1"));
+    write(&top, "conf/x", "1");
+    commit(&top);
+    write(&top, "a.yaml", &GOOD.replace("tag: t", "tag: v2"));
+    let loaded = at_head(&top);
+    assert_eq!((tag(&loaded).as_str(), loaded.commit, loaded.note), ("v2", None, None));
 }

@@ -4,14 +4,17 @@
 
 mod directory;
 mod eye;
+mod head;
 mod trouble;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::{LoadError, Loaded};
-use directory::{Directory, Patience};
+use crate::reconcile::ConfigPlace;
+use directory::Patience;
 pub(super) use eye::Glance;
+use head::Head;
 
 /// What a look found.
 #[derive(Debug)]
@@ -40,7 +43,7 @@ enum Read {
 /// The kinds of source.
 #[derive(Debug)]
 enum Kind {
-    Directory(Directory),
+    Head(Head),
 }
 
 /// A source, and what was read from it.
@@ -52,12 +55,22 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(dir: &Path) -> Self {
-        Self::patient(dir, Patience::default())
+    pub(super) fn new(place: &ConfigPlace) -> Self {
+        Self::patient(place, Patience::default())
     }
 
-    fn patient(dir: &Path, patience: Patience) -> Self {
-        Self { kind: Kind::Directory(Directory::new(dir, patience)), good: None, complaint: None }
+    fn patient(place: &ConfigPlace, patience: Patience) -> Self {
+        let kind = match place {
+            ConfigPlace::Directory { dir, worktree } => Kind::Head(Head::new(dir, *worktree, patience)),
+        };
+        Self { kind, good: None, complaint: None }
+    }
+
+    /// The paths in which something happens when there is something new.
+    pub(super) fn watched(&self) -> Vec<PathBuf> {
+        match &self.kind {
+            Kind::Head(head) => head.watched(),
+        }
     }
 
     /// What is in force.
@@ -82,7 +95,7 @@ impl Source {
     /// What is to be told of events while somebody may be looking.
     pub(super) fn glance(&self) -> Glance {
         match &self.kind {
-            Kind::Directory(directory) => directory.glance(),
+            Kind::Head(head) => head.glance(),
         }
     }
 
@@ -90,7 +103,7 @@ impl Source {
     /// looks the same.
     pub(super) async fn look(&mut self, whole: bool) -> News {
         let read = match &mut self.kind {
-            Kind::Directory(directory) => directory.read(whole).await,
+            Kind::Head(head) => head.read(whole).await,
         };
         match read {
             Ok(Read::Same) => News::Same,
@@ -129,5 +142,7 @@ impl Source {
     }
 }
 
+#[cfg(test)]
+mod head_tests;
 #[cfg(test)]
 mod tests;

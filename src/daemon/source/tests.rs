@@ -28,7 +28,7 @@ impl Site {
         for made in ["conf", ".git"] {
             fs::create_dir(tree.path().join(made)).unwrap();
         }
-        let source = Source::patient(&tree.path().join("conf"), PATIENCE);
+        let source = Source::patient(&tree.path().join("conf").into(), PATIENCE);
         Self { tree, source }
     }
 
@@ -92,7 +92,8 @@ async fn the_time_before_a_look_counts_where_an_event_was_told_of() {
     site.write("a.yaml", &project("a", &["x"]));
     assert!(matches!(site.look().await, News::Changed));
     site.write("a.yaml", &project("a", &["x", "y"]));
-    let Kind::Directory(directory) = &site.source.kind;
+    let Kind::Head(head) = &site.source.kind;
+    let directory = head.files();
     let eye = directory.glance().0.unwrap();
     site.source.glance().changed();
     // The scan that is asked for happens, whenever the machine finds the time.
@@ -286,8 +287,8 @@ async fn the_lock_of_a_work_tree_beside_its_repository_counts_too() {
 async fn what_holds_the_files_back_for_long_is_told_once_and_so_is_its_end() {
     let (log, _guard) = Told::here();
     let mut site = Site::new();
-    let Kind::Directory(directory) = &mut site.source.kind;
-    *directory = Directory::new(&site.tree.path().join("conf"), Patience { told: Duration::ZERO, ..PATIENCE });
+    let patience = Patience { told: Duration::ZERO, ..PATIENCE };
+    site.source.kind = Kind::Head(Head::new(&site.tree.path().join("conf"), true, patience));
     let lock = site.path(".git/index.lock");
     fs::write(&lock, "").unwrap();
     site.write("a.yaml", &project("a", &["x"]));

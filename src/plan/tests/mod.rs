@@ -79,6 +79,7 @@ impl World {
             max_concurrent_deploys: 4,
             policy: Policy::default(),
             history: crate::model::desired::History::default(),
+            source: crate::model::desired::Source::default(),
         };
         Self {
             desired: Desired { settings, registries: BTreeMap::new(), stages: BTreeMap::new(), revision: "r1".into() },

@@ -60,6 +60,7 @@ pub(super) fn desired(revision: &str, keys: &[&str]) -> Desired {
         max_concurrent_deploys: 4,
         policy: crate::model::desired::Policy::default(),
         history: crate::model::desired::History::default(),
+        source: crate::model::desired::Source::default(),
     };
     let stages = keys.iter().map(|text| (key(text), stage(text))).collect();
     Desired { settings, registries: BTreeMap::new(), stages, revision: revision.into() }

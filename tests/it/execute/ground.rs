@@ -79,7 +79,7 @@ impl Host {
 
     pub fn places(&self) -> Places {
         Places {
-            config: self.path("config"),
+            config: self.path("config").into(),
             data: self.path("data"),
             docker: self.fake.url(),
             credentials: self.path("credentials"),

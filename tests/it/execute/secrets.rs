@@ -21,7 +21,7 @@ async fn landfall(host: &Host, args: &[&str]) -> Output {
     let places = host.places();
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_landfall"));
     command.env_clear().env("RUST_LOG", LOUD).env("RUST_BACKTRACE", "1").args(args);
-    command.arg("--config").arg(places.config).arg("--data").arg(places.data).args(["--docker", &places.docker]);
+    command.arg("--config").arg(host.path("config")).arg("--data").arg(places.data).args(["--docker", &places.docker]);
     command.arg("--credentials").arg(places.credentials).arg("--proxy-socket").arg(places.proxy_socket);
     crate::router_support::soon("a command", command.output()).await.unwrap()
 }

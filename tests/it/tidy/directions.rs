@@ -30,7 +30,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["daemon", "reconcile", "execute::Event", "execute::Sink", "socket", "store::now_ms"]),
-    ("daemon", &["reconcile", "config", "docker", "execute", "plan", "store"]),
+    ("daemon", &["reconcile", "config", "git", "docker", "execute", "plan", "store"]),
     ("reconcile", &["config", "secrets", "store", "docker", "proxy", "registry", "observe", "pin", "plan", "execute"]),
     (
         "execute",
