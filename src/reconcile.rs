@@ -30,7 +30,7 @@ use crate::model::{DeployId, Desired, DesiredStage, ImageRef, Observed, Recorded
 use crate::plan::{self, Blocked, Input, Options, Plan, Selection};
 use crate::proxy::Proxy;
 use crate::secrets::{Key, Secrets, SecretsSeen};
-use crate::store::{AcceptedConfig, DataDir, DeployRow, Holder, Lock, Store, now_ms};
+use crate::store::{AcceptedConfig, DataDir, DeployRow, Holder, Lock, Store, StoreError, now_ms};
 use crate::{observe, pin};
 
 pub use crate::proxy::Adopted;
@@ -102,6 +102,8 @@ pub struct Converged {
     pub results: Results,
     /// True when at least one stage asked for what is refused, so that nothing was touched.
     pub refused: bool,
+    /// Why how it ended is not in the store's conditions, where that is so.
+    pub unrecorded: Option<StoreError>,
 }
 
 /// Looks at everything and plans; changes nothing (R21).
@@ -218,11 +220,11 @@ async fn pass(
     execute::close(&store, &docker, &view.plan.endings).await.map_err(broken)?;
     let refused = view.plan.stages.iter().any(|s| s.blocked.as_ref().is_some_and(|b| b.refused));
     if view.plan.held.is_some() || (refused && !options.partial) {
-        conditions::record_pass(places, &store, &view, &Results::new(), view.recorded.generation).await;
-        return Ok(Converged { view, results: Results::new(), refused });
+        conditions::record_pass(places, &store, &view, &Results::new(), view.recorded.generation).await?;
+        return Ok(Converged { view, results: Results::new(), refused, unrecorded: None });
     }
-    let (view, results) = carry_out(places, view, Parts { docker, proxy, store, watcher }).await?;
-    Ok(Converged { view, results, refused })
+    let (view, results, unrecorded) = carry_out(places, view, Parts { docker, proxy, store, watcher }).await?;
+    Ok(Converged { view, results, refused, unrecorded })
 }
 
 /// What carrying out needs besides the plan.
@@ -254,7 +256,7 @@ pub fn check_selection<'a>(
 }
 
 /// Records the configuration and the pins, then acts.
-async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, Results), Error> {
+async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, Results, Option<StoreError>), Error> {
     let Parts { docker, proxy, store, watcher: Watcher { sink, newest } } = parts;
     let desired = Arc::clone(&view.loaded.desired);
     let commit = view.loaded.commit.as_ref().map(|commit| commit.as_str().to_owned());
@@ -284,17 +286,17 @@ async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, R
         permits,
     };
     if let Some(findings) = conditions::at_work(&view.plan, generation) {
-        conditions::record(&store, findings).await;
+        store.find(findings).await?;
     }
     let results = execute::execute(Arc::new(context), &view.plan).await;
-    conditions::record_pass(places, &store, &view, &results, generation).await;
+    let unrecorded = conditions::record_pass(places, &store, &view, &results, generation).await.err();
     // A history that is too long harms nobody before the next pass.
     match store.prune_history(history).await {
         Ok(0) => {}
         Ok(dropped) => tracing::info!(dropped, "deploys beyond `settings.history` were dropped"),
         Err(error) => tracing::warn!(%error, "the history could not be cut"),
     }
-    Ok((view, results))
+    Ok((view, results, unrecorded))
 }
 
 /// After a switch of which nobody knew what is in force (R9), what is wanted may be found to serve though its deploy did

@@ -37,7 +37,10 @@ fn exit(converged: &Converged) -> Exit {
         Exit::Held
     } else if converged.refused {
         Exit::Refused
-    } else if plan.count(Verdict::Blocked) > 0 || converged.results.values().any(|r| !r.is_ok()) {
+    } else if converged.unrecorded.is_some()
+        || plan.count(Verdict::Blocked) > 0
+        || converged.results.values().any(|r| !r.is_ok())
+    {
         Exit::Error
     } else if plan.is_held() {
         Exit::Held
@@ -59,7 +62,11 @@ pub(super) fn report(converged: &Converged) -> Rendered {
     lines.push(closing(&converged.results, converged));
     let results: Vec<Ended<'_>> = converged.results.iter().map(|(key, result)| result_of(key, result)).collect();
     let data = serde_json::json!({ "plan": PlanData::new(plan), "results": results });
-    Rendered { exit: exit(converged), lines, notes: Vec::new(), data }
+    let notes = converged.unrecorded.iter().map(|error| {
+        let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+        format!("how it ended is not recorded: {error}{hint}")
+    });
+    Rendered { exit: exit(converged), lines, notes: notes.collect(), data }
 }
 
 fn closing(results: &Results, converged: &Converged) -> String {

@@ -56,6 +56,9 @@ impl Log {
                 _ => {}
             }
         }
+        if let Some(error) = converged.unrecorded.as_ref().filter(|error| self.is_new("", &error.to_string())) {
+            tracing::error!(hint = error.hint(), "how the pass ended is not recorded: {error}");
+        }
         Outcome::Done { failed: failed(converged), later: later(converged) }
     }
 }

@@ -1,4 +1,4 @@
-//! What a pass, or its failure, says of the host and of each stage. Pure but for `record`, which keeps it.
+//! What a pass, or its failure, says of the host and of each stage. Pure but for `note` and `record_pass`, which keep it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::model::{
     ConditionKind, ContainerState, DeployStatus, Findings, Observed, ObservedProxy, Recorded, Said, StageKey, Truth,
 };
 use crate::plan::{Held, Plan, StagePlan, Verdict};
-use crate::store::{DataDir, Lock, Store};
+use crate::store::{DataDir, Lock, Store, StoreError};
 
 use ConditionKind::{
     ConfigLoaded, DockerReachable, Drifted, ProxyReachable, PruneBlocked, Ready, Reconciling, Stalled,
@@ -233,20 +233,22 @@ pub async fn note(places: &Places, failed: Option<&Error>) -> Result<(), Error> 
     Ok(store.find(Findings { host: vec![said], ..Findings::default() }).await?)
 }
 
-/// Keeps what was found. That it could not be kept spoils no pass: the next one finds it again.
-pub(super) async fn record(store: &Store, findings: Findings) {
-    if let Err(error) = store.find(findings).await {
-        tracing::warn!(%error, "the conditions could not be recorded");
-    }
-}
-
 /// Keeps how everything is after a pass.
-pub(super) async fn record_pass(places: &Places, store: &Store, view: &View, results: &Results, generation: i64) {
+///
+/// # Errors
+/// The store cannot be used.
+pub(super) async fn record_pass(
+    places: &Places,
+    store: &Store,
+    view: &View,
+    results: &Results,
+    generation: i64,
+) -> Result<(), StoreError> {
     let has_failed = results.values().any(|result| !result.is_ok());
-    let after = if has_failed { store.recorded().await.ok() } else { None };
+    let after = if has_failed { Some(store.recorded().await?) } else { None };
     let mut findings = of_pass(view, results, generation, after.as_ref());
     findings.host.push(of_config(places.beside.complaint()));
-    record(store, findings).await;
+    store.find(findings).await
 }
 
 #[cfg(test)]
