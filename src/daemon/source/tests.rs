@@ -114,7 +114,7 @@ struct Writer {
 
 impl Writer {
     fn on(path: PathBuf) -> Self {
-        let (goes_on, (wrote, begun)) = (Arc::new(AtomicBool::new(true)), std::sync::mpsc::channel());
+        let (goes_on, (wrote, written)) = (Arc::new(AtomicBool::new(true)), std::sync::mpsc::channel());
         let until = Arc::clone(&goes_on);
         let longest_rest = std::thread::spawn(move || {
             let (mut rest, mut last) = (Duration::ZERO, None::<Instant>);
@@ -130,7 +130,7 @@ impl Writer {
             }
             rest.max(last.map_or(rest, |last| last.elapsed()))
         });
-        begun.recv().unwrap();
+        written.recv().unwrap();
         Self { goes_on, longest_rest }
     }
 

@@ -106,7 +106,7 @@ impl Scene {
 
     /// Less than so many milliseconds, none in most cases.
     pub fn pause(&mut self, most: u64) {
-        if self.random.next() % 3 == 0 {
+        if self.random.next().is_multiple_of(3) {
             std::thread::sleep(Duration::from_millis(self.random.next() % most));
         }
     }
