@@ -177,6 +177,7 @@ impl Unknown {
     }
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "serde passes on a `Fault`, and that is boxed")]
 impl Wrong {
     pub(super) fn new(kind: WrongKind) -> Fault {
         Box::new(Self { span: None, via: None, kind, hide: Vec::new(), skip: None })

@@ -142,7 +142,7 @@ pub(in crate::config) struct Node<'a> {
 }
 
 /// The three kinds of YAML value.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::config) enum Value<'a> {
     /// Text, number, boolean or null.
     Scalar(Scalar<'a>),
@@ -161,14 +161,14 @@ pub(in crate::config) struct Entry<'a> {
 }
 
 /// The elements of a sequence.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::config) struct Items<'a> {
     nodes: &'a Nodes,
     rest: &'a [NodeId],
 }
 
 /// The entries of a mapping.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::config) struct Entries<'a> {
     nodes: &'a Nodes,
     next: EntryId,
@@ -378,8 +378,7 @@ fn longest<'a, 'p>(entries: Entries<'a>, path: &'p str) -> Option<(Entry<'a>, &'
 
 fn element<'a, 'p>(mut items: Items<'a>, path: &'p str) -> Option<(Node<'a>, &'p str)> {
     let (first, after) = path.split_once('.').unwrap_or((path, ""));
-    let mut all = items;
-    if let Some(item) = first.parse::<usize>().ok().and_then(|i| all.nth(i)) {
+    if let Some(item) = first.parse::<usize>().ok().and_then(|i| items.clone().nth(i)) {
         return Some((item, after));
     }
     let named = |item: &Node<'a>| {

@@ -211,7 +211,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         if self.cx.top == Some(self.node.id()) {
             self.cx.top_known.borrow_mut().extend(fields);
         } else {
-            let strange = entries.filter(|entry| !fields.contains(&entry.name()));
+            let strange = entries.clone().filter(|entry| !fields.contains(&entry.name()));
             self.cx.unknown.borrow_mut().extend(strange.take(MAX_UNKNOWN).map(|e| Unknown::new(e, name, fields)));
         }
         self.placed(visitor.visit_map(Entries::new(self, entries, Some(fields))))
