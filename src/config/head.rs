@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::error::LoadError;
 use super::revision::{LIMITS, load_entries};
-use super::{Loaded, load};
+use super::{Cache, Loaded, load};
 use crate::git::{CommitId, WorkTree};
 
 /// What HEAD says of a directory.
@@ -28,7 +28,7 @@ pub fn load_head(dir: &Path, worktree: bool) -> Result<Loaded, LoadError> {
     let tree = if worktree { None } else { WorkTree::find(dir)? };
     let Some(tree) = tree else { return load(dir) };
     let head = tree.head()?;
-    match read_head(&tree, head.as_ref())? {
+    match read_head(&Cache::default(), &tree, head.as_ref())? {
         AtHead::Commit(loaded) => Ok(Loaded { note: left_out(&tree), ..*loaded }),
         AtHead::Files(_) => load(dir),
         AtHead::Nothing => {
@@ -38,17 +38,18 @@ pub fn load_head(dir: &Path, worktree: bool) -> Result<Loaded, LoadError> {
     }
 }
 
-/// Loads what the commit at HEAD holds of a directory.
+/// Loads what the commit at HEAD holds of a directory, and parses only the files that differ from those that were loaded
+/// with the same cache before.
 ///
 /// # Errors
 /// The repository cannot be read, or anything in the commit is wrong.
-pub fn read_head(tree: &WorkTree, head: Option<&CommitId>) -> Result<AtHead, LoadError> {
+pub fn read_head(cache: &Cache, tree: &WorkTree, head: Option<&CommitId>) -> Result<AtHead, LoadError> {
     let Some(head) = head else { return Ok(AtHead::Nothing) };
     let entries = tree.repository().list(head, tree.folder(), LIMITS)?;
     if entries.is_empty() {
         return Ok(AtHead::Nothing);
     }
-    let loaded = load_entries(tree.repository(), head, tree.folder(), entries)?;
+    let loaded = load_entries(cache, tree.repository(), head, tree.folder(), entries)?;
     let is_files = loaded.desired.settings.source.worktree;
     Ok(if is_files { AtHead::Files(head.clone()) } else { AtHead::Commit(Box::new(loaded)) })
 }

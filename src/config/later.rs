@@ -39,6 +39,7 @@ const TABLE: &[(&str, &str, Fate)] = &[
     ("Settings", "timezone", Later(TAGS)),
     ("Settings", "notifications", Later("notifications")),
     ("Settings", "git", Later(DAEMON)),
+    ("Source", "on_rewrite", Later("git remotes")),
     ("Settings", "api", Later(DAEMON)),
     ("Proxy", "caddy", Later(ROUTING)),
     ("Registry", "ca_file", Later(TAGS)),

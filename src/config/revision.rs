@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::error::LoadError;
 use super::files::{TreeError, TreeFile};
 use super::tree::{MAX_ENTRIES, Tree};
-use super::{Loaded, load_tree};
+use super::{Cache, Loaded, load_tree_with};
 use crate::git::{CommitId, Entry, GitError, Kind, Limits, Mode, Repository, WorkTree};
 
 /// Most that is read of a commit: far more than any configuration, far less than memory.
@@ -35,10 +35,12 @@ const NEITHER: &str = "it is neither a directory nor a revision of the work tree
 /// The repository cannot be read, or the configuration is wrong or empty.
 pub fn load_commit(repository: &Repository, commit: &CommitId, folder: &str) -> Result<Loaded, LoadError> {
     let entries = repository.list(commit, folder, LIMITS)?;
-    load_entries(repository, commit, folder, entries)
+    load_entries(&Cache::default(), repository, commit, folder, entries)
 }
 
+/// Parses only the files that differ from those that were loaded with the same cache before.
 pub(super) fn load_entries(
+    cache: &Cache,
     repository: &Repository,
     commit: &CommitId,
     folder: &str,
@@ -49,7 +51,7 @@ pub(super) fn load_entries(
     if tree.files.is_empty() && tree.problems.is_empty() {
         return Err(LoadError::EmptyCommit { commit: commit.clone(), folder: folder.to_owned() });
     }
-    let mut loaded = load_tree(&tree)?;
+    let mut loaded = load_tree_with(cache, &tree)?;
     commit.as_str().clone_into(&mut Arc::make_mut(&mut loaded.desired).revision);
     Ok(Loaded { commit: Some(commit.clone()), ..loaded })
 }

@@ -64,19 +64,6 @@ pub struct Settings {
 pub struct Source {
     /// In a git work tree the files count, and not the commit at HEAD.
     pub worktree: bool,
-    /// What happens to a branch that was rewritten (R26).
-    pub on_rewrite: OnRewrite,
-}
-
-/// What happens when the commit in force is no longer in the history of the branch (R26).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnRewrite {
-    /// The branch counts.
-    #[default]
-    Apply,
-    /// The commit in force stays.
-    Hold,
 }
 
 fn concurrent_deploys() -> u16 {

@@ -2,7 +2,7 @@
 //! reads `/events` and starts what died, by plain API. In one run and in turns, each container killed once, so that no
 //! pause for what dies again and again has a part in it. Prints medians; asserts that only events can have helped.
 //!
-//!   tests/ground/with cargo bench --profile dev --bench drift     with LANDFALL_BIN for another binary
+//!   tests/ground/with cargo bench --profile dev --bench drift     with `LANDFALL_BIN` for another binary
 //!
 //! `BENCH_ROUNDS` (21) sets its size.
 

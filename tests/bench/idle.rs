@@ -1,7 +1,7 @@
 //! What the daemon costs while nothing happens, with many instances: resident memory, processor time and calls to Docker,
 //! over some minutes. Prints them; asserts that Docker is asked nothing but what a resync asks, since that is a count.
 //!
-//!   tests/ground/with cargo bench --profile dev --bench idle      with LANDFALL_BIN for a release binary
+//!   tests/ground/with cargo bench --profile dev --bench idle      with `LANDFALL_BIN` for a release binary
 //!
 //! `BENCH_STAGES` (100) and `BENCH_MINUTES` (10) set its size.
 
@@ -40,7 +40,7 @@ fn main() {
         most = most.max(resident_mib(daemon.pid()));
     }
     let (took, used) = (begun.elapsed().as_secs_f64(), processor_seconds(daemon.pid()) - before);
-    println!("{stages} instances, idle for {:.0} s", took);
+    println!("{stages} instances, idle for {took:.0} s");
     println!("resident          {:>8.1} MiB now, {most:.1} at most", resident_mib(daemon.pid()));
     println!("processor         {used:>8.2} s, {:.3} % of one core", used / took * 100.0);
     let mut calls: BTreeMap<String, usize> = BTreeMap::new();

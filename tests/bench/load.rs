@@ -106,7 +106,7 @@ impl Side {
         self.peak.push(told.unwrap_or(peak));
         assert!(child.wait().expect("it ended").success(), "{} failed", self.name);
         if self.is_ours() {
-            self.said = said.trim().to_owned();
+            said.trim().clone_into(&mut self.said);
         }
     }
 
@@ -210,7 +210,7 @@ fn report(stages: usize, sides: &[Side]) {
             low.as_secs_f64(),
             high.as_secs_f64(),
             wall / base,
-            median(&side.peak) as f64 / 1024.0,
+            f64::from(u32::try_from(median(&side.peak)).unwrap_or(u32::MAX)) / 1024.0,
             side.said
         );
     }

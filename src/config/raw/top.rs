@@ -37,18 +37,6 @@ pub(in crate::config) struct Settings {
 pub(in crate::config) struct Source {
     /// In a git work tree, read the files as they lie there, committed or not, and not the commit at HEAD; false by default.
     pub(in crate::config) worktree: Option<bool>,
-    /// What happens when the branch that is fetched was rewritten, so that the commit in force is not in its history.
-    pub(in crate::config) on_rewrite: Option<OnRewrite>,
-}
-
-/// What happens to a rewritten branch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum OnRewrite {
-    /// It is applied, and told in the log (default).
-    Apply,
-    /// The commit in force stays until the branch holds it again, or until `apply` puts the branch in force.
-    Hold,
 }
 
 /// How long deploys are remembered, with their logs. What runs, the newest success of a stage and the one before it stay

@@ -8,7 +8,7 @@ use crate::config::raw;
 use crate::config::report::{Report, Site};
 use crate::config::shape;
 use crate::config::syntax;
-use crate::model::desired::{CONCURRENT_DEPLOYS, History, OnRewrite, Policy, Prune, Source};
+use crate::model::desired::{CONCURRENT_DEPLOYS, History, Policy, Prune, Source};
 use crate::model::name::InvalidName;
 use crate::model::{Millis, ProxySettings, Settings, StageKey};
 
@@ -85,17 +85,13 @@ fn resolve(site: &Site<'_>, raw: raw::Settings) -> Settings {
         max_concurrent_deploys: concurrent(site, max_concurrent_deploys).unwrap_or(default.max_concurrent_deploys),
         policy: policy.map(|raw| policy_of(site, raw)).unwrap_or_default(),
         history: history.map(|raw| history_of(site, &raw)).unwrap_or_default(),
-        source: source.map(source_of).unwrap_or_default(),
+        source: source.as_ref().map(source_of).unwrap_or_default(),
     }
 }
 
-fn source_of(raw: raw::Source) -> Source {
-    let raw::Source { worktree, on_rewrite } = raw;
-    let on_rewrite = on_rewrite.map_or(OnRewrite::default(), |rewrite| match rewrite {
-        raw::OnRewrite::Apply => OnRewrite::Apply,
-        raw::OnRewrite::Hold => OnRewrite::Hold,
-    });
-    Source { worktree: worktree.unwrap_or_default(), on_rewrite }
+const fn source_of(raw: &raw::Source) -> Source {
+    let raw::Source { worktree } = raw;
+    Source { worktree: matches!(worktree, Some(true)) }
 }
 
 fn concurrent(site: &Site<'_>, written: Option<u16>) -> Option<u16> {

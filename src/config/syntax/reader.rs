@@ -78,6 +78,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A secret itself instead of a reference: its text is shown nowhere (R28).
+    #[expect(clippy::unnecessary_box_returns, reason = "what is wrong travels in a box everywhere here")]
     fn plain_secret(self, known: &[&str]) -> Fault {
         let kind = WrongKind::Type {
             found: "text".to_owned(),

@@ -5,13 +5,14 @@
 //! nothing of the directory any more, or a repository that is gone, is an error, and what is in force stays (R2).
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::Read;
 use super::directory::{Directory, Patience};
 use super::eye::Glance;
-use crate::config::{AtHead, LoadError, read_head};
+use crate::config::{AtHead, Cache, LoadError, read_head};
 use crate::git::{CommitId, GitError, Kind, WorkTree};
 
 /// The directory, and what HEAD said of it last.
@@ -21,6 +22,8 @@ pub(super) struct Head {
     /// The files count whatever git says.
     worktree: bool,
     files: Directory,
+    /// What was parsed of the commit before.
+    cache: Arc<Cache>,
     seen: Option<Seen>,
     /// The last look found trouble that passes by itself: the next one reads the commit again, and so tells of its end.
     ill: bool,
@@ -50,6 +53,7 @@ impl Head {
             dir: dir.to_owned(),
             worktree,
             files: Directory::new(dir, patience),
+            cache: Arc::default(),
             seen: None,
             ill: false,
             told: false,
@@ -85,7 +89,8 @@ impl Head {
         }
         let (dir, seen) = (self.dir.clone(), self.seen.clone().filter(|_| !self.ill));
         self.ill = false;
-        match spawn_blocking(move || find(&dir, seen.as_ref())).await? {
+        let cache = Arc::clone(&self.cache);
+        match spawn_blocking(move || find(&cache, &dir, seen.as_ref())).await? {
             Ok(Found::Same) => Ok(Read::Same),
             Ok(Found::Files) => self.files.read(whole).await,
             Ok(Found::NoCommit) if self.seen.is_some() => Ok(self.passing(LoadError::Git(self.lost()))),
@@ -131,13 +136,13 @@ impl Head {
 }
 
 /// What HEAD says; the commit is loaded only if it is not the one that was seen. Blocks.
-fn find(dir: &Path, seen: Option<&Seen>) -> Result<Found, LoadError> {
+fn find(cache: &Cache, dir: &Path, seen: Option<&Seen>) -> Result<Found, LoadError> {
     let Some(tree) = WorkTree::find(dir)? else { return Ok(Found::NoCommit) };
     let Some(head) = tree.head()? else { return Ok(Found::NoCommit) };
     if let Some(seen) = seen.filter(|seen| seen.commit == head) {
         return Ok(if seen.is_files { Found::Files } else { Found::Same });
     }
-    let found = read_head(&tree, Some(&head));
+    let found = read_head(cache, &tree, Some(&head));
     if seen.is_none() && matches!(found, Ok(AtHead::Nothing)) {
         return Ok(Found::NoCommit);
     }
