@@ -107,17 +107,34 @@ async fn r31_more_requests_than_may_wait_are_turned_away_and_the_others_are_done
         let (socket, request) = (socket(&host), request.clone());
         asked.spawn(async move { Call::open(&socket).await?.ask(&request, |_| {}).await });
     }
-    // Those that are turned away are told at once, while the others wait.
-    for turned_away in 0..8 {
+    // Those that are turned away are told at once, while the others wait. As many as wait are taken in any case; how many
+    // more depends on how fast they come.
+    let mut turned_away = 0;
+    while turned_away < 8 {
         let told = soon("one is turned away", asked.join_next()).await.expect("one of them").unwrap();
-        let Err(HttpError::Denied(Denial { error, hint })) = told else { panic!("{turned_away}: {told:?}") };
-        assert!(error.contains("as many requests waiting") && hint.is_some(), "{error}");
+        assert!(is_turned_away(&told), "{told:?}");
+        turned_away += 1;
     }
-    assert!(status(&host).await.state.under_way.len() == 1, "it still answers");
+    assert_eq!(status(&host).await.state.under_way.len(), 1, "it still answers");
     host.fake.release(Op::Start);
     assert_eq!(restart.ends().await.code, 0);
+    let mut done = 0;
     while let Some(told) = soon("the others are done", asked.join_next()).await {
-        assert_eq!(told.unwrap().expect("done")["exit"], "ok");
+        match told.unwrap() {
+            Ok(rendered) => {
+                assert_eq!(rendered["exit"], "ok");
+                done += 1;
+            }
+            refused => assert!(is_turned_away(&refused), "{refused:?}"),
+        }
+    }
+    assert!(done >= 16, "{done} were done");
+}
+
+fn is_turned_away(told: &Result<serde_json::Value, HttpError>) -> bool {
+    match told {
+        Err(HttpError::Denied(Denial { error, hint })) => error.contains("as many requests waiting") && hint.is_some(),
+        Ok(_) | Err(HttpError::Unreachable { .. } | HttpError::Left(_) | HttpError::Broken { .. }) => false,
     }
 }
 

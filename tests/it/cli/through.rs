@@ -3,15 +3,16 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
+use std::time::Duration;
 
-use landfall::model::{Pause, PauseKind};
-use landfall::reconcile::Order;
-use landfall::store::now_ms;
+use landfall::model::StageKey;
+use landfall::plan::Options;
+use landfall::reconcile::{self, Beside, Order, Places, UnderWay};
+use landfall::store::{DataDir, Lock, now_ms};
 use rustix::process::Signal;
 
 use super::daemon::{Going, daemon, socket, status};
 use super::{Said, landfall, masked};
-use crate::execute::apart::stages;
 use crate::execute::ground::{Host, image, web};
 use crate::execute::interrupted::cut_off_order;
 use crate::fake_docker::{Behaviour, Op};
@@ -165,27 +166,43 @@ async fn a_request_during_a_deploy_waits_says_for_what_and_is_not_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_daemon_works_on_is_under_way_and_what_was_interrupted_is_not() {
-    let host = Host::with(&[&image("v1")]).await;
-    host.apply(&stages(&[("a", "v1"), ("b", "v1")], "")).await;
-    let key = "web/a".parse().unwrap();
-    cut_off_order(&host, &key, Order::Restart, Op::Start).await;
-    // Left alone, so that the daemon does not go on with it.
-    let pause = Pause { kind: PauseKind::Suspended, since_ms: now_ms(), until_ms: None };
-    host.pause(&key, Some(pause)).await.unwrap();
-    host.fake.reset_calls();
+async fn what_a_daemon_works_on_is_shown_as_under_way() {
+    let host = host().await;
     let _daemon = daemon(&host).await;
-    host.fake.hang(Op::Start);
-    let restart = Going::start(&host, "restart web/b");
-    host.called(Op::Start).await;
+    let restart = hanging_restart(&host).await;
     let (status, diff) = (run(&host, "status").await, run(&host, "diff").await);
     for said in [&status.out, &diff.err] {
-        let of = |stage: &str, words: &str| said.lines().any(|line| line.starts_with(stage) && line.contains(words));
-        assert!(of("web/b  ", "deploying ") && !of("web/b  ", "was interrupted"), "{said}");
-        assert!(of("web/a  ", "was interrupted") && !of("web/a  ", "deploying "), "{said}");
+        assert!(said.contains("web/prod  deploying ") && !said.contains("was interrupted"), "{said}");
     }
     host.fake.release(Op::Start);
     assert_eq!(restart.ends().await.code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_daemon_that_is_at_work_does_not_name_was_interrupted() {
+    let host = host().await;
+    let key: StageKey = "web/prod".parse().unwrap();
+    cut_off_order(&host, &key, Order::Restart, Op::Start).await;
+    let is_under_way = async |daemon: Option<UnderWay>| {
+        let places = host.places();
+        let beside = daemon.map_or_else(Beside::default, |daemon| places.beside.told(daemon));
+        let view = reconcile::look(&Places { beside, ..places }, &Options::default()).await.expect("a look");
+        view.open.iter().map(|open| open.is_under_way).collect::<Vec<_>>()
+    };
+    let said = |pid: u32, stages: &[&StageKey], at_ms: i64| {
+        Some(UnderWay { pid, stages: stages.iter().copied().cloned().collect(), at_ms })
+    };
+    let (ours, other) = (std::process::id(), 1);
+    let (now, before) = (now_ms() + 60_000, 0);
+    assert_eq!(is_under_way(None).await, [false], "nobody has the lock");
+    let lock = Lock::acquire(&DataDir::new(host.path("data")), "daemon", Duration::ZERO).await.unwrap();
+    assert_eq!(is_under_way(None).await, [true], "somebody has the lock, and was not asked");
+    assert_eq!(is_under_way(said(ours, &[], now)).await, [false], "the daemon has it, for another stage");
+    assert_eq!(is_under_way(said(ours, &[&key], now)).await, [true], "the daemon has it, for this one");
+    assert_eq!(is_under_way(said(ours, &[], before)).await, [true], "it went on since the daemon was asked");
+    assert_eq!(is_under_way(said(other, &[], now)).await, [true], "somebody beside the daemon has it");
+    drop(lock);
+    assert_eq!(is_under_way(said(ours, &[], now)).await, [false]);
 }
 
 /// Somebody else than who runs these tests, and no owner of anything here.

@@ -10,7 +10,7 @@ use crate::fake_registry::{FakeRegistry, Made};
 use crate::router_support::until;
 
 /// Stages of one project, each with its version; with more for the project.
-pub fn stages(stages: &[(&str, &str)], more: &str) -> String {
+fn stages(stages: &[(&str, &str)], more: &str) -> String {
     let ready = "{ http: { path: / }, deadline: 300ms }";
     let mut text =
         format!("projects:\n  web:\n    image: {REPOSITORY}\n    port: 8080\n    ready: {ready}\n{more}    stages:\n");

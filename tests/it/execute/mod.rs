@@ -2,7 +2,7 @@
 //! the wire counted. Each test names the rule of engine.md that it guards.
 
 mod adopt;
-pub mod apart;
+mod apart;
 mod beside;
 mod by_hand;
 mod depends;

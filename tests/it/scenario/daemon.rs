@@ -142,14 +142,18 @@ fn r2_with_a_bad_file_the_daemon_keeps_the_last_good_one_and_keeps_it_well() {
 }
 
 #[test]
-fn a_second_daemon_is_refused_and_names_the_first_and_commands_work_beside_it() {
+fn a_second_daemon_is_refused_and_names_the_first_and_commands_go_through_it() {
     let host = Host::new();
     host.write("web.yaml", WEB);
-    let first = daemon(&host);
+    let mut first = daemon(&host);
     follows(&host, "v1", "at the start");
-    host.landfall("daemon").exits(1).says("a daemon uses").says(&format!("pid {}", first.pid()));
+    host.landfall("daemon").exits(1).says("a daemon uses").says(&format!("pid {}, since 20", first.pid()));
     host.landfall("apply").exits(0).says("1 unchanged");
     host.landfall("status").exits(0);
+    let old = host.instance(WEB_PROD).name;
+    host.landfall("restart web-<id>/prod").exits(0).says("replace v1").says("success").says("1 done");
+    first.says("asks: restart ");
+    assert_ne!(host.instance(WEB_PROD).name, old);
 }
 
 #[test]
