@@ -43,6 +43,7 @@ impl fmt::Display for CommitId {
 }
 
 #[cfg(test)]
+#[path = "tests/ground.rs"]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -438,6 +438,7 @@ fn every_key_of_the_table_of_later_keys_is_unknown_to_the_types() {
             "Project" => with("").replace("    image:", &format!("    {key}: x\n    image:")),
             "File" => format!("{key}: x\n"),
             "Settings" => format!("settings: {{ {key}: x }}\n"),
+            "Source" => format!("settings: {{ source: {{ {key}: x }} }}\n"),
             "Registry" => format!("registries: {{ a: {{ url: https://a.b, {key}: x }} }}\n"),
             "Route" => with(&format!("route: {{ {key}: x }}")),
             "Certificate" => with(&format!("route: {{ certificate: {key} }}")),

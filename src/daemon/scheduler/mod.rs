@@ -207,10 +207,14 @@ impl Scheduler {
 
     /// Takes in what happened, and says what is to be done.
     pub(super) fn step(&mut self, now: Instant, event: Event) -> Vec<Action> {
+        let is_seen = matches!(event, Event::Looked(_));
         self.take(now, event);
         self.ring(now);
+        // A look that ended is answered before the next begins, or a source that never rests would let no pass begin.
+        let seen = if is_seen { self.begin() } else { None };
         let look = self.looks.begin(now).map(|whole| Action::Look { whole });
-        look.into_iter().chain(self.begin().map(Action::Pass)).collect()
+        let pass = seen.or_else(|| self.begin());
+        look.into_iter().chain(pass.map(Action::Pass)).collect()
     }
 
     /// When to call `step` at the latest.
@@ -331,10 +335,11 @@ impl Scheduler {
             return Some(self.passes.begin(scope, Reason::Manual, Some(request), busy));
         }
         let waits_for_all = self.requests.iter().any(|(_, scope)| *scope == Scope::All);
-        if waits_for_all || !self.has_config || self.looks.is_looking() {
+        if waits_for_all || !self.has_config {
             return None;
         }
-        if let Some(reason) = self.all.take() {
+        // What is looked at now may be what all are to run.
+        if let Some(reason) = self.all.take_if(|_| !self.looks.is_looking()) {
             // Those that are left out have their turn as soon as they are free.
             self.wakes = busy.iter().map(|stage| (stage.clone(), reason)).collect();
             return Some(self.passes.begin(Scope::All, reason, None, busy));

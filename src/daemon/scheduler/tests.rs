@@ -113,6 +113,19 @@ fn files_that_never_are_quiet_are_looked_at_all_the_same_and_not_in_a_hot_loop()
 }
 
 #[test]
+fn a_source_that_never_rests_keeps_no_stage_waiting_and_all_no_longer_than_one_look() {
+    let mut story = Story::converged();
+    story.at(1000);
+    assert_eq!(story.step(Event::Reload), [Action::Look { whole: true }]);
+    let drifted = story.pass(drift("a"));
+    assert_eq!(drifted.scope, of(&["a"]));
+    assert_eq!(story.over(drifted.id, &[]), []);
+    assert_eq!(story.step(Event::Reload), []);
+    let actions = story.step(Event::Looked(Looked::Changing));
+    assert!(matches!(&actions[..], [Action::Look { whole: true }, Action::Pass(all)] if all.scope == Scope::All));
+}
+
+#[test]
 fn the_timer_looks_at_all_whatever_was_noticed() {
     let mut story = Story::converged();
     assert_eq!(story.at(56_999), []);

@@ -143,6 +143,4 @@ impl Source {
 }
 
 #[cfg(test)]
-mod head_tests;
-#[cfg(test)]
 mod tests;

@@ -275,6 +275,7 @@ async fn the_lock_of_a_work_tree_beside_its_repository_counts_too() {
     fs::remove_dir(site.path(".git")).unwrap();
     fs::create_dir_all(site.path("repository/worktrees/one")).unwrap();
     fs::write(site.path(".git"), "gitdir: repository/worktrees/one\n").unwrap();
+    site.source.kind = Kind::Head(Head::new(&site.tree.path().join("conf"), true, PATIENCE));
     let lock = site.path("repository/worktrees/one/index.lock");
     fs::write(&lock, "").unwrap();
     site.write("a.yaml", &project("a", &["x"]));

@@ -3,6 +3,7 @@
 
 mod credentials;
 pub mod daemon;
+mod endless;
 mod journal;
 mod limits;
 mod units;

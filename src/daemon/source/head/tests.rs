@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::*;
+use super::super::*;
 use crate::git::testing::{commit, git, repository};
 
 /// So many stages, each of one version, in files of their own: a mixed tree has two versions.
@@ -140,7 +140,7 @@ async fn a_new_commit_is_noticed_by_the_paths_that_are_watched() {
     site(&top, "v1", 1);
     commit(&top);
     let source = source(&top);
-    let watch = super::super::watch::Watch::new(&source.watched());
+    let watch = crate::daemon::watch::Watch::new(&source.watched());
     let noticed = async |how: &str| {
         let changed = tokio::time::timeout(std::time::Duration::from_secs(30), watch.changed());
         assert!(changed.await.is_ok(), "not noticed: {how}");

@@ -148,3 +148,6 @@ fn find(cache: &Cache, dir: &Path, seen: Option<&Seen>) -> Result<Found, LoadErr
     }
     Ok(Found::Commit(head, found))
 }
+
+#[cfg(test)]
+mod tests;
