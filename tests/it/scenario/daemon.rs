@@ -80,7 +80,7 @@ fn the_daemon_follows_a_file_however_it_is_saved() {
 }
 
 #[test]
-fn the_daemon_follows_a_directory_that_is_replaced_or_checked_out() {
+fn r2_in_a_work_tree_the_daemon_follows_the_commit_at_head_and_not_the_files() {
     let host = Host::new();
     host.write("web.yaml", WEB);
     git(&host, "init -q -b main");
@@ -94,6 +94,26 @@ fn the_daemon_follows_a_directory_that_is_replaced_or_checked_out() {
     follows(&host, "v3", "at the start");
     git(&host, "checkout -q v2");
     follows(&host, "v2", "another commit checked out");
+    host.write("web.yaml", &web("v1"));
+    host.landfall("diff").exits(0).says("one file is not committed and so not read");
+    git(&host, "commit -qam again");
+    follows(&host, "v1", "committed");
+    assert_eq!(host.history(WEB_PROD).len(), 3, "something was deployed that nobody committed");
+
+    fs::rename(host.config().join(".git"), host.path("git")).unwrap();
+    daemon.says("its files are not read in place of a commit");
+    host.write("web.yaml", &web("v3"));
+    fs::rename(host.path("git"), host.config().join(".git")).unwrap();
+    git(&host, "checkout -qf v2");
+    follows(&host, "v2", "the repository is there again");
+}
+
+#[test]
+fn the_daemon_follows_a_directory_that_is_replaced() {
+    let host = Host::new();
+    host.write("web.yaml", &web("v2"));
+    let mut daemon = daemon(&host);
+    follows(&host, "v2", "at the start");
 
     let (next, old) = (host.path("next"), host.path("old"));
     host.write_to(&next, "settings.yaml", &fs::read_to_string(host.config().join("settings.yaml")).unwrap());

@@ -123,7 +123,11 @@ impl Head {
 
     fn lost(&self) -> GitError {
         let what = format!("HEAD holds nothing of {} any more", self.dir.display());
-        GitError::new(Kind::Broken, what, "its files are not read in place of a commit")
+        GitError::new(
+            Kind::Broken,
+            what,
+            "its files are not read in place of a commit; if they are meant, start the daemon with --worktree",
+        )
     }
 
     fn tell(&mut self) {
