@@ -1,4 +1,5 @@
-//! Chance for the pure scheduler: a sequence that is wholly given by its seed, so that a test sees the same one again.
+//! How long to wait, for pure modules: a wait that doubles, and chance, a sequence that is wholly given by its seed, so
+//! that a test sees the same one again.
 //! Good enough to spread waits; *must not* be used for anything secret.
 
 use std::time::Duration;
@@ -26,6 +27,11 @@ impl Dice {
     pub(super) fn between(&mut self, least: Duration, most: Duration) -> Duration {
         least + most.saturating_sub(least).mul_f64(self.roll())
     }
+}
+
+/// A wait that was doubled so often, up to a longest one.
+pub(super) fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
+    first.saturating_mul(1_u32.checked_shl(times).unwrap_or(u32::MAX)).min(longest)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::dice::Dice;
+use super::dice::{Dice, doubled};
 use crate::model::StageKey;
 
 /// Events of one stage must be quiet for so long. Of a container that leaves two networks at its end Docker tells within a
@@ -108,8 +108,7 @@ impl Stage {
 }
 
 fn pause(count: u32) -> Duration {
-    let doubled = 1_u32.checked_shl(count.saturating_sub(1)).unwrap_or(u32::MAX);
-    BACKOFF_FIRST.saturating_mul(doubled).min(BACKOFF_MAX)
+    doubled(BACKOFF_FIRST, count.saturating_sub(1), BACKOFF_MAX)
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::task::JoinHandle;
 
-use super::dice::Dice;
+use super::dice::{Dice, doubled};
 use crate::docker::{ContainerEvent, Docker, DockerError, Happened};
 use crate::model::{Observed, Recorded, StageKey};
 use mailbox::Mailbox;
@@ -178,8 +178,7 @@ impl Ear {
 /// None at first, and then doubled; the second half of it is left to chance.
 fn pause(failures: u32, dice: &mut Dice) -> Duration {
     let Some(doublings) = failures.checked_sub(1) else { return Duration::ZERO };
-    let doubled = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
-    let most = AGAIN_FIRST.saturating_mul(doubled).min(AGAIN_MAX);
+    let most = doubled(AGAIN_FIRST, doublings, AGAIN_MAX);
     dice.between(most / 2, most)
 }
 

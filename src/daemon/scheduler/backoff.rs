@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Dice;
+use super::{Dice, doubled};
 
 /// Longest first wait; doubled each time.
 const FIRST: Duration = Duration::from_secs(1);
@@ -38,8 +38,7 @@ impl Backoff {
 
 /// The longest wait after so many failures before this one.
 fn ceiling(failures: u32) -> Duration {
-    let doubled = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
-    FIRST.saturating_mul(doubled).min(LONGEST)
+    doubled(FIRST, failures, LONGEST)
 }
 
 #[cfg(test)]

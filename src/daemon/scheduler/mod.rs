@@ -18,7 +18,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::dice::Dice;
+use super::dice::{Dice, doubled};
 use crate::model::StageKey;
 use backoff::Backoff;
 use looks::Looks;
