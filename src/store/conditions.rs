@@ -35,17 +35,21 @@ pub(super) fn read(conn: &Connection) -> Result<AllConditions> {
 
 /// True when these findings would change a row.
 pub(super) fn would_change(conn: &Connection, now_ms: i64, findings: &Findings) -> Result<bool> {
+    let (before, after) = with(conn, now_ms, findings)?;
+    Ok(after != before)
+}
+
+/// How everything is, before findings and with them.
+fn with(conn: &Connection, now_ms: i64, findings: &Findings) -> Result<(AllConditions, AllConditions)> {
     let before = read(conn)?;
     let mut after = before.clone();
     after.take(now_ms, findings);
-    Ok(after != before)
+    Ok((before, after))
 }
 
 /// Takes findings in, and writes the rows that they change.
 pub(super) fn find(tx: &Transaction<'_>, now_ms: i64, findings: &Findings) -> Result<()> {
-    let before = read(tx)?;
-    let mut after = before.clone();
-    after.take(now_ms, findings);
+    let (before, after) = with(tx, now_ms, findings)?;
     for key in before.stages.keys().filter(|key| !after.stages.contains_key(key)) {
         tx.execute("DELETE FROM conditions WHERE scope = ?1", [key.to_string()])?;
     }
