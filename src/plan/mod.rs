@@ -243,7 +243,7 @@ pub struct StagePlan {
 }
 
 impl StagePlan {
-    fn new(key: &StageKey, verdict: Verdict) -> Self {
+    pub(crate) fn new(key: &StageKey, verdict: Verdict) -> Self {
         Self {
             key: key.clone(),
             verdict,

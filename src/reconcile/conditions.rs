@@ -259,21 +259,7 @@ mod tests {
     use crate::plan::Blocked;
 
     fn stage(verdict: Verdict) -> StagePlan {
-        StagePlan {
-            key: "shop/prod".parse().unwrap(),
-            verdict,
-            from: None,
-            to: None,
-            causes: Vec::new(),
-            changes: Vec::new(),
-            steps: Vec::new(),
-            deploy: None,
-            keeps: None,
-            held: None,
-            blocked: None,
-            after: BTreeSet::new(),
-            warnings: Vec::new(),
-        }
+        StagePlan::new(&"shop/prod".parse().unwrap(), verdict)
     }
 
     fn held(held: Held) -> StagePlan {
