@@ -260,7 +260,7 @@ async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, R
     let Parts { docker, proxy, store, watcher: Watcher { sink, newest } } = parts;
     let desired = Arc::clone(&view.loaded.desired);
     let commit = view.loaded.commit.as_ref().map(|commit| commit.as_str().to_owned());
-    let accepted = AcceptedConfig { revision: desired.revision.clone(), commit, desired: Desired::clone(&desired) };
+    let accepted = AcceptedConfig { revision: desired.revision.clone(), commit, desired: Arc::clone(&desired) };
     let generation = store.accept_config(accepted).await?;
     record::record(&view.found, &store, generation, &sink).await?;
     record_pins(&store, &view).await?;

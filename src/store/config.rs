@@ -34,7 +34,7 @@ impl Rows {
     pub(super) fn new(accepted: &AcceptedConfig) -> Result<Self> {
         let AcceptedConfig { revision, commit, desired } = accepted;
         // The revision inside says the same; what was accepted under counts.
-        let Desired { settings, registries, stages, revision: _ } = desired;
+        let Desired { settings, registries, stages, revision: _ } = &**desired;
         Ok(Self {
             revision: revision.clone(),
             commit: commit.clone(),

@@ -1,6 +1,7 @@
 //! What goes into the store and comes out of it, besides the model's own types.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use rusqlite::Row;
 use rusqlite::types::Type;
@@ -18,7 +19,7 @@ pub struct AcceptedConfig {
     /// The commit it was read from, where it was one.
     pub commit: Option<String>,
     /// The configuration.
-    pub desired: Desired,
+    pub desired: Arc<Desired>,
 }
 
 /// A deploy to begin.

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use landfall::config;
@@ -70,7 +71,7 @@ pub async fn fill_store(config: &Path, data: &Path) {
     let lock = Lock::acquire(&dir, "bench", LOCK_WAIT).await.expect("the lock");
     let store = Store::open(&dir, lock).await.expect("a store");
     let revision = desired.revision.clone();
-    let accepted = AcceptedConfig { revision, commit: None, desired: (*desired).clone() };
+    let accepted = AcceptedConfig { revision, commit: None, desired: Arc::clone(&desired) };
     store.accept_config(accepted).await.expect("it is accepted");
     let found = desired.stages.values().map(|stage| deployed(&desired, stage)).collect();
     store.readopt(found, None).await.expect("it is recorded");

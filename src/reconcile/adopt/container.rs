@@ -4,6 +4,8 @@
 //! *Guarantees*: nothing of the container is changed here. Unless it is to be kept as it is, the next pass replaces it as
 //! it replaces an older version. *Caveats*: what it mounts is not compared, and is not given to its successor.
 
+use std::sync::Arc;
+
 use super::super::{Error, Opened, Places, load, open, stage_named};
 use crate::docker::{ContainerInfo, Docker};
 use crate::model::hash;
@@ -67,8 +69,7 @@ pub async fn adopt_container(
     let image = image(&docker, stage, &found).await?;
     let new = New { places, desired: &desired, stage, found: &found, image: &image };
     let row = if as_is { new.kept().map_err(refuse)? } else { new.to_be_replaced() };
-    let accepted =
-        AcceptedConfig { revision: desired.revision.clone(), commit: None, desired: Desired::clone(&desired) };
+    let accepted = AcceptedConfig { revision: desired.revision.clone(), commit: None, desired: Arc::clone(&desired) };
     let generation = store.accept_config(accepted).await?;
     if let (true, Some(pin)) = (as_is, Pin::of(&row.deploy.image)) {
         store.set_pin(key, &pin).await?;

@@ -1,5 +1,7 @@
 //! The configuration in force.
 
+use std::sync::Arc;
+
 use super::support::{accepted, begun, instance, key, scratch, succeeded};
 use crate::model::recorded::Pin;
 use crate::model::secret::SecretRef;
@@ -34,11 +36,11 @@ async fn r2_the_configuration_in_force_comes_back_as_it_was_accepted() {
         poll: None,
         insecure: false,
     };
-    wanted.desired.registries.insert("ghcr".parse().unwrap(), registry);
+    Arc::make_mut(&mut wanted.desired).registries.insert("ghcr".parse().unwrap(), registry);
     assert_eq!(store.accept_config(wanted.clone()).await.unwrap(), 1);
     let in_force = store.in_force().await.unwrap().unwrap();
     assert_eq!((in_force.generation, in_force.commit), (1, wanted.commit));
-    assert_eq!(in_force.desired, wanted.desired);
+    assert_eq!(in_force.desired, *wanted.desired);
     assert!(in_force.accepted_at_ms > 1_700_000_000_000);
 }
 
@@ -68,9 +70,9 @@ async fn a_new_revision_or_a_changed_spec_is_a_new_generation() {
     let store = scratch.store_with(&["shop/prod"]).await;
     assert_eq!(store.accept_config(accepted("r2", &["shop/prod"])).await.unwrap(), 2);
     let mut changed = accepted("r2", &["shop/prod"]);
-    changed.desired.stages.get_mut(&key("shop/prod")).unwrap().container.read_only = true;
+    Arc::make_mut(&mut changed.desired).stages.get_mut(&key("shop/prod")).unwrap().container.read_only = true;
     assert_eq!(store.accept_config(changed.clone()).await.unwrap(), 3);
-    assert_eq!(store.in_force().await.unwrap().unwrap().desired, changed.desired);
+    assert_eq!(store.in_force().await.unwrap().unwrap().desired, *changed.desired);
     assert_eq!(store.recorded().await.unwrap().revision, "r2");
 }
 
@@ -123,7 +125,7 @@ async fn r28_a_reference_to_a_secret_is_all_that_is_written_of_it() {
     let scratch = scratch();
     let store = scratch.store().await;
     let mut wanted = accepted("r1", &["shop/prod"]);
-    let stage = wanted.desired.stages.get_mut(&key("shop/prod")).unwrap();
+    let stage = Arc::make_mut(&mut wanted.desired).stages.get_mut(&key("shop/prod")).unwrap();
     stage.container.secret_environment.insert("P".into(), SecretRef::Credential("shop_db".into()));
     store.accept_config(wanted).await.unwrap();
     let spec = |conn: &rusqlite::Connection| Ok(conn.query_row("SELECT spec FROM stages", [], |row| row.get(0))?);

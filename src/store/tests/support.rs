@@ -1,6 +1,7 @@
 //! What the tests share: a scratch directory with a store, and things to put into it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -46,7 +47,7 @@ pub(super) fn key(text: &str) -> StageKey {
 }
 
 pub(super) fn accepted(revision: &str, keys: &[&str]) -> AcceptedConfig {
-    AcceptedConfig { revision: revision.into(), commit: None, desired: desired(revision, keys) }
+    AcceptedConfig { revision: revision.into(), commit: None, desired: Arc::new(desired(revision, keys)) }
 }
 
 pub(super) fn desired(revision: &str, keys: &[&str]) -> Desired {
