@@ -41,12 +41,8 @@ pub async fn landfall(host: &Host, args: &[&str]) -> Said {
 
 /// The same, not started yet; killed where the test ends early.
 pub fn command(host: &Host, args: &[&str]) -> tokio::process::Command {
-    let places = host.places();
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_landfall"));
-    command.env_clear().args(args);
-    command.env("LANDFALL_CONFIG", places.config.to_string()).env("LANDFALL_DATA", places.data);
-    command.env("LANDFALL_DOCKER", places.docker).env("LANDFALL_CREDENTIALS", places.credentials);
-    command.env("LANDFALL_PROXY_SOCKET", places.proxy_socket).kill_on_drop(true);
+    command.env_clear().args(args).envs(host.variables()).kill_on_drop(true);
     command
 }
 

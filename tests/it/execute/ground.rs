@@ -2,6 +2,7 @@
 //! what happened.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,6 +87,18 @@ impl Host {
             proxy_socket: self.router.control(),
             beside: landfall::reconcile::Beside::default(),
         }
+    }
+
+    /// The variables that give a command these places.
+    pub fn variables(&self) -> [(&'static str, OsString); 5] {
+        let Places { config, data, docker, credentials, proxy_socket, beside: _ } = self.places();
+        [
+            ("LANDFALL_CONFIG", config.to_string().into()),
+            ("LANDFALL_DATA", data.into()),
+            ("LANDFALL_DOCKER", docker.into()),
+            ("LANDFALL_CREDENTIALS", credentials.into()),
+            ("LANDFALL_PROXY_SOCKET", proxy_socket.into()),
+        ]
     }
 
     /// Writes `settings`: the network, the ports, and what else is given, indented by two.

@@ -12,13 +12,9 @@ use crate::router_support::soon;
 
 /// Runs a command with everything logged: all that it says.
 async fn said(behind: &Behind, line: &str) -> String {
-    let places = behind.host.places();
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_landfall"));
     command.env_clear().env("RUST_LOG", "trace,hyper=trace,reqwest=trace,hyper_util=trace,landfall=trace");
-    command.env("RUST_BACKTRACE", "1").args(line.split(' '));
-    command.env("LANDFALL_CONFIG", places.config.to_string()).env("LANDFALL_DATA", places.data);
-    command.env("LANDFALL_DOCKER", places.docker).env("LANDFALL_CREDENTIALS", places.credentials);
-    command.env("LANDFALL_PROXY_SOCKET", places.proxy_socket);
+    command.env("RUST_BACKTRACE", "1").args(line.split(' ')).envs(behind.host.variables());
     let output = soon(line, command.output()).await.expect("landfall runs");
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

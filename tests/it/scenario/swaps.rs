@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::harness::{Host, Load, assert_lossless};
+use crate::walk::is_soak;
 
 /// Swaps of each of the two stages: ten and ten, and ten times that in a soak.
 const SWAPS: usize = 10;
@@ -27,8 +28,7 @@ fn pair(tag: &str) -> String {
 /// Replaces two stages side by side, ten times each and ten times that in a soak, while a client of each asks two hundred
 /// times a second; answers the versions there were, and what the clients saw.
 pub(super) fn swapped(host: &Host, probe: &str) -> (Vec<String>, [Value; 2]) {
-    let rounds =
-        if std::env::var_os("LANDFALL_TEST_SOAK").is_some_and(|set| !set.is_empty()) { SWAPS * 10 } else { SWAPS };
+    let rounds = if is_soak() { SWAPS * 10 } else { SWAPS };
     let tags: Vec<String> = (0..=rounds).map(|n| format!("s{n}-{}", host.id)).collect();
     host.push(&tags[0], &[&format!("VERSION={}", tags[0])]);
     host.deployed("web.yaml", &pair(&tags[0]));

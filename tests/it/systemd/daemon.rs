@@ -26,12 +26,9 @@ pub fn daemon(host: &Host) -> Command {
 
 /// The same by a command that runs it.
 pub fn daemon_by(mut command: Command, host: &Host) -> Command {
-    let places = host.places();
     command.env_clear().arg("daemon").stdin(Stdio::null()).stdout(Stdio::null());
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("LANDFALL_CONFIG", places.config.to_string()).env("LANDFALL_DATA", places.data);
-    command.env("LANDFALL_DOCKER", places.docker).env("LANDFALL_CREDENTIALS", places.credentials);
-    command.env("LANDFALL_PROXY_SOCKET", places.proxy_socket);
+    command.envs(host.variables());
     let log = std::fs::File::create(host.path("daemon.log")).expect("a file");
     command.stderr(log);
     command

@@ -10,6 +10,7 @@ use super::daemon::{Daemon, daemon};
 use crate::execute::ground::{Host, image, web};
 use crate::fake_docker::Op;
 use crate::router_support::until;
+use crate::walk::is_soak;
 
 /// Between two reasons.
 const PERIOD: Duration = Duration::from_millis(5);
@@ -65,8 +66,7 @@ async fn turn(host: &Host, daemon: &Daemon, time: Duration) -> Held {
 
 #[tokio::test]
 async fn r31_a_daemon_that_is_kept_turning_grows_in_nothing() {
-    let is_soak = std::env::var_os("LANDFALL_TEST_SOAK").is_some_and(|set| !set.is_empty());
-    let time = if is_soak { FOR.1 } else { FOR.0 };
+    let time = if is_soak() { FOR.1 } else { FOR.0 };
     let host = Host::with(&[&image("v1")]).await;
     host.apply(&web("v1", "")).await;
     let deploys = host.deploys().len();

@@ -181,10 +181,14 @@ async fn walk(seed: u64, steps: usize) {
     assert!(walk.before.served.contains_key(config::STILL), "a walk on which something was looked at");
 }
 
+/// True where tests take their time; `tests/run.sh --soak` asks for that.
+pub fn is_soak() -> bool {
+    std::env::var_os("LANDFALL_TEST_SOAK").is_some_and(|soak| soak == "1")
+}
+
 /// Some of the walks, from a number on.
 async fn walks(first: u64) {
-    let is_soak = std::env::var_os("LANDFALL_TEST_SOAK").is_some_and(|soak| soak == "1");
-    let (steps, count) = if is_soak { (STEPS.1, WALKS.1) } else { (STEPS.0, WALKS.0) };
+    let (steps, count) = if is_soak() { (STEPS.1, WALKS.1) } else { (STEPS.0, WALKS.0) };
     let one = std::env::var("LANDFALL_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seeds = one.map_or_else(|| (first..first + count).collect(), |seed| vec![seed]);
     for seed in seeds {
