@@ -255,13 +255,17 @@ pub fn check_selection<'a>(
     }
 }
 
+/// What is put in force of a configuration that was loaded.
+fn accepted(loaded: &Loaded) -> AcceptedConfig {
+    let commit = loaded.commit.as_ref().map(|commit| commit.as_str().to_owned());
+    AcceptedConfig { revision: loaded.desired.revision.clone(), commit, desired: Arc::clone(&loaded.desired) }
+}
+
 /// Records the configuration and the pins, then acts.
 async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, Results, Option<StoreError>), Error> {
     let Parts { docker, proxy, store, watcher: Watcher { sink, newest } } = parts;
     let desired = Arc::clone(&view.loaded.desired);
-    let commit = view.loaded.commit.as_ref().map(|commit| commit.as_str().to_owned());
-    let accepted = AcceptedConfig { revision: desired.revision.clone(), commit, desired: Arc::clone(&desired) };
-    let generation = store.accept_config(accepted).await?;
+    let generation = store.accept_config(accepted(&view.loaded)).await?;
     record::record(&view.found, &store, generation, &sink).await?;
     record_pins(&store, &view).await?;
     let overtaken = plan::overtaken(&desired, &view.recorded, |key| view.images.get(key));

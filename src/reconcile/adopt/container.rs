@@ -4,9 +4,7 @@
 //! *Guarantees*: nothing of the container is changed here. Unless it is to be kept as it is, the next pass replaces it as
 //! it replaces an older version. *Caveats*: what it mounts is not compared, and is not given to its successor.
 
-use std::sync::Arc;
-
-use super::super::{Error, Opened, Places, load, open, stage_named};
+use super::super::{Error, Opened, Places, accepted, load, open, stage_named};
 use crate::docker::{ContainerInfo, Docker};
 use crate::model::hash;
 use crate::model::observed::ObservedPort;
@@ -18,7 +16,7 @@ use crate::model::{
 use crate::observe;
 use crate::plan::Owned;
 use crate::secrets::{Key, Secrets, SecretsSeen};
-use crate::store::{AcceptedConfig, DataDir, NewDeploy, NewInstance, Readopted, new_deploy_id, now_ms};
+use crate::store::{DataDir, NewDeploy, NewInstance, Readopted, new_deploy_id, now_ms};
 
 /// The label that Compose gives to what it makes.
 const COMPOSE: &str = "com.docker.compose.project";
@@ -48,9 +46,10 @@ pub async fn adopt_container(
     name: &str,
     as_is: bool,
 ) -> Result<AdoptedContainer, Error> {
-    let desired = load(places).await?.desired;
-    let stage = stage_named(&desired, key)?;
-    let Opened { docker, host, store } = open(places, &desired, "adopt").await?;
+    let loaded = load(places).await?;
+    let desired = &loaded.desired;
+    let stage = stage_named(desired, key)?;
+    let Opened { docker, host, store } = open(places, desired, "adopt").await?;
     let recorded = store.recorded().await?;
     if let Some(pause) = recorded.stages.get(key).and_then(|stage| stage.paused(now_ms())) {
         return Err(Error::Paused { key: key.clone(), kind: pause.kind });
@@ -67,10 +66,9 @@ pub async fn adopt_container(
         return Err(refuse((format!("{key} has {} already", own.container.name), hint)));
     }
     let image = image(&docker, stage, &found).await?;
-    let new = New { places, desired: &desired, stage, found: &found, image: &image };
+    let new = New { places, desired, stage, found: &found, image: &image };
     let row = if as_is { new.kept().map_err(refuse)? } else { new.to_be_replaced() };
-    let accepted = AcceptedConfig { revision: desired.revision.clone(), commit: None, desired: Arc::clone(&desired) };
-    let generation = store.accept_config(accepted).await?;
+    let generation = store.accept_config(accepted(&loaded)).await?;
     if let (true, Some(pin)) = (as_is, Pin::of(&row.deploy.image)) {
         store.set_pin(key, &pin).await?;
     }
