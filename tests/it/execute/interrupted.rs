@@ -9,7 +9,7 @@ use landfall::execute::Sink;
 use landfall::model::{DeployStatus, Phase, StageKey};
 use landfall::plan::Options;
 use landfall::reconcile::{self, Converged, Error, Order};
-use landfall::store::DeployRow;
+use landfall::store::{DataDir, DeployRow, Lock};
 
 use super::ground::{Host, ended, image, web};
 use crate::fake_docker::{Fault, Op};
@@ -59,6 +59,9 @@ async fn cut_off_at(host: &Host, pass: impl Future<Output = Result<(), Error>> +
     .await;
     pass.abort();
     drop(pass.await);
+    // Tasks of the pass that ran at this instant end by themselves, and one of them may still hold its lock.
+    let data = DataDir::new(host.path("data"));
+    until("nothing of the pass is left", async || Lock::holder(&data).is_none()).await;
 }
 
 /// Asks through the proxy all the time; every answer must be one of an app.
