@@ -34,6 +34,10 @@ const SETTINGS: &[(&str, &str)] = &[
     ("maintenance.auto", "false"),
 ];
 
+/// How a server is reached where it is not reached directly.
+const PROXIES: &[&str] =
+    &["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"];
+
 /// One call of git.
 #[derive(Debug)]
 pub(super) struct Git {
@@ -81,6 +85,13 @@ impl Git {
         Self { command, what: what.into(), settings, input: Vec::new(), limit: LOCAL, most: MAX_SHORT }
     }
 
+    /// A call that asks a server, once it was let by `Access`; ended after `limit`.
+    pub(super) fn remote(what: impl Into<String>, limit: Duration) -> Self {
+        let mut git = Self::local(what).within(limit);
+        git.command.envs(PROXIES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        git
+    }
+
     /// In a directory.
     pub(super) fn in_dir(mut self, dir: &Path) -> Self {
         self.command.current_dir(dir);
@@ -118,7 +129,6 @@ impl Git {
     }
 
     /// Within another limit of time.
-    #[cfg(test)]
     pub(super) fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self

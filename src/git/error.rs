@@ -23,6 +23,18 @@ pub enum Kind {
     Broken,
     /// It holds more than is taken.
     TooLarge,
+    /// The server does not answer, or not as it should.
+    Unreachable,
+    /// The server lets nobody read that it knows.
+    Denied,
+    /// The server's key or certificate is not one that is trusted.
+    Untrusted,
+    /// The server has no such repository, or does not say so to whom it does not know.
+    NoRepository,
+    /// The repository has no such branch.
+    NoBranch,
+    /// What is in force is not in the history of the branch any more, and such a change is held.
+    Rewritten,
 }
 
 /// What went wrong.
@@ -42,11 +54,25 @@ impl GitError {
         Self { kind, what: what.into(), why: why.into() }
     }
 
+    /// The same, with what it most likely comes from.
+    pub(super) fn because(self, cause: &str) -> Self {
+        Self { why: format!("{cause}: {}", self.why), ..self }
+    }
+
     /// Whether time helps.
     pub const fn retry(&self) -> Retry {
         match self.kind {
-            Kind::TimedOut => Retry::Backoff,
-            Kind::NotInstalled | Kind::Foreign | Kind::NoRevision | Kind::Broken | Kind::TooLarge => Retry::OnChange,
+            Kind::TimedOut | Kind::Unreachable => Retry::Backoff,
+            Kind::NotInstalled
+            | Kind::Foreign
+            | Kind::NoRevision
+            | Kind::Broken
+            | Kind::TooLarge
+            | Kind::Denied
+            | Kind::Untrusted
+            | Kind::NoRepository
+            | Kind::NoBranch
+            | Kind::Rewritten => Retry::OnChange,
         }
     }
 
@@ -59,6 +85,21 @@ impl GitError {
             Kind::NoRevision => "name a branch, a tag or a commit of that repository",
             Kind::Broken => "`git fsck` in the repository says what is wrong with it",
             Kind::TooLarge => "give the configuration a folder of its own, and name that",
+            Kind::Unreachable => "look at the server, and at the way there; it is asked again at every interval",
+            Kind::Denied => {
+                "https wants a token in the credential `git-token`, ssh a private key in `git-ssh-key`; it needs to read that \
+                 repository alone"
+            }
+            Kind::Untrusted => {
+                "make sure that it is the right server; then its key goes into the credential `git-known-hosts` (as \
+                 `ssh-keyscan` prints it), or its CA into `git-ca`"
+            }
+            Kind::NoRepository => "check the address; a server says the same to whom it does not let read it",
+            Kind::NoBranch => "name a branch that is there with --branch, or push it again",
+            Kind::Rewritten => {
+                "look at the branch; `landfall apply --allow-rewrite` takes it as it is now, and \
+                 `settings.source.on_rewrite: apply` does so always"
+            }
         };
         hint.to_owned()
     }
@@ -81,4 +122,47 @@ pub(super) fn said(stderr: &[u8]) -> String {
     let picked: Vec<&str> =
         if lines().any(|line| telling(&line)) { lines().filter(telling).collect() } else { lines().collect() };
     picked.join("; ").chars().filter(|c| !c.is_control()).take(MAX_SAID).collect()
+}
+
+/// Which kind a server's refusal is, by what git, curl and ssh say; of the first that fits.
+const REFUSALS: &[(Kind, &[&str])] = &[
+    (
+        Kind::Untrusted,
+        &["Host key verification failed", "HOST IDENTIFICATION HAS CHANGED", "certificate", "SSL: no alternative"],
+    ),
+    (
+        Kind::Denied,
+        &[
+            "Authentication failed",
+            "could not read Username",
+            "could not read Password",
+            "error: 401",
+            "error: 403",
+            "Permission denied",
+            "Access denied",
+            "UNPROTECTED PRIVATE KEY",
+        ],
+    ),
+    (Kind::NoBranch, &["couldn't find remote ref", "Could not find remote branch"]),
+    (Kind::NoRepository, &["error: 404", "not found", "does not appear to be a git repository", "does not exist"]),
+    (Kind::Foreign, &["dubious ownership"]),
+];
+
+/// The error of a call that asked a server; where nothing else is known, time may help.
+pub(super) fn refusal(what: &str, stderr: &[u8]) -> GitError {
+    let text = String::from_utf8_lossy(stderr);
+    let fits = |words: &&(Kind, &[&str])| words.1.iter().any(|word| text.contains(word));
+    let kind = REFUSALS.iter().find(fits).map_or(Kind::Unreachable, |(kind, _)| *kind);
+    GitError::new(kind, what, said_by(&text))
+}
+
+/// What ssh adds for people, and git for those who set it up.
+const CHATTER: &[&str] =
+    &["@@@", "Please make sure you have", "and the repository exists", "hint:", "Warning: Permanently"];
+
+/// What git and ssh said, on one line and not too long.
+fn said_by(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines: Vec<&str> = lines.filter(|line| !CHATTER.iter().any(|word| line.starts_with(word))).collect();
+    lines.join("; ").chars().filter(|c| !c.is_control()).take(MAX_SAID).collect()
 }

@@ -7,14 +7,20 @@
 //! *Caveats*: all of it blocks; callers within the runtime go by `spawn_blocking`. *Must not*: know YAML, or decide
 //! which commit is in force.
 
+mod access;
 mod command;
 mod error;
+mod mirror;
+mod remote;
 mod repository;
 mod work_tree;
 
 use std::fmt;
 
+pub use access::{CA, KEY, KNOWN_HOSTS, TOKEN};
 pub use error::{GitError, Kind};
+pub use mirror::Mirror;
+pub use remote::{Branch, Folder, Remote, RemoteUrl};
 pub use repository::{Entry, Limits, Mode, Repository};
 pub use work_tree::WorkTree;
 

@@ -15,6 +15,8 @@ const MAX_HEAD: u64 = 128;
 #[derive(Debug, Clone)]
 pub struct Repository {
     git_dir: PathBuf,
+    /// The objects of another repository, which this one has as well.
+    borrowed: Option<PathBuf>,
 }
 
 /// One file at a commit.
@@ -54,7 +56,18 @@ pub struct Limits {
 impl Repository {
     /// The repository of a git directory, which is not looked for anywhere else.
     pub fn new(git_dir: impl Into<PathBuf>) -> Self {
-        Self { git_dir: git_dir.into() }
+        Self { git_dir: git_dir.into(), borrowed: None }
+    }
+
+    /// The same in another directory.
+    pub(super) fn at(&self, git_dir: &Path) -> Self {
+        Self { git_dir: git_dir.to_owned(), ..self.clone() }
+    }
+
+    /// With the objects of another repository, if that is there.
+    pub(super) fn borrowing(self, other: &Path) -> Self {
+        let objects = other.join("objects");
+        Self { borrowed: objects.is_dir().then_some(objects), ..self }
     }
 
     /// The git directory.
@@ -63,8 +76,14 @@ impl Repository {
     }
 
     pub(super) fn git(&self, what: impl Into<String>) -> Git {
+        self.within(Git::local(what))
+    }
+
+    /// A call in this repository.
+    pub(super) fn within(&self, git: Git) -> Git {
         // Named, git asks nobody to whom it belongs.
-        Git::local(what).env("GIT_DIR", &self.git_dir)
+        let git = git.env("GIT_DIR", &self.git_dir);
+        self.borrowed.iter().fold(git, |git, objects| git.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", objects))
     }
 
     /// The commit that a revision means; none when it means none.

@@ -1,5 +1,10 @@
 //! Reading a repository that is not ours: exactly what is committed, and nothing of it runs.
 
+#[path = "tests/mirror.rs"]
+mod mirror;
+#[path = "tests/remote.rs"]
+mod remote;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
