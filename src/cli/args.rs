@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::git::{Branch, Folder, RemoteUrl};
 use crate::model::{Millis, StageKey, StoreId, Tag};
 
 /// Commit YAML; it lands on your Docker host.
@@ -28,6 +30,18 @@ pub struct Global {
     /// In a git work tree, read the files as they lie there, and not the commit at HEAD
     #[arg(long, global = true, env = "LANDFALL_WORKTREE", value_parser = clap::builder::FalseyValueParser::new())]
     pub worktree: bool,
+    /// Repository to read instead of --config: `https://…`, `ssh://…`, `user@host:path`, or a directory of this host
+    #[arg(long, global = true, value_name = "URL", env = "LANDFALL_GIT", conflicts_with = "config")]
+    pub git: Option<RemoteUrl>,
+    /// Branch of that repository [default: the one that the server names]
+    #[arg(long, global = true, value_name = "NAME", env = "LANDFALL_GIT_BRANCH", requires = "git")]
+    pub branch: Option<Branch>,
+    /// Folder of that repository that holds the YAML files [default: all of it]
+    #[arg(long, global = true, value_name = "DIR", env = "LANDFALL_GIT_PATH", requires = "git")]
+    pub path: Option<Folder>,
+    /// How often the daemon asks that repository for new commits, as in `30s`; from 5s to 1d
+    #[arg(long, global = true, value_name = "TIME", env = "LANDFALL_GIT_INTERVAL", default_value = "1m", value_parser = interval)]
+    pub git_interval: Millis,
     /// Directory of the store
     #[arg(long, global = true, value_name = "DIR", env = "LANDFALL_DATA", default_value = "/var/lib/landfall")]
     pub data: PathBuf,
@@ -94,6 +108,9 @@ pub enum Command {
         /// Retire as many stages as the configuration says
         #[arg(long)]
         allow_prune: bool,
+        /// Take a remote branch as it is now, though its history was rewritten
+        #[arg(long)]
+        allow_rewrite: bool,
         /// Make the store that was lost again, and take over what runs under its id
         #[arg(long, value_name = "ID")]
         adopt_store: Option<StoreId>,
@@ -232,4 +249,11 @@ pub struct ProxyArgs {
     /// File that keeps the last routing table [default: proxy-table.json in --data]
     #[arg(long, value_name = "FILE")]
     pub table: Option<PathBuf>,
+}
+
+/// A server is neither asked all the time nor forgotten.
+fn interval(text: &str) -> Result<Millis, String> {
+    let interval: Millis = text.parse().map_err(|error| format!("{error}"))?;
+    let (least, most) = (Duration::from_secs(5), Duration::from_secs(86_400));
+    if (least..=most).contains(&interval.duration()) { Ok(interval) } else { Err("it is not from 5s to 1d".into()) }
 }

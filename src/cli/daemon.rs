@@ -8,29 +8,34 @@ use super::outcome::render;
 use super::through::socket_of;
 use crate::daemon::{self, Calls, Signals};
 use crate::http::{Given, Server};
-use crate::reconcile::{Done, Error, Places, Want};
+use crate::reconcile::{ConfigPlace, Done, Error, Places, Want};
 use crate::socket::{ControlSocket, SocketError};
 use crate::store::{DaemonLock, DataDir};
 
 /// Runs until SIGTERM or SIGINT.
-pub(super) async fn run(places: Places, config: PathBuf, socket: Option<PathBuf>) -> Result<Exit, Failure> {
+pub(super) async fn run(places: Places, socket: Option<PathBuf>) -> Result<Exit, Failure> {
     let path = socket_of(socket, &places.data);
     // First of all, so that a second daemon is refused before it has taken anything.
     let alone = DaemonLock::take(&DataDir::new(&places.data), "daemon", Some(&path)).await?;
     let socket = ControlSocket::claim(&path)?;
     let (calls, handle) = Calls::new(listen()?);
     tracing::info!(socket = %path.display(), "asked at {}", path.display());
-    let server = Server::start(socket, handle, given(&places, config), rendered);
+    let server = Server::start(socket, handle, given(&places), rendered);
     Box::pin(daemon::run(places, &alone, calls)).await;
     server.finish().await;
     Ok(Exit::Ok)
 }
 
 /// The places of the daemon, for who means others.
-fn given(places: &Places, config: PathBuf) -> Given {
+fn given(places: &Places) -> Given {
+    let (config, git) = match &places.config {
+        ConfigPlace::Directory { dir, .. } => (Some(dir.clone()), None),
+        ConfigPlace::Remote { .. } => (None, Some(places.config.to_string())),
+    };
     Given {
         data: Some(places.data.clone()),
-        config: Some(config),
+        config,
+        git,
         credentials: Some(places.credentials.clone()),
         docker: Some(places.docker.clone()),
         proxy_socket: Some(places.proxy_socket.clone()),

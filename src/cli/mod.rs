@@ -28,16 +28,19 @@ mod telemetry;
 mod through;
 mod validate;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
+use crate::git::{Mirror, Remote};
 use crate::http::Given;
 use crate::plan::{Options, Selection};
-use crate::reconcile::{Beside, ConfigPlace, Order, Places, Want};
+use crate::reconcile::{Beside, ConfigPlace, Fresh, Order, Places, Want};
+use crate::store::DataDir;
 use args::{Cli, Command, Form, Global};
 use exit::Exit;
 use failure::Failure;
@@ -106,8 +109,10 @@ async fn run(cli: Cli, named: Vec<&'static str>, out: Out) -> Result<Exit, Failu
     let want = match cli.command {
         Command::Validate { dir } => return validate::run(&dir.unwrap_or(cli.global.config), out),
         Command::Diff { selection, against: None } => {
+            let places = Places { config: places.config.as_new_as(Fresh::Seen), ..places };
             return diff::run(&way.aware(places).await, &options(selection), out).await;
         }
+        Command::Diff { against: Some(_), .. } if cli.global.git.is_some() => return Err(not_of_a_remote()),
         Command::Diff { selection, against: Some(other) } => {
             return diff::against(&cli.global.config, &other, &Selection(selection), out);
         }
@@ -129,11 +134,11 @@ async fn run(cli: Cli, named: Vec<&'static str>, out: Out) -> Result<Exit, Failu
             out.raw(&crate::config::json_schema());
             return Ok(Exit::Ok);
         }
-        Command::Daemon => return daemon::run(places, cli.global.config, cli.global.socket).await,
+        Command::Daemon => return daemon::run(places, cli.global.socket).await,
         Command::Proxy(args) => return proxy::run(&places, args, out).await,
-        Command::Apply { selection, plan, retry, allow_prune, adopt_store } => {
+        Command::Apply { selection, plan, retry, allow_prune, allow_rewrite, adopt_store } => {
             let options = Options { retry, allow_prune, secrets_needed: true, only: plan, ..options(selection) };
-            Want::Converge { options, adopt_store }
+            Want::Converge { options, adopt_store, allow_rewrite }
         }
         Command::Adopt { container: Some(container), stage: key, proxy_host: _, as_is } => {
             Want::AdoptContainer { key, container, as_is }
@@ -155,7 +160,7 @@ fn named(matches: &ArgMatches) -> Vec<&'static str> {
         let source = matches.value_source(name);
         matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
     };
-    ["config", "data", "docker", "credentials", "proxy_socket"].into_iter().filter(is_named).collect()
+    ["config", "git", "data", "docker", "credentials", "proxy_socket"].into_iter().filter(is_named).collect()
 }
 
 /// The places that were named, as the daemon sees them.
@@ -165,6 +170,7 @@ fn given(global: &Global, places: &Places, named: &[&str]) -> Given {
     Given {
         data: path("data", &places.data),
         config: path("config", &global.config),
+        git: named.contains(&"git").then(|| places.config.to_string()),
         credentials: path("credentials", &places.credentials),
         docker: named.contains(&"docker").then(|| places.docker.clone()),
         proxy_socket: path("proxy_socket", &places.proxy_socket),
@@ -179,13 +185,34 @@ fn options(selection: Vec<String>) -> Options {
 fn places(global: &Global) -> Places {
     let docker_host = || std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
     let systemd = || std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    // Docker mounts copies of files from there, and takes no relative path.
+    let data = std::path::absolute(&global.data).unwrap_or_else(|_| global.data.clone());
+    let credentials = global.credentials.clone().or_else(systemd).unwrap_or_else(|| "/etc/landfall/credentials".into());
+    let directory = || ConfigPlace::Directory { dir: global.config.clone(), worktree: global.worktree };
     Places {
-        config: ConfigPlace::Directory { dir: global.config.clone(), worktree: global.worktree },
-        // Docker mounts copies of files from there, and takes no relative path.
-        data: std::path::absolute(&global.data).unwrap_or_else(|_| global.data.clone()),
+        config: remote(global, &data, &credentials).unwrap_or_else(directory),
+        data,
         docker: global.docker.clone().or_else(docker_host).unwrap_or_else(|| "unix:///var/run/docker.sock".into()),
-        credentials: global.credentials.clone().or_else(systemd).unwrap_or_else(|| "/etc/landfall/credentials".into()),
+        credentials,
         proxy_socket: global.proxy_socket.clone(),
         beside: Beside::default(),
     }
+}
+
+/// The repository that was named, read as far as it is in force: who wants it newer says so.
+fn remote(global: &Global, data: &Path, credentials: &Path) -> Option<ConfigPlace> {
+    let remote = Remote {
+        url: global.git.clone()?,
+        branch: global.branch.clone(),
+        folder: global.path.clone().unwrap_or_default(),
+    };
+    // git is run in other directories than this one.
+    let credentials = std::path::absolute(credentials).unwrap_or_else(|_| credentials.to_owned());
+    let mirror = Arc::new(Mirror::new(remote, &DataDir::new(data).git(), &credentials));
+    Some(ConfigPlace::Remote { mirror, fresh: Fresh::InForce, interval: global.git_interval.duration() })
+}
+
+fn not_of_a_remote() -> Failure {
+    let hint = "clone the repository, and compare in the work tree: `landfall --config DIR diff --against REV`";
+    Failure::text("`diff --against` compares directories and work trees, and not what `--git` names", hint.to_owned())
 }

@@ -38,8 +38,11 @@ const TABLE: &[(&str, &str, Fate)] = &[
     // Settings
     ("Settings", "timezone", Later(TAGS)),
     ("Settings", "notifications", Later("notifications")),
-    ("Settings", "git", Later(DAEMON)),
-    ("Source", "on_rewrite", Later("git remotes")),
+    (
+        "Settings",
+        "git",
+        Instead("a remote is named by `--git URL` or LANDFALL_GIT: what is read cannot say where it is read from"),
+    ),
     ("Settings", "api", Later(DAEMON)),
     ("Proxy", "caddy", Later(ROUTING)),
     ("Registry", "ca_file", Later(TAGS)),

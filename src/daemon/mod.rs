@@ -30,8 +30,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
 use tokio::sync::watch as newest;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Loaded;
@@ -116,6 +116,7 @@ pub async fn run(places: Places, _alone: &DaemonLock, calls: Calls) {
             Some(ask) = asks.recv(), if takes_asks => daemon.asked(ask),
             looked = looked(&mut daemon.looking) => daemon.looked(looked),
             () = daemon.watch.changed() => daemon.noticed(),
+            () = daemon.news.notified() => daemon.noticed(),
             () = tokio::time::sleep_until(wake_at.into()) => Event::Tick,
         };
         daemon.take(event);
@@ -138,6 +139,7 @@ struct Daemon {
     source: Option<Source>,
     looking: Option<JoinHandle<(Source, News)>>,
     watch: Watch,
+    news: Arc<Notify>,
     glance: Glance,
     in_force: Option<Arc<Loaded>>,
     newest: newest::Sender<Option<Arc<Desired>>>,
@@ -170,6 +172,7 @@ impl Daemon {
         let source = Source::new(&places.config);
         let daemon = Self {
             glance: source.glance(),
+            news: source.news(),
             watch: Watch::new(&source.watched()),
             source: Some(source),
             looking: None,
@@ -275,6 +278,7 @@ impl Daemon {
         self.watch.rearm();
         let mut source = self.source.take().unwrap_or_else(|| Source::new(&self.places.config));
         self.glance = source.glance();
+        self.news = source.news();
         self.looking = Some(tokio::spawn(async move {
             let news = source.look(whole).await;
             (source, news)
@@ -327,6 +331,7 @@ impl Daemon {
     fn reload(&mut self) -> Event {
         tracing::info!("reloading");
         self.notifier.reloading();
+        self.places.config.ask_now();
         Event::Reload
     }
 

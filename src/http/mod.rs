@@ -84,6 +84,9 @@ pub struct Given {
     pub data: Option<PathBuf>,
     /// Where the configuration is.
     pub config: Option<PathBuf>,
+    /// The repository elsewhere, where it is there, with branch and folder.
+    #[serde(default)]
+    pub git: Option<String>,
     /// Directory of credentials.
     pub credentials: Option<PathBuf>,
     /// Address of the Docker engine.
@@ -117,11 +120,14 @@ pub struct Denial {
 impl Given {
     /// The first place that is named here and is another one there: the option that names it, both places.
     fn conflict(&self, there: &Self) -> Option<(&'static str, String, String)> {
-        let Self { data, config, credentials, docker, proxy_socket } = self;
+        let Self { data, config, git, credentials, docker, proxy_socket } = self;
         let shown = |path: &Option<PathBuf>| path.as_deref().map(real).map(|path| path.display().to_string());
+        // Of the two one is named, and the other may be what the daemon has.
+        let source = |given: &Self| given.git.clone().or_else(|| shown(&given.config));
+        let option = if git.is_some() { "--git" } else { "--config" };
         let places = [
+            (option, git.clone().or_else(|| shown(config)), source(there)),
             ("--data", shown(data), shown(&there.data)),
-            ("--config", shown(config), shown(&there.config)),
             ("--docker", docker.clone(), there.docker.clone()),
             ("--credentials", shown(credentials), shown(&there.credentials)),
             ("--proxy-socket", shown(proxy_socket), shown(&there.proxy_socket)),

@@ -64,6 +64,20 @@ pub struct Settings {
 pub struct Source {
     /// In a git work tree the files count, and not the commit at HEAD.
     pub worktree: bool,
+    /// What becomes of a remote branch whose history was rewritten. Settings that were stored before had no choice.
+    #[serde(default)]
+    pub on_rewrite: OnRewrite,
+}
+
+/// What becomes of a remote branch that does not hold the commit in force any more (R26).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnRewrite {
+    /// It is taken as it is, and that is said.
+    #[default]
+    Apply,
+    /// What is in force stays, until someone says otherwise.
+    Hold,
 }
 
 fn concurrent_deploys() -> u16 {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Converged, Error, Order, Places, adopt, adopt_container, adopt_store, by_hand, converge, pause};
+use super::{Converged, Error, Fresh, Order, Places, adopt, adopt_container, adopt_store, by_hand, converge, pause};
 use crate::execute::{Event, Sink};
 use crate::model::{Pause, PauseKind, StageKey, StoreId};
 use crate::plan::Options;
@@ -21,6 +21,9 @@ pub enum Want {
         options: Options,
         /// The id of that store.
         adopt_store: Option<StoreId>,
+        /// A remote branch is taken also when its history was rewritten (R26).
+        #[serde(default)]
+        allow_rewrite: bool,
     },
     /// Something for one stage.
     ByHand {
@@ -83,7 +86,9 @@ impl Want {
     /// It cannot be done; nothing was touched then.
     pub async fn carry_out(self, places: &Places, sink: Sink) -> Result<Done, Error> {
         Ok(match self {
-            Self::Converge { options, adopt_store: store } => {
+            Self::Converge { options, adopt_store: store, allow_rewrite } => {
+                let config = places.config.as_new_as(Fresh::Taken { allow_rewrite });
+                let places = &Places { config, ..places.clone() };
                 if let Some(id) = store {
                     // No other pass is on: what this process has open is the store that was lost.
                     places.beside.close();
@@ -109,12 +114,13 @@ impl Want {
 impl fmt::Display for Want {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words: Vec<String> = match self {
-            Self::Converge { options, adopt_store } => {
+            Self::Converge { options, adopt_store, allow_rewrite } => {
                 let flag = |is_on: bool, flag: &str| is_on.then(|| flag.to_owned());
                 let only = options.only.iter().map(|plan| format!("--plan {plan}"));
                 let store = adopt_store.iter().map(|id| format!("--adopt-store {id}"));
                 let flags = flag(options.retry, "--retry").into_iter();
-                let flags = flags.chain(flag(options.allow_prune, "--allow-prune")).chain(only).chain(store);
+                let flags = flags.chain(flag(options.allow_prune, "--allow-prune"));
+                let flags = flags.chain(flag(*allow_rewrite, "--allow-rewrite")).chain(only).chain(store);
                 std::iter::once("apply".to_owned()).chain(options.selection.0.iter().cloned()).chain(flags).collect()
             }
             Self::ByHand { key, order: Order::Deploy { tag: None } } => vec![format!("deploy {key}")],

@@ -41,6 +41,11 @@ impl DataDir {
         self.root.join("daemon.lock")
     }
 
+    /// The private clone of a remote branch (R26).
+    pub fn git(&self) -> PathBuf {
+        self.root.join("git")
+    }
+
     /// Copies of files from the config tree, by hash of their content (R34).
     pub fn files(&self) -> PathBuf {
         self.root.join("files")

@@ -11,7 +11,9 @@ mod values;
 pub(super) use layer::{Healthcheck, Http, Layer, Logging, ProjectKeys, Ready, StageKeys, Track};
 pub(super) use layer::{Hook, Hooks, PullPolicy, Strategy};
 pub(super) use route::{Certificate, Https, Route};
-pub(super) use top::{History, NginxProxyManager, Policy, Proxy, Prune, Registry, Settings, Source, Upstream};
+pub(super) use top::{
+    History, NginxProxyManager, OnRewrite, Policy, Proxy, Prune, Registry, Settings, Source, Upstream,
+};
 pub(super) use values::{
     Command, Duration, Hosts, OneOrMany, Pairs, Port, PortLong, Secret, Size, TestCommand, Text, Tmpfs, Ulimit,
     UlimitLong, Volume, VolumeKind, VolumeLong,

@@ -37,6 +37,18 @@ pub(in crate::config) struct Settings {
 pub(in crate::config) struct Source {
     /// In a git work tree, read the files as they lie there, committed or not, and not the commit at HEAD; false by default.
     pub(in crate::config) worktree: Option<bool>,
+    /// What to do when the history of a remote branch (`--git`) was rewritten; `apply` by default.
+    pub(in crate::config) on_rewrite: Option<OnRewrite>,
+}
+
+/// What to do when the commit in force is not in the history of a remote branch any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum OnRewrite {
+    /// Take the branch as it is now, and say so (default).
+    Apply,
+    /// Keep what is in force until `landfall apply --allow-rewrite`.
+    Hold,
 }
 
 /// How long deploys are remembered, with their logs. What runs, the newest success of a stage and the one before it stay

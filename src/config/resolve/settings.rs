@@ -8,7 +8,7 @@ use crate::config::raw;
 use crate::config::report::{Report, Site};
 use crate::config::shape;
 use crate::config::syntax;
-use crate::model::desired::{CONCURRENT_DEPLOYS, History, Policy, Prune, Source};
+use crate::model::desired::{CONCURRENT_DEPLOYS, History, OnRewrite, Policy, Prune, Source};
 use crate::model::name::InvalidName;
 use crate::model::{Millis, ProxySettings, Settings, StageKey};
 
@@ -90,8 +90,12 @@ fn resolve(site: &Site<'_>, raw: raw::Settings) -> Settings {
 }
 
 const fn source_of(raw: &raw::Source) -> Source {
-    let raw::Source { worktree } = raw;
-    Source { worktree: matches!(worktree, Some(true)) }
+    let raw::Source { worktree, on_rewrite } = raw;
+    let on_rewrite = match on_rewrite {
+        None | Some(raw::OnRewrite::Apply) => OnRewrite::Apply,
+        Some(raw::OnRewrite::Hold) => OnRewrite::Hold,
+    };
+    Source { worktree: matches!(worktree, Some(true)), on_rewrite }
 }
 
 fn concurrent(site: &Site<'_>, written: Option<u16>) -> Option<u16> {

@@ -5,16 +5,20 @@
 mod directory;
 mod eye;
 mod head;
+mod remote;
 mod trouble;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use tokio::sync::Notify;
 
 use crate::config::{LoadError, Loaded};
 use crate::reconcile::ConfigPlace;
 use directory::Patience;
 pub(super) use eye::Glance;
 use head::Head;
+use remote::Remote;
 
 /// What a look found.
 #[derive(Debug)]
@@ -43,7 +47,8 @@ enum Read {
 /// The kinds of source.
 #[derive(Debug)]
 enum Kind {
-    Head(Head),
+    Head(Box<Head>),
+    Remote(Remote),
 }
 
 /// A source, and what was read from it.
@@ -61,7 +66,8 @@ impl Source {
 
     fn patient(place: &ConfigPlace, patience: Patience) -> Self {
         let kind = match place {
-            ConfigPlace::Directory { dir, worktree } => Kind::Head(Head::new(dir, *worktree, patience)),
+            ConfigPlace::Directory { dir, worktree } => Kind::Head(Box::new(Head::new(dir, *worktree, patience))),
+            ConfigPlace::Remote { mirror, fresh: _, interval } => Kind::Remote(Remote::new(mirror, *interval)),
         };
         Self { kind, good: None, complaint: None }
     }
@@ -70,6 +76,15 @@ impl Source {
     pub(super) fn watched(&self) -> Vec<PathBuf> {
         match &self.kind {
             Kind::Head(head) => head.watched(),
+            Kind::Remote(_) => Vec::new(),
+        }
+    }
+
+    /// Told when there may be something new that no path tells of.
+    pub(super) fn news(&self) -> Arc<Notify> {
+        match &self.kind {
+            Kind::Head(_) => Arc::default(),
+            Kind::Remote(remote) => remote.news(),
         }
     }
 
@@ -96,6 +111,7 @@ impl Source {
     pub(super) fn glance(&self) -> Glance {
         match &self.kind {
             Kind::Head(head) => head.glance(),
+            Kind::Remote(_) => Glance::default(),
         }
     }
 
@@ -104,6 +120,7 @@ impl Source {
     pub(super) async fn look(&mut self, whole: bool) -> News {
         let read = match &mut self.kind {
             Kind::Head(head) => head.read(whole).await,
+            Kind::Remote(remote) => remote.read().await,
         };
         match read {
             Ok(Read::Same) => News::Same,

@@ -92,7 +92,7 @@ async fn the_time_before_a_look_counts_where_an_event_was_told_of() {
     site.write("a.yaml", &project("a", &["x"]));
     assert!(matches!(site.look().await, News::Changed));
     site.write("a.yaml", &project("a", &["x", "y"]));
-    let Kind::Head(head) = &site.source.kind;
+    let Kind::Head(head) = &site.source.kind else { panic!("a directory") };
     let directory = head.files();
     let eye = directory.glance().0.unwrap();
     site.source.glance().changed();
@@ -275,7 +275,7 @@ async fn the_lock_of_a_work_tree_beside_its_repository_counts_too() {
     fs::remove_dir(site.path(".git")).unwrap();
     fs::create_dir_all(site.path("repository/worktrees/one")).unwrap();
     fs::write(site.path(".git"), "gitdir: repository/worktrees/one\n").unwrap();
-    site.source.kind = Kind::Head(Head::new(&site.tree.path().join("conf"), true, PATIENCE));
+    site.source.kind = Kind::Head(Box::new(Head::new(&site.tree.path().join("conf"), true, PATIENCE)));
     let lock = site.path("repository/worktrees/one/index.lock");
     fs::write(&lock, "").unwrap();
     site.write("a.yaml", &project("a", &["x"]));
@@ -289,7 +289,7 @@ async fn what_holds_the_files_back_for_long_is_told_once_and_so_is_its_end() {
     let (log, _guard) = Told::here();
     let mut site = Site::new();
     let patience = Patience { told: Duration::ZERO, ..PATIENCE };
-    site.source.kind = Kind::Head(Head::new(&site.tree.path().join("conf"), true, patience));
+    site.source.kind = Kind::Head(Box::new(Head::new(&site.tree.path().join("conf"), true, patience)));
     let lock = site.path(".git/index.lock");
     fs::write(&lock, "").unwrap();
     site.write("a.yaml", &project("a", &["x"]));

@@ -162,7 +162,11 @@ async fn a_daemon_that_stops_answers_what_it_has_begun_and_tells_the_rest() {
 fn a_request_survives_the_way_whatever_it_asks_for() {
     let key = || "web/prod".parse().unwrap();
     let wants = [
-        Want::Converge { options: landfall::plan::Options { retry: true, ..Default::default() }, adopt_store: None },
+        Want::Converge {
+            options: landfall::plan::Options { retry: true, ..Default::default() },
+            adopt_store: None,
+            allow_rewrite: false,
+        },
         Want::ByHand { key: key(), order: Order::Deploy { tag: Some("v1".parse().unwrap()) } },
         Want::ByHand { key: key(), order: Order::Rollback { to: Some("0".into()) } },
         Want::ByHand { key: key(), order: Order::Restart },

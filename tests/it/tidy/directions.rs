@@ -14,6 +14,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
         &[
             "plan",
             "config",
+            "git",
             "secrets",
             "docker",
             "proxy",
@@ -31,7 +32,10 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ),
     ("http", &["daemon", "reconcile", "execute::Event", "execute::Sink", "socket", "store::now_ms"]),
     ("daemon", &["reconcile", "config", "git", "docker", "execute", "plan", "store"]),
-    ("reconcile", &["config", "secrets", "store", "docker", "proxy", "registry", "observe", "pin", "plan", "execute"]),
+    (
+        "reconcile",
+        &["config", "git", "secrets", "store", "docker", "proxy", "registry", "observe", "pin", "plan", "execute"],
+    ),
     (
         "execute",
         &[
