@@ -14,6 +14,7 @@ mod npm_proxy;
 #[cfg(feature = "faults")]
 mod nth;
 mod own_disk;
+mod own_process;
 mod random;
 mod readme;
 mod recorder;

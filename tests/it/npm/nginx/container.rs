@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{DefaultSite, Served, Signal, conf, local};
+use crate::own_process::{TRIES, free_port};
 use crate::scenario::harness::Engine;
 
 /// For a hung machine; nothing depends on how long it takes.
@@ -42,8 +43,8 @@ impl Container {
             let (repository, tag) = image.rsplit_once(':').expect("an image with a tag");
             docker.done("POST", &format!("/images/create?fromImage={repository}&tag={tag}"), None);
         }
-        for _ in 0..local::TRIES {
-            let ((http, one), (https, two)) = (local::free_port(), local::free_port());
+        for _ in 0..TRIES {
+            let ((http, one), (https, two)) = (free_port(), free_port());
             drop((one, two));
             let name = format!("npm-{}-{network}", &uuid::Uuid::new_v4().simple().to_string()[..6]);
             let path = format!("/containers/create?name={name}");
