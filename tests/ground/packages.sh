@@ -15,6 +15,9 @@ package_of() {
         curl) echo curl ;;
         git) echo git ;;
         nginx) echo nginx ;;
+        fcgiwrap) echo fcgiwrap ;;
+        ssh) echo openssh-client ;;
+        sshd) echo openssh-server ;;
         openssl) echo openssl ;;
         systemd-analyze) echo systemd ;;
         apparmor_parser) echo apparmor ;;
@@ -67,6 +70,8 @@ keep_disabled() {
         case $package in
             docker.io) units+=(docker.service docker.socket containerd.service) ;;
             containerd | docker-registry | nginx) units+=("$package.service") ;;
+            fcgiwrap) units+=(fcgiwrap.service fcgiwrap.socket) ;;
+            openssh-server) units+=(ssh.service ssh.socket) ;;
         esac
     done
     ((${#units[@]})) || return 0

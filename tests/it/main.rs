@@ -8,6 +8,7 @@ mod fake_docker;
 mod fake_registry;
 mod fault_table;
 mod file_storm;
+mod git_remote;
 mod npm;
 mod npm_contract;
 mod npm_proxy;
