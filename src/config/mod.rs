@@ -170,6 +170,22 @@ impl std::fmt::Debug for Loaded {
 }
 
 impl Loaded {
+    /// What was in force once, without the files that said it: nothing in it has a place, and what it mounts is there as
+    /// far as it was copied then. It counts as another one than any that is read.
+    pub fn recorded(desired: Desired, commit: Option<&str>) -> Self {
+        Self {
+            desired: Arc::new(desired),
+            warnings: Diagnostics::default(),
+            hash: String::new(),
+            commit: commit.and_then(CommitId::parse),
+            note: None,
+            files: Tree::from_memory([]).others(),
+            uses: Uses::new(),
+            docs: Vec::new(),
+            index: Index::default(),
+        }
+    }
+
     /// Where something about a stage is written, by its key path: `track.tag`, `environment.LOG_LEVEL`, `volumes.0`;
     /// `""` is the stage itself. In the stage if it is there, else in its project; none for a default.
     pub fn origin(&self, key: &StageKey, path: &str) -> Option<Origin> {

@@ -7,8 +7,8 @@
 //! force and goes on being repaired (R2). A stage that failed for an outside reason is tried again, later each time
 //! (R12), and keeps no other from being looked after.
 //!
-//! *Caveats*: after a restart with a bad configuration nothing is repaired until it is good again, and nothing is
-//! retired either.
+//! *Caveats*: after a restart with a bad configuration it is the store that says what was in force; what must be made anew
+//! by then mounts files of the configuration only as they were copied before.
 
 mod dice;
 mod drift;
@@ -279,8 +279,10 @@ impl Daemon {
         let mut source = self.source.take().unwrap_or_else(|| Source::new(&self.places.config));
         self.glance = source.glance();
         self.news = source.news();
+        let places = self.places.clone();
         self.looking = Some(tokio::spawn(async move {
             let news = source.look(whole).await;
+            source.remember(&places).await;
             (source, news)
         }));
     }
@@ -298,18 +300,19 @@ impl Daemon {
                 self.complain(&source, &error);
                 Looked::Same
             }
-            News::Changed => match source.last_good() {
-                Some(loaded) => Looked::New(self.put_in_force(loaded)),
-                None => Looked::Same,
-            },
+            News::Changed => source.last_good().map_or(Looked::Same, |loaded| Looked::New(self.put_in_force(loaded))),
         };
         if found != Looked::Changing && self.places.beside.complain(complaint.as_deref()) {
             let places = self.places.clone();
             self.passes.spawn(async move { pass::note(&places, None).await });
         }
+        // What was in force before the start is in force until something else is good (R2).
+        let kept = source.last_good().filter(|_| self.in_force.is_none()).map(|kept| self.put_in_force(kept));
         self.source = Some(source);
         self.board.looked(self.in_force.as_ref().map(|loaded| loaded.desired.revision.as_str()));
-        Event::Looked(found)
+        let Some(resync) = kept else { return Event::Looked(found) };
+        self.take(Event::Looked(Looked::New(resync)));
+        if found == Looked::Changing { Event::Changed } else { Event::Tick }
     }
 
     /// From now on every pass converges to this; whoever works on a stage that is to run something else by now is told.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::config::{LoadError, Loaded};
-use crate::reconcile::ConfigPlace;
+use crate::reconcile::{self, ConfigPlace, Places};
 use directory::Patience;
 pub(super) use eye::Glance;
 use head::Head;
@@ -57,6 +57,8 @@ pub(super) struct Source {
     kind: Kind,
     good: Option<Arc<Loaded>>,
     complaint: Option<String>,
+    /// The store was asked what was in force before.
+    has_asked: bool,
 }
 
 impl Source {
@@ -69,7 +71,7 @@ impl Source {
             ConfigPlace::Directory { dir, worktree } => Kind::Head(Box::new(Head::new(dir, *worktree, patience))),
             ConfigPlace::Remote { mirror, fresh: _, interval } => Kind::Remote(Remote::new(mirror, *interval)),
         };
-        Self { kind, good: None, complaint: None }
+        Self { kind, good: None, complaint: None, has_asked: false }
     }
 
     /// The paths in which something happens when there is something new.
@@ -128,6 +130,18 @@ impl Source {
             Ok(Read::Loaded(loaded)) => self.take(*loaded),
             // The reading itself failed: nothing is known of the files.
             Err(error) => News::Bad(error.to_string()),
+        }
+    }
+
+    /// Where a look found nothing that can be used, and none did before, what was in force when the last daemon ended is
+    /// good: the store is asked for it once.
+    pub(super) async fn remember(&mut self, places: &Places) {
+        if self.has_good() || std::mem::replace(&mut self.has_asked, true) {
+            return;
+        }
+        match reconcile::in_force(places).await {
+            Ok(kept) => self.good = kept.map(Arc::new),
+            Err(error) => tracing::error!(hint = error.hint(), "what was in force before is not known: {error}"),
         }
     }
 

@@ -14,6 +14,7 @@ pub mod ground;
 mod heard;
 mod hooks;
 pub mod interrupted;
+mod kept;
 mod looking;
 mod monitor;
 mod order;
