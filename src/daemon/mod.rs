@@ -291,7 +291,7 @@ impl Daemon {
         let Some((source, news)) = looked else { return Event::Looked(Looked::Same) };
         let complaint = match &news {
             News::Bad(error) => Some(error.clone()),
-            News::Same | News::Changed | News::Changing => source.complaint().map(ToOwned::to_owned),
+            News::Same | News::Changed | News::Renamed | News::Changing => source.complaint().map(ToOwned::to_owned),
         };
         let found = match news {
             News::Same => Looked::Same,
@@ -301,6 +301,10 @@ impl Daemon {
                 Looked::Same
             }
             News::Changed => source.last_good().map_or(Looked::Same, |loaded| Looked::New(self.put_in_force(loaded))),
+            News::Renamed => source.last_good().map_or(Looked::Same, |loaded| {
+                self.put_in_force(loaded);
+                Looked::Renamed
+            }),
         };
         if found != Looked::Changing && self.places.beside.complain(complaint.as_deref()) {
             let places = self.places.clone();

@@ -85,6 +85,8 @@ pub(super) enum Looked {
     Same,
     /// It is changing right now.
     Changing,
+    /// The same as before under a new name, which is to be recorded.
+    Renamed,
     /// A configuration that is in force from now on, with its time between two full passes.
     New(Duration),
 }
@@ -131,7 +133,7 @@ pub(super) enum Reason {
     Drift,
     /// It failed before.
     Retry,
-    /// The timer.
+    /// The timer, or what comes down to the same.
     Resync,
     /// A person asks.
     Manual,
@@ -264,10 +266,15 @@ impl Scheduler {
 
     fn looked(&mut self, now: Instant, looked: Looked) {
         self.looks.ended(now, looked == Looked::Changing);
-        if let Looked::New(resync) = looked {
-            (self.has_config, self.resync) = (true, resync);
-            self.forgive(Reason::Config);
-            self.resync_at = now + self.spread();
+        match looked {
+            Looked::Same | Looked::Changing => {}
+            // Nothing else is to run: what failed waits on.
+            Looked::Renamed => drop(self.all.get_or_insert(Reason::Resync)),
+            Looked::New(resync) => {
+                (self.has_config, self.resync) = (true, resync);
+                self.forgive(Reason::Config);
+                self.resync_at = now + self.spread();
+            }
         }
     }
 

@@ -216,6 +216,17 @@ fn a_new_configuration_or_a_reload_resets_every_backoff() {
 }
 
 #[test]
+fn another_name_for_what_is_in_force_is_recorded_by_a_pass_and_resets_no_backoff() {
+    let mut story = Story::converged();
+    let pass = story.pass(drift("a"));
+    story.over(pass.id, &["a"]);
+    story.step(Event::Changed);
+    let named = story.pass(Event::Looked(Looked::Renamed));
+    assert_eq!((&named.scope, named.reason), (&Scope::All, Reason::Resync));
+    assert!(!story.scheduler.is_well());
+}
+
+#[test]
 fn a_pass_that_could_not_be_planned_is_tried_again_for_all() {
     let mut story = Story::converged();
     let pass = story.pass(drift("a"));

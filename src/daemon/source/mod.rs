@@ -27,6 +27,8 @@ pub(super) enum News {
     Same,
     /// A new configuration that is good.
     Changed,
+    /// The same configuration under a new name: a commit that changes nothing of it.
+    Renamed,
     /// One that cannot be used; the text says why.
     Bad(String),
     /// The files are changing right now.
@@ -151,7 +153,12 @@ impl Source {
                 if self.complaint.take().is_some() {
                     tracing::info!("the configuration can be used again, and is the one in force");
                 }
-                News::Same
+                if self.good.as_ref().is_some_and(|good| good.desired.revision == loaded.desired.revision) {
+                    return News::Same;
+                }
+                self.good = Some(Arc::new(loaded));
+                tracing::info!("configuration {} read; it says the same as before", self.name());
+                News::Renamed
             }
             Ok(loaded) => {
                 self.good = Some(Arc::new(loaded));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use landfall::daemon::Calls;
@@ -111,6 +112,17 @@ impl Host {
     /// Writes the projects.
     pub fn write(&self, yaml: &str) {
         std::fs::write(self.path("config/projects.yaml"), yaml).expect("a file");
+    }
+
+    /// Commits the configuration as it is, in a repository of its own; the commit's full name.
+    pub fn commit(&self) -> String {
+        let config = self.path("config");
+        if !config.join(".git").exists() {
+            git(&config, &["init", "-q", "-b", "main"]);
+        }
+        git(&config, &["add", "-A"]);
+        git(&config, &["commit", "-qm", "a commit", "--allow-empty"]);
+        git(&config, &["rev-parse", "HEAD"])
     }
 
     /// `landfall apply` to these projects, all of it as it must be.
@@ -234,6 +246,14 @@ impl Daemon {
         self.stop.send(()).expect("a daemon that runs");
         self.task.await.expect("a daemon that stops");
     }
+}
+
+/// A person's git; the answer without a line end.
+pub fn git(dir: &Path, args: &[&str]) -> String {
+    let who = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
+    let output = Command::new("git").arg("-C").arg(dir).args(who).args(args).output().expect("git");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
 /// Bytes of every file below a directory, by path.

@@ -5,6 +5,7 @@ mod adopt;
 mod apart;
 mod beside;
 mod by_hand;
+mod commits;
 mod depends;
 mod drift;
 mod failing;

@@ -76,7 +76,7 @@ async fn r2_whatever_git_does_in_the_work_tree_what_is_in_force_is_always_one_co
         match source.look(false).await {
             News::Bad(error) => panic!("{error}"),
             News::Changing => panic!("a commit does not change"),
-            News::Same | News::Changed => seen.insert(in_force(&source)),
+            News::Same | News::Changed | News::Renamed => seen.insert(in_force(&source)),
         };
         looks += 1;
     }
@@ -132,6 +132,23 @@ async fn a_bad_commit_is_told_once_and_the_next_good_one_is_in_force() {
     let id = commit(&top);
     assert!(matches!(source.look(false).await, News::Changed));
     assert_eq!(source.last_good().unwrap().desired.revision, id);
+}
+
+#[tokio::test]
+async fn a_commit_that_changes_nothing_names_what_is_in_force_and_is_news_once() {
+    let (_dir, top) = repository();
+    site(&top, "v1", 2);
+    commit(&top);
+    let mut source = source(&top);
+    assert!(matches!(source.look(false).await, News::Changed));
+    fs::write(top.join("read-me"), "beside the configuration").unwrap();
+    let id = commit(&top);
+    assert!(matches!(source.look(false).await, News::Renamed));
+    assert_eq!(source.last_good().unwrap().desired.revision, id);
+    assert_eq!(in_force(&source), ("v1".to_owned(), 2));
+    for whole in [false, true] {
+        assert!(matches!(source.look(whole).await, News::Same));
+    }
 }
 
 #[tokio::test]
