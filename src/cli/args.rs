@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::git::{Branch, Folder, RemoteUrl};
+use crate::git::{Branch, Folder};
 use crate::model::{Millis, StageKey, StoreId, Tag};
 
 /// Commit YAML; it lands on your Docker host.
@@ -32,7 +32,8 @@ pub struct Global {
     pub worktree: bool,
     /// Repository to read instead of --config: `https://…`, `ssh://…`, `user@host:path`, or a directory of this host
     #[arg(long, global = true, value_name = "URL", env = "LANDFALL_GIT", conflicts_with = "config")]
-    pub git: Option<RemoteUrl>,
+    // Text, since clap shows what it cannot read, and that may hold a password.
+    pub git: Option<String>,
     /// Branch of that repository [default: the one that the server names]
     #[arg(long, global = true, value_name = "NAME", env = "LANDFALL_GIT_BRANCH", requires = "git")]
     pub branch: Option<Branch>,

@@ -104,7 +104,7 @@ fn runtime(command: &Command) -> tokio::runtime::Builder {
 }
 
 async fn run(cli: Cli, named: Vec<&'static str>, out: Out) -> Result<Exit, Failure> {
-    let places = places(&cli.global);
+    let places = places(&cli.global, &named)?;
     let way = Way { socket: cli.global.socket.clone(), named: given(&cli.global, &places, &named) };
     let want = match cli.command {
         Command::Validate { dir } => return validate::run(&dir.unwrap_or(cli.global.config), out),
@@ -182,34 +182,49 @@ fn options(selection: Vec<String>) -> Options {
 }
 
 /// Where everything is: the flags, then what the surroundings say, then the defaults.
-fn places(global: &Global) -> Places {
+fn places(global: &Global, named: &[&str]) -> Result<Places, Failure> {
     let docker_host = || std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
     let systemd = || std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     // Docker mounts copies of files from there, and takes no relative path.
     let data = std::path::absolute(&global.data).unwrap_or_else(|_| global.data.clone());
     let credentials = global.credentials.clone().or_else(systemd).unwrap_or_else(|| "/etc/landfall/credentials".into());
     let directory = || ConfigPlace::Directory { dir: global.config.clone(), worktree: global.worktree };
-    Places {
-        config: remote(global, &data, &credentials).unwrap_or_else(directory),
+    Ok(Places {
+        config: remote(global, named, &data, &credentials)?.unwrap_or_else(directory),
         data,
         docker: global.docker.clone().or_else(docker_host).unwrap_or_else(|| "unix:///var/run/docker.sock".into()),
         credentials,
         proxy_socket: global.proxy_socket.clone(),
         beside: Beside::default(),
-    }
+    })
 }
 
-/// The repository that was named, read as far as it is in force: who wants it newer says so.
-fn remote(global: &Global, data: &Path, credentials: &Path) -> Option<ConfigPlace> {
-    let remote = Remote {
-        url: global.git.clone()?,
-        branch: global.branch.clone(),
-        folder: global.path.clone().unwrap_or_default(),
+/// The repository that was named, or that the data directory has a clone of where no directory is named and the usual one
+/// is not there; read as far as it is in force: who wants it newer says so.
+fn remote(global: &Global, named: &[&str], data: &Path, credentials: &Path) -> Result<Option<ConfigPlace>, Failure> {
+    let dir = DataDir::new(data).git();
+    let remote = match &global.git {
+        Some(url) => {
+            let url = url.parse().map_err(|error: String| not_an_address(&error))?;
+            let (branch, folder) = (global.branch.clone(), global.path.clone().unwrap_or_default());
+            Some(Remote { url, branch, folder })
+        }
+        None if named.contains(&"config") || global.config.exists() => None,
+        None => Mirror::found(&dir),
     };
+    let Some(remote) = remote else { return Ok(None) };
     // git is run in other directories than this one.
     let credentials = std::path::absolute(credentials).unwrap_or_else(|_| credentials.to_owned());
-    let mirror = Arc::new(Mirror::new(remote, &DataDir::new(data).git(), &credentials));
-    Some(ConfigPlace::Remote { mirror, fresh: Fresh::InForce, interval: global.git_interval.duration() })
+    let mirror = Arc::new(Mirror::new(remote, &dir, &credentials));
+    let interval = global.git_interval.duration();
+    Ok(Some(ConfigPlace::Remote { mirror, fresh: Fresh::InForce, interval }))
+}
+
+/// Does not show what it is about: that may hold a password.
+fn not_an_address(error: &str) -> Failure {
+    let hint = "as in `--git https://git.example.com/ops/hosts.git --branch main --path hosts/one`";
+    let failure = Failure::text(format!("the address of `--git` cannot be used: {error}"), hint.to_owned());
+    Failure { exit: Exit::Usage, ..failure }
 }
 
 fn not_of_a_remote() -> Failure {

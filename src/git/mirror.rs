@@ -74,6 +74,19 @@ impl Mirror {
         Ok(Self { repository, access: self.access.clone(), temporary: Some(temporary), ..mirror })
     }
 
+    /// What the clone in a directory is a clone of; none where there is none.
+    pub fn found(dir: &Path) -> Option<Remote> {
+        let text = fs::read_to_string(dir.join(SOURCE)).ok()?;
+        let mut lines = text.lines();
+        let (url, branch, folder) = (lines.next()?, lines.next()?, lines.next()?);
+        let branch = Some(branch).filter(|branch| !branch.is_empty());
+        Some(Remote {
+            url: url.parse().ok()?,
+            branch: branch.map(str::parse).transpose().ok()?,
+            folder: folder.parse().ok()?,
+        })
+    }
+
     /// What it is a clone of.
     pub const fn remote(&self) -> &Remote {
         &self.remote

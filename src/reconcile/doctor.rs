@@ -3,7 +3,9 @@
 mod data;
 mod registries;
 
-use super::{Places, access, ask_docker, load};
+use std::sync::Arc;
+
+use super::{ConfigPlace, Places, access, ask_docker, load};
 use crate::docker::{ApiVersion, Docker};
 use crate::model::route::Reach;
 use crate::model::{Desired, NpmSettings, ObservedContainer, ObservedProxy, ProxySettings};
@@ -33,6 +35,7 @@ pub async fn examine(places: &Places) -> Vec<Finding> {
             None
         }
     };
+    found.extend(remote(places).await);
     found.extend(data::examine(places).await);
     let docker = match ask_docker(places).await {
         Ok((docker, host)) => {
@@ -54,6 +57,17 @@ pub async fn examine(places: &Places) -> Vec<Finding> {
         found.extend(proxy(places, desired, docker.as_ref()).await);
     }
     found
+}
+
+/// The server of a remote branch, asked as `diff` asks it.
+async fn remote(places: &Places) -> Option<Finding> {
+    let ConfigPlace::Remote { mirror, .. } = &places.config else { return None };
+    let mirror = Arc::clone(mirror);
+    let asked = tokio::task::spawn_blocking(move || mirror.temporary()?.fetch()).await.ok()?;
+    Some(match asked {
+        Ok(commit) => good("git", format!("{} is at commit {commit}", places.config)),
+        Err(error) => bad("git", error.to_string(), Some(error.hint())),
+    })
 }
 
 fn secrets(places: &Places, desired: &Desired) -> Finding {

@@ -9,6 +9,7 @@ mod daemon;
 mod doctor;
 mod json;
 mod plain;
+mod remote;
 mod socket;
 mod through;
 mod words;

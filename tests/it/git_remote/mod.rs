@@ -2,5 +2,5 @@
 //!
 //! `ground` is both of these, on loopback and as this user, with all that they can do to their clients.
 
-mod ground;
+pub mod ground;
 mod served;
