@@ -113,6 +113,22 @@ async fn r5_a_container_that_is_kept_as_it_is_is_routed_to_and_replaced_when_the
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r5_what_is_in_force_after_an_adoption_is_the_commit_that_was_read() {
+    for more in ["", " --as-is"] {
+        let host = Host::with(&[&image("v1")]).await;
+        host.write(&web("v1", ""));
+        let commit = host.commit();
+        run_by_hand(&host, "by-hand", &image("v1"), &[], true).await;
+        run(&host, &format!("adopt by-hand web/prod{more}"), 0).await;
+        let in_force = host.reader().in_force().unwrap().unwrap();
+        assert_eq!((in_force.commit.as_ref(), &in_force.desired.revision), (Some(&commit), &commit));
+        // A pass over the same commit finds it in force.
+        host.converge().await;
+        assert_eq!(host.reader().in_force().unwrap().unwrap().generation, in_force.generation);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn r1_r5_what_cannot_be_adopted_is_refused_with_the_reason_and_nothing_is_recorded() {
     let host = Host::with(&[&image("v1"), &image("v2")]).await;
     host.write(&web("v1", ""));
