@@ -216,7 +216,7 @@ impl Daemon {
             self.places.beside.close();
         }
         self.tell_who_waits();
-        if has_observed {
+        if has_observed && !self.scheduler.is_reloading() {
             self.notifier.ready();
         }
         if is_over {

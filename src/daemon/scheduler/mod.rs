@@ -12,6 +12,7 @@
 mod backoff;
 mod looks;
 mod passes;
+mod reload;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use crate::model::StageKey;
 use backoff::Backoff;
 use looks::Looks;
 use passes::Passes;
+use reload::Reload;
 
 /// Passes at a time. Each holds a list of all containers while it plans.
 pub(super) const MAX_PASSES: usize = 8;
@@ -174,6 +176,7 @@ pub(super) struct Scheduler {
     resync: Duration,
     resync_at: Instant,
     looks: Looks,
+    reload: Reload,
     /// A pass over all is wanted.
     all: Option<Reason>,
     /// Stages that are wanted.
@@ -197,6 +200,7 @@ impl Scheduler {
             resync: RESYNC,
             resync_at: now,
             looks: Looks::default(),
+            reload: Reload::default(),
             all: None,
             wakes: BTreeMap::new(),
             failed: BTreeMap::new(),
@@ -215,6 +219,9 @@ impl Scheduler {
         // A look that ended is answered before the next begins, or a source that never rests would let no pass begin.
         let seen = if is_seen { self.begin() } else { None };
         let look = self.looks.begin(now).map(|whole| Action::Look { whole });
+        if look.is_some() {
+            self.reload.look_begins();
+        }
         let pass = seen.or_else(|| self.begin());
         look.into_iter().chain(pass.map(Action::Pass)).collect()
     }
@@ -229,6 +236,11 @@ impl Scheduler {
     /// True when nothing failed that is to be tried again.
     pub(super) fn is_well(&self) -> bool {
         self.failed.is_empty() && self.stuck.is_none()
+    }
+
+    /// True from a reload on, until what was there then was read and a pass planned from it.
+    pub(super) fn is_reloading(&self) -> bool {
+        self.reload != Reload::Over
     }
 
     /// True when no pass is on.
@@ -257,8 +269,12 @@ impl Scheduler {
             Event::Reload => {
                 self.forgive(Reason::Manual);
                 self.looks.want(true);
+                self.reload = Reload::Asked;
             }
-            Event::Planned { pass, stages } => self.passes.planned(pass, stages),
+            Event::Planned { pass, stages } => {
+                self.passes.planned(pass, stages);
+                self.reload.planned(pass);
+            }
             Event::Ended { pass, stage } => self.passes.ended(pass, &stage),
             Event::Over { pass, outcome } => self.over(now, pass, outcome),
         }
@@ -276,6 +292,9 @@ impl Scheduler {
                 self.resync_at = now + self.spread();
             }
         }
+        if self.reload.looked(looked == Looked::Changing, self.has_config) {
+            self.all.get_or_insert(Reason::Manual);
+        }
     }
 
     /// Whatever failed is tried again at once (T5), and who is being worked on is looked at once more after that.
@@ -291,9 +310,11 @@ impl Scheduler {
             // A person who asked is told, and asks again.
             Outcome::Failed if over.is_asked => {}
             Outcome::Failed => {
+                self.reload.failed(pass);
                 self.stuck.get_or_insert_default().fail(now, &mut self.dice);
             }
             Outcome::Done { failed, later } => {
+                self.reload.planned(pass);
                 self.stuck = None;
                 let is_over = |stage: &StageKey| over.had(stage) && !failed.contains(stage);
                 self.failed.retain(|stage, _| !is_over(stage));
@@ -349,7 +370,9 @@ impl Scheduler {
         if let Some(reason) = self.all.take_if(|_| !self.looks.is_looking()) {
             // Those that are left out have their turn as soon as they are free.
             self.wakes = busy.iter().map(|stage| (stage.clone(), reason)).collect();
-            return Some(self.passes.begin(Scope::All, reason, None, busy));
+            let pass = self.passes.begin(Scope::All, reason, None, busy);
+            self.reload.pass_begins(pass.id);
+            return Some(pass);
         }
         let free: BTreeMap<StageKey, Reason> =
             self.wakes.iter().filter(|(stage, _)| !busy.contains(*stage)).map(|(s, r)| (s.clone(), *r)).collect();

@@ -215,6 +215,81 @@ fn a_new_configuration_or_a_reload_resets_every_backoff() {
     }
 }
 
+/// Reloads where nobody looks.
+#[track_caller]
+fn reloading(story: &mut Story) {
+    assert_eq!(story.step(Event::Reload), [Action::Look { whole: true }]);
+    assert!(story.scheduler.is_reloading());
+}
+
+#[test]
+fn a_reload_is_over_when_a_pass_is_planned_from_what_a_look_after_it_found() {
+    let mut story = Story::converged();
+    reloading(&mut story);
+    let pass = story.pass(Event::Looked(Looked::Same));
+    assert!(story.scheduler.is_reloading(), "read, and no pass planned");
+    story.planned(pass.id, &["a"]);
+    assert!(!story.scheduler.is_reloading());
+    // One that ends without having told of its plan is as good, one that failed is not.
+    story.over(pass.id, &[]);
+    reloading(&mut story);
+    let failed = story.pass(Event::Looked(Looked::Same));
+    story.step(Event::Over { pass: failed.id, outcome: Outcome::Failed });
+    assert!(story.scheduler.is_reloading());
+    let again = only_pass(story.wait());
+    assert_eq!(story.over(again.id, &[]), []);
+    assert!(!story.scheduler.is_reloading());
+}
+
+#[test]
+fn passes_and_looks_that_were_begun_before_a_reload_do_not_end_it() {
+    let mut story = Story::converged();
+    let slow = story.pass(drift("slow"));
+    assert_eq!(story.step(Event::Changed), [Action::Look { whole: false }]);
+    assert_eq!(story.step(Event::Reload), []);
+    story.planned(slow.id, &["slow"]);
+    assert!(story.scheduler.is_reloading(), "planned from what was in force before");
+    // The look that was on may have read before the reload, and so may the pass that follows from it.
+    let actions = story.step(Event::Looked(Looked::Same));
+    let [Action::Look { whole: true }, Action::Pass(early)] = &actions[..] else { panic!("{actions:?}") };
+    story.planned(early.id, &[]);
+    assert_eq!(story.over(early.id, &[]), []);
+    assert!(story.scheduler.is_reloading());
+    let pass = story.pass(Event::Looked(Looked::Same));
+    assert_eq!((&pass.scope, pass.reason), (&Scope::All, Reason::Manual));
+    story.planned(pass.id, &[]);
+    assert!(!story.scheduler.is_reloading());
+}
+
+#[test]
+fn a_request_beside_a_reload_does_not_end_it_and_files_that_change_keep_it_open() {
+    let mut story = Story::converged();
+    reloading(&mut story);
+    let asked = story.pass(Event::Asked { request: 1, scope: of(&["a"]) });
+    story.planned(asked.id, &["a"]);
+    let early = story.pass(Event::Looked(Looked::Changing));
+    story.planned(early.id, &[]);
+    assert!(story.scheduler.is_reloading(), "nothing was read");
+    story.over(early.id, &[]);
+    let left_out = only_pass(story.over(asked.id, &[]));
+    assert_eq!(story.over(left_out.id, &[]), []);
+    assert!(story.scheduler.is_reloading());
+    assert_eq!(story.wait(), [Action::Look { whole: false }]);
+    let pass = story.pass(Event::Looked(Looked::New(RESYNC)));
+    story.planned(pass.id, &[]);
+    assert!(!story.scheduler.is_reloading());
+}
+
+#[test]
+fn without_a_configuration_a_reload_is_over_when_it_was_looked_for() {
+    let mut story = Story::begin();
+    assert_eq!(story.step(Event::Tick), [Action::Look { whole: true }]);
+    story.step(Event::Looked(Looked::Same));
+    reloading(&mut story);
+    assert_eq!(story.step(Event::Looked(Looked::Same)), []);
+    assert!(!story.scheduler.is_reloading());
+}
+
 #[test]
 fn another_name_for_what_is_in_force_is_recorded_by_a_pass_and_resets_no_backoff() {
     let mut story = Story::converged();

@@ -193,3 +193,25 @@ async fn r31_sigterm_tells_that_it_stops_lets_the_step_end_and_exits_0() {
     assert_eq!(running.count("STOPPING=1"), 1);
     assert_eq!(host.last().status.to_string(), "success");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ready_after_sighup_means_that_what_was_there_then_was_read_and_a_pass_planned_from_it() {
+    let host = Host::with(&[&image("v1")]).await;
+    host.settings("  resync: 10m\n");
+    let running = Daemon::start(daemon(&host), &host);
+    running.told("STATUS=converged").await;
+    host.fake.reset_calls();
+    // The pass of a first reload waits for Docker, and is planned when a second one was asked for.
+    host.fake.hang(Op::List);
+    running.signal(Signal::HUP);
+    host.called(Op::List).await;
+    host.write(&web("v1", ""));
+    running.signal(Signal::HUP);
+    let log = || std::fs::read_to_string(running.log()).expect("a log");
+    until("both are taken", async || log().matches("reloading").count() == 2).await;
+    host.fake.release(Op::List);
+    running.told_times("READY=1", 2).await;
+    let in_force = host.reader().in_force().expect("a readable store").expect("something in force");
+    assert_eq!(in_force.desired.stages.len(), 1, "ready before it was read");
+    assert_eq!(stopped(running).await, 0);
+}
