@@ -113,6 +113,7 @@ pub(super) fn held_text(held: &Held, key: &StageKey, now_ms: i64) -> String {
             "released {}; take it out of the configuration, or `landfall resume {key}` takes it back",
             ago(*since_ms, now_ms)
         ),
+        Held::Rests { until_ms } => format!("{held}; the next time is in {}", age(now_ms, *until_ms)),
         Held::Waits { what } | Held::Prune { what } => what.clone(),
     }
 }

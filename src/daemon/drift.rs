@@ -77,6 +77,18 @@ impl Drift {
         due
     }
 
+    /// The stages that are not to be put right now, and until when: for a look at everything, which is not the next one that
+    /// each of them is due. That one comes when its rest is over, whatever was heard of it.
+    pub(super) fn resting(&mut self, now: Instant) -> BTreeMap<StageKey, Instant> {
+        let mut resting = BTreeMap::new();
+        for (key, stage) in &mut self.stages {
+            let Some(repairs) = stage.repairs.filter(|repairs| now < repairs.rests_until) else { continue };
+            stage.heard.get_or_insert(Heard { first: now, last: now });
+            resting.insert(key.clone(), repairs.rests_until);
+        }
+        resting
+    }
+
     /// When to ask again what is due; never while nothing was heard.
     pub(super) fn next_at(&self) -> Option<Instant> {
         self.stages.values().filter_map(Stage::due_at).min()
@@ -219,6 +231,22 @@ mod tests {
         assert!(drift.next_at() > Some(at(8000)));
         drift.replaced(&shop);
         assert_eq!(drift.next_at(), Some(at(1020)));
+    }
+
+    #[test]
+    fn r20_what_rests_is_told_until_it_is_over_and_is_looked_at_then() {
+        let (shop, at) = ground();
+        let (mut drift, mut dice) = (Drift::default(), Dice::new(1));
+        assert_eq!(drift.resting(at(0)), BTreeMap::new());
+        drift.heard(at(0), &key("shop/test"));
+        drift.repaired(at(0), &shop, &mut dice);
+        let rests = drift.resting(at(10));
+        let until = rests[&shop];
+        assert!(rests.len() == 1 && until >= at(500) && until <= at(1000), "{rests:?}");
+        // Nothing was heard of it: whoever left it out has it looked at.
+        assert_eq!(drift.due(at(400)), BTreeSet::from([key("shop/test")]));
+        assert_eq!(drift.due(until), BTreeSet::from([shop]));
+        assert_eq!(drift.resting(until), BTreeMap::new());
     }
 
     #[test]

@@ -39,7 +39,7 @@ use crate::execute::{self, Newest};
 use crate::model::{Desired, StageKey};
 use crate::plan::{Selection, Verdict};
 use crate::reconcile::{Beside, Places};
-use crate::store::DaemonLock;
+use crate::store::{DaemonLock, now_ms};
 use dice::Dice;
 use drift::Drift;
 use events::{Heard, Listener};
@@ -51,7 +51,7 @@ pub use systemd::Notifier;
 
 use state::{Board, Desk};
 
-use scheduler::{Action, Event, Looked, Outcome, Pass, Scheduler, Scope};
+use scheduler::{Action, Event, Looked, Outcome, Pass, Reason, Scheduler, Scope};
 use source::{Glance, News, Source};
 use watch::Watch;
 
@@ -367,9 +367,21 @@ impl Daemon {
             }
             Scope::All | Scope::Stages(_) => Selection::default(),
         };
+        // A look at everything is not what ends a rest, unless somebody asks for it.
+        let rests = match reason {
+            Reason::Drift | Reason::Retry | Reason::Resync if selection.0.is_empty() => self.resting(),
+            Reason::Drift | Reason::Retry | Reason::Resync | Reason::Config | Reason::Manual => BTreeMap::new(),
+        };
         let newest = Newest::of(self.newest.subscribe());
-        let job = pass::Job { places, loaded, selection, newest, known: self.listener.known() };
+        let job = pass::Job { places, loaded, selection, rests, newest, known: self.listener.known() };
         self.passes.spawn(pass::converge(id, job, self.log.clone(), self.tell.clone()));
+    }
+
+    /// The stages that are not to be put right now, with the time of the clock until which they are not.
+    fn resting(&mut self) -> BTreeMap<StageKey, i64> {
+        let (now, now_ms) = (Instant::now(), now_ms());
+        let left = |until: Instant| i64::try_from((until - now).as_millis()).unwrap_or(i64::MAX);
+        self.drift.resting(now).into_iter().map(|(key, until)| (key, now_ms.saturating_add(left(until)))).collect()
     }
 
     /// Whoever asked for something that cannot begin yet is told once what it waits for.

@@ -90,6 +90,9 @@ pub struct Options {
     /// Stages that a pass beside this one works on: they are left to it.
     #[serde(skip)]
     pub busy: Arc<BTreeSet<StageKey>>,
+    /// Stages that were put right again and again of late, and until when each is not, in milliseconds since 1970 UTC.
+    #[serde(skip)]
+    pub rests: Arc<BTreeMap<StageKey, i64>>,
     /// Stages that are refused do not keep the others from being converged (the daemon's way).
     pub partial: bool,
 }
@@ -159,6 +162,11 @@ pub enum Held {
         since_ms: i64,
         /// Until when; none until told.
         until_ms: Option<i64>,
+    },
+    /// It was put right again and again, and is not before a time (R20).
+    Rests {
+        /// That time, in milliseconds since 1970 UTC.
+        until_ms: i64,
     },
     /// It is left alone for good (R5).
     Released {
@@ -319,7 +327,7 @@ pub fn plan(input: Input<'_>) -> Plan {
     let mut stages: Vec<StagePlan> = Vec::with_capacity(input.desired.stages.len());
     for (key, stage) in &input.desired.stages {
         if wanted(&key) {
-            stages.push(stage::plan(input, &owned, stage));
+            stages.push(repair::unless_resting(input, stage::plan(input, &owned, stage)));
         }
     }
     let mut gone: BTreeSet<StageKey> = owned.stages().cloned().collect();

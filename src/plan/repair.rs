@@ -6,7 +6,7 @@ use super::ownership::Own;
 use super::planted::{self, Bug};
 use super::retire::{foreign_route, routed_domains, taker};
 use super::stage::{others, retire_others};
-use super::{Cause, Effect, Input, StagePlan, Step, Target};
+use super::{Cause, Effect, Held, Input, StagePlan, Step, Target, Verdict};
 use crate::model::route::Reach;
 use crate::model::{ContainerState, DesiredStage, Domain, ObservedProxy};
 
@@ -18,6 +18,20 @@ pub(super) fn repair(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, 
     route(input, stage, current, own, wakes, plan);
     if !is_anyones_guess(input, stage) {
         retire_others(input, stage, own, current, plan);
+    }
+}
+
+/// The plan of a stage without what puts it right, where it was put right again and again of late.
+pub(super) fn unless_resting(input: Input<'_>, plan: StagePlan) -> StagePlan {
+    let Some(until_ms) = input.options.rests.get(&plan.key).copied() else { return plan };
+    match plan.verdict {
+        Verdict::Repair => {
+            let held = Some(Held::Rests { until_ms });
+            StagePlan { verdict: Verdict::Held, held, steps: Vec::new(), ..plan }
+        }
+        // What it waits for is said already; the steps would keep the old one well.
+        Verdict::Held | Verdict::Blocked => StagePlan { steps: Vec::new(), ..plan },
+        Verdict::Unchanged | Verdict::Create | Verdict::Replace | Verdict::Remove => plan,
     }
 }
 

@@ -77,6 +77,7 @@ impl fmt::Display for Held {
             }
             Self::Suspended { .. } => f.write_str("suspended"),
             Self::Released { .. } => f.write_str("released"),
+            Self::Rests { .. } => f.write_str("it has to be put right again and again, and is so less and less often"),
             Self::Clash { what } | Self::Waits { what } | Self::Prune { what } => f.write_str(what),
         }
     }

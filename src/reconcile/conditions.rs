@@ -93,7 +93,8 @@ enum Stand {
 
 fn of_stage(stage: &StagePlan, seen: Seen<'_>) -> Vec<Said> {
     let repaired = seen.result.is_some_and(StageResult::is_ok);
-    let drifted = stage.verdict == Verdict::Repair && !repaired;
+    let rests = matches!(stage.held, Some(Held::Rests { .. }));
+    let drifted = rests || (stage.verdict == Verdict::Repair && !repaired);
     let drift = if drifted {
         Said::new(Drifted, True, "ChangedByHand", causes(stage))
     } else {
@@ -140,6 +141,7 @@ fn of_held(held: &Held) -> Stand {
         Held::Chosen { .. } => Stand::Waits("Chosen", text),
         Held::Suspended { .. } => Stand::Waits("Suspended", text),
         Held::Released { .. } => Stand::Waits("Released", text),
+        Held::Rests { .. } => Stand::OnItsWay("Rests", text),
         Held::Prune { .. } => Stand::Waits("RetiresTooMuch", text),
     }
 }
@@ -340,6 +342,7 @@ mod tests {
             (held(Held::Suspended { since_ms, until_ms: None }), None, None, ("FFTF", "Suspended")),
             (held(Held::Released { since_ms }), None, None, ("FFTF", "Released")),
             (held(Held::Prune { what: what.clone() }), None, None, ("FFTF", "RetiresTooMuch")),
+            (held(Held::Rests { until_ms: 1 }), None, None, ("FTFT", "Rests")),
         ];
         for (stage, result, after, (letters, reason)) in table {
             let found = said(&stage, result.as_ref(), after, &plan);

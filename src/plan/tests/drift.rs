@@ -101,3 +101,19 @@ fn r4_traffic_that_another_instance_serves_is_taken_only_by_one_that_passes_its_
               remove shop-prod-00000002",
     );
 }
+
+#[test]
+fn r20_what_rests_is_not_put_right_but_replaced_by_a_newer_version_all_the_same() {
+    let until_ms = 5000;
+    let stopped = || {
+        let mut world = World::new().want("shop/prod", "v1").runs("shop/prod", 1);
+        world.options.rests = std::sync::Arc::new([(key("shop/prod"), until_ms)].into());
+        world.container(1, |c| c.state = ContainerState::Exited)
+    };
+    let plan = stopped().plan();
+    let [stage] = &plan.stages[..] else { panic!("{plan}") };
+    assert_eq!((stage.verdict, &stage.held), (Verdict::Held, &Some(Held::Rests { until_ms })));
+    assert!(stage.steps.is_empty() && !stage.causes.is_empty(), "{plan}");
+    let newer = stopped().want("shop/prod", "v2").plan();
+    assert_eq!(newer.stages[0].verdict, Verdict::Replace, "{newer}");
+}

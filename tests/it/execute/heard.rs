@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use landfall::model::{ConditionKind, Truth};
+
 use super::ground::{Daemon, Host, REPOSITORY, image};
 use crate::fake_docker::{Behaviour, FakeContainer, Op};
 use crate::router_support::until;
@@ -163,6 +165,29 @@ async fn r20_a_container_that_dies_again_and_again_is_no_hot_loop_and_keeps_no_o
     }
     let starts = container(&host, "a").expect("it").starts;
     assert!(starts <= 4, "{starts} starts while seven others were put right");
+    until("it is tried again", async || container(&host, "a").is_some_and(|c| c.starts > starts)).await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn r20_a_look_at_everything_does_not_cut_short_the_rest_of_what_dies_again_and_again() {
+    let (host, daemon) = watched(&["a"], "    restart: \"no\"\n").await;
+    let behaviour = Behaviour::Crash { after: Duration::from_millis(20), exit_code: 3, last_words: "again".to_owned() };
+    host.fake.app_behaviour(&image("v1"), &behaviour);
+    host.fake.crash(&name(&host, "a"), 3, false).await;
+    // Its next rest is one of seconds, and it has died by then.
+    let is_dead = |c: FakeContainer| c.starts >= 4 && c.state == crate::fake_docker::State::Exited;
+    until("it was started three times more", async || container(&host, "a").is_some_and(is_dead)).await;
+    let starts = container(&host, "a").expect("it").starts;
+    host.fake.reset_calls();
+    host.fake.cut_events();
+    let stage = |kind, truth| {
+        let conditions = host.reader().conditions().expect("conditions");
+        conditions.stages.values().all(|own| own.is(kind, truth))
+    };
+    until("all was looked at", async || stage(ConditionKind::Ready, Truth::False)).await;
+    assert_eq!((host.fake.count(Op::Start), container(&host, "a").expect("it").starts), (0, starts));
+    assert!(stage(ConditionKind::Drifted, Truth::True) && stage(ConditionKind::Reconciling, Truth::True));
     until("it is tried again", async || container(&host, "a").is_some_and(|c| c.starts > starts)).await;
     daemon.stop().await;
 }
