@@ -36,7 +36,6 @@ const TABLE: &[(&str, &str, Fate)] = &[
     ("Layer", "window", Later(TAGS)),
     ("Layer", "keep_images", Later(TAGS)),
     // Settings
-    ("Settings", "timezone", Later(TAGS)),
     ("Settings", "notifications", Later("notifications")),
     (
         "Settings",

@@ -9,6 +9,7 @@ use super::hook::Hooks;
 use super::image::{Digest, Repository, Tag};
 use super::name::{Domain, Name, StageKey};
 use super::route::{NpmSettings, Reach, RouteOptions};
+use super::schedule::{Schedule, Zone};
 use super::secret::SecretRef;
 use super::spec::ContainerSpec;
 use super::units::Millis;
@@ -57,6 +58,9 @@ pub struct Settings {
     /// How the configuration is read. Settings that were stored before there was a choice had none.
     #[serde(default)]
     pub source: Source,
+    /// The zone of schedules. Settings that were stored before there was a choice had none.
+    #[serde(default)]
+    pub timezone: Zone,
 }
 
 /// How the configuration is read.
@@ -173,8 +177,8 @@ pub struct Registry {
     pub username: Option<String>,
     /// Password or token.
     pub password: Option<SecretRef>,
-    /// When to look for new tags: Unix cron; checked now, acted on from step E.
-    pub poll: Option<String>,
+    /// When to look for new tags; every five minutes when it is not said.
+    pub poll: Option<Schedule>,
     /// Plain http allowed on other than loopback.
     pub insecure: bool,
 }

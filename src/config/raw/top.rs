@@ -30,6 +30,8 @@ pub(in crate::config) struct Settings {
     pub(in crate::config) history: Option<History>,
     /// How these files are read.
     pub(in crate::config) source: Option<Source>,
+    /// Time zone of schedules, as in `Europe/Berlin`; UTC by default.
+    pub(in crate::config) timezone: Option<String>,
 }
 
 /// How the files of the configuration are read.
@@ -138,7 +140,7 @@ pub(in crate::config) struct Registry {
     pub(in crate::config) username: Option<String>,
     /// Password or token.
     pub(in crate::config) password: Option<Secret>,
-    /// When to look for new tags: five fields of Unix cron.
+    /// When to look for new tags: five fields of Unix cron, in `settings.timezone`; `*/5 * * * *` by default.
     pub(in crate::config) poll: Option<String>,
     /// Allows plain http to a host other than this one.
     pub(in crate::config) insecure: Option<bool>,

@@ -9,7 +9,7 @@ use crate::config::raw;
 use crate::config::report::{Item, Report, Site};
 use crate::config::shape;
 use crate::config::syntax;
-use crate::model::schedule;
+use crate::model::schedule::Schedule;
 use crate::model::{Name, Registry, Repository};
 
 use super::policy::is_loopback;
@@ -50,9 +50,7 @@ fn resolve(site: &Site<'_>, raw: raw::Registry) -> Option<Registry> {
     let insecure = insecure.unwrap_or(false);
     check_credentials(site, username.is_some(), password.is_some());
     let password = password.and_then(|secret| secrets::reference(site, "password", secret));
-    if let Some(text) = &poll {
-        check_poll(site, text);
-    }
+    let poll = poll.and_then(|text| schedule(site, &text));
     let Some(url) = url else {
         site.refuse(code::MISSING, "", "the registry has no `url`", "write it like `url: https://ghcr.io`");
         return None;
@@ -75,15 +73,14 @@ fn check_credentials(site: &Site<'_>, has_user: bool, has_password: bool) {
     }
 }
 
-fn check_poll(site: &Site<'_>, text: &str) {
-    if schedule::check(text).is_ok() {
-        let help = "the key is accepted, and acted on once tag policies arrive";
-        site.warn("poll", "polling is not supported yet", help);
-    } else {
+fn schedule(site: &Site<'_>, text: &str) -> Option<Schedule> {
+    let schedule = text.parse().ok();
+    if schedule.is_none() {
         let title = format!("`{}` is not a schedule that comes round", syntax::short(text));
         let help = "five fields are needed: minute, hour, day, month, weekday, as in `*/5 * * * *`";
         site.refuse(code::BAD_VALUE, "poll", title, help);
     }
+    schedule
 }
 
 /// What images of the registry begin with: its host, port and path, without the scheme.

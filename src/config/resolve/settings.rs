@@ -10,6 +10,7 @@ use crate::config::shape;
 use crate::config::syntax;
 use crate::model::desired::{CONCURRENT_DEPLOYS, History, OnRewrite, Policy, Prune, Source};
 use crate::model::name::InvalidName;
+use crate::model::schedule::Zone;
 use crate::model::{Millis, ProxySettings, Settings, StageKey};
 
 use super::cross::Claims;
@@ -64,8 +65,19 @@ pub(super) fn settings(entries: &Entries<'_>, report: &Report<'_>) -> Known {
 }
 
 fn resolve(site: &Site<'_>, raw: raw::Settings) -> Settings {
-    let raw::Settings { domain, network, proxy, resync, prune, ports, max_concurrent_deploys, policy, history, source } =
-        raw;
+    let raw::Settings {
+        domain,
+        network,
+        proxy,
+        resync,
+        prune,
+        ports,
+        max_concurrent_deploys,
+        policy,
+        history,
+        source,
+        timezone,
+    } = raw;
     let default = defaults();
     let resync = resync.and_then(|text| site.parse::<Millis>("resync", &text.0));
     if resync.is_some_and(|time| time < Millis::secs(1)) {
@@ -86,6 +98,7 @@ fn resolve(site: &Site<'_>, raw: raw::Settings) -> Settings {
         policy: policy.map(|raw| policy_of(site, raw)).unwrap_or_default(),
         history: history.map(|raw| history_of(site, &raw)).unwrap_or_default(),
         source: source.as_ref().map(source_of).unwrap_or_default(),
+        timezone: timezone.and_then(|text| site.parse("timezone", &text)).unwrap_or_default(),
     }
 }
 
@@ -138,6 +151,7 @@ fn defaults() -> Settings {
         policy: Policy::default(),
         history: History::default(),
         source: Source::default(),
+        timezone: Zone::default(),
     }
 }
 

@@ -423,10 +423,7 @@ fn what_is_allowed_and_likely_not_meant_is_a_warning() {
     let warnings = |text: &str| loaded(text).warnings.list.into_iter().map(|d| d.title).collect::<Vec<_>>();
     assert_eq!(warnings("settings: { policy: { privileged: [ shop/prod ] } }"), ["there is no stage `shop/prod`"]);
     assert_eq!(warnings("settings: { policy: { host_paths: [ / ] } }"), ["whoever may mount `/` is root on the host"]);
-    assert_eq!(
-        warnings("registries: { a: { url: https://a.b, poll: \"*/5 * * * *\" } }"),
-        ["polling is not supported yet"]
-    );
+    assert_eq!(warnings("registries: { a: { url: https://a.b, poll: \"*/5 * * * *\" } }"), [""; 0]);
     assert_eq!(warnings("projects: {}"), [""; 0]);
 }
 

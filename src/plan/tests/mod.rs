@@ -80,6 +80,7 @@ impl World {
             policy: Policy::default(),
             history: crate::model::desired::History::default(),
             source: crate::model::desired::Source::default(),
+            timezone: crate::model::schedule::Zone::default(),
         };
         Self {
             desired: Desired { settings, registries: BTreeMap::new(), stages: BTreeMap::new(), revision: "r1".into() },

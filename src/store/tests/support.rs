@@ -62,6 +62,7 @@ pub(super) fn desired(revision: &str, keys: &[&str]) -> Desired {
         policy: crate::model::desired::Policy::default(),
         history: crate::model::desired::History::default(),
         source: crate::model::desired::Source::default(),
+        timezone: crate::model::schedule::Zone::default(),
     };
     let stages = keys.iter().map(|text| (key(text), stage(text))).collect();
     Desired { settings, registries: BTreeMap::new(), stages, revision: revision.into() }
