@@ -2,5 +2,8 @@
 //!
 //! `ground` is both of these, on loopback and as this user, with all that they can do to their clients.
 
+mod clone;
 pub mod ground;
+mod reader;
+mod refused;
 mod served;

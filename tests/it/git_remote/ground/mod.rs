@@ -11,7 +11,7 @@ mod web;
 use std::path::Path;
 
 pub use client::Client;
-pub use repository::{MAIN, Repository};
+pub use repository::{MAIN, Repository, at};
 pub use ssh::Ssh;
 pub use web::{Fault, RETRY_AFTER_S, TOKEN, USER, Web};
 

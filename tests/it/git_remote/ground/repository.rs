@@ -177,8 +177,9 @@ impl Repository {
     }
 }
 
+/// Runs git in a directory: what it answers.
 #[track_caller]
-fn at(dir: &Path, args: &[&str]) -> String {
+pub fn at(dir: &Path, args: &[&str]) -> String {
     let mut command = git(dir);
     command.args(args);
     done(command)

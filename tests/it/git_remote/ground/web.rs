@@ -146,6 +146,12 @@ impl Web {
         nginx.set_silent(is_silent);
     }
 
+    /// Answers none of those that it lets in, or goes on with all of that. Who has no login hears so at once.
+    pub fn set_held(&self, is_held: bool) {
+        let (_, cgi) = self.running.as_ref().expect("it runs");
+        cgi.set_silent(is_held);
+    }
+
     /// Ends it.
     pub fn stop(&mut self) {
         self.running = None;
