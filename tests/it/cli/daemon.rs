@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use landfall::http::{self, Status};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 use super::{Said, command};
@@ -23,7 +23,11 @@ pub struct Going {
 
 impl Going {
     pub fn start(host: &Host, line: &str) -> Self {
-        let mut command = command(host, &line.split(' ').collect::<Vec<_>>());
+        Self::of(command(host, &line.split(' ').collect::<Vec<_>>()))
+    }
+
+    /// A command that was made otherwise.
+    pub fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("landfall runs");
         let (out, stderr) = (child.stdout.take().expect("a pipe"), child.stderr.take().expect("a pipe"));
         let err = Arc::new(Mutex::new(String::new()));

@@ -5,7 +5,7 @@ mod backup;
 mod broken;
 mod codes;
 mod conditions;
-mod daemon;
+pub mod daemon;
 mod doctor;
 mod json;
 mod plain;

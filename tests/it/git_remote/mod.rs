@@ -3,6 +3,7 @@
 //! `ground` is both of these, on loopback and as this user, with all that they can do to their clients.
 
 mod clone;
+mod daemon;
 pub mod ground;
 mod reader;
 mod refused;
