@@ -38,7 +38,7 @@ pub use crate::proxy::Adopted;
 pub use adopt::{AdoptedContainer, adopt, adopt_container};
 pub use beside::{Beside, UnderWay};
 pub use by_hand::{Order, by_hand, pause};
-pub use conditions::note;
+pub use conditions::{Noted, note};
 pub use config_place::{ConfigPlace, Fresh};
 pub use doctor::{Finding, examine};
 pub use error::Error;

@@ -38,7 +38,7 @@ use crate::config::Loaded;
 use crate::execute::{self, Newest};
 use crate::model::{Desired, StageKey};
 use crate::plan::{Selection, Verdict};
-use crate::reconcile::{Beside, Places};
+use crate::reconcile::{Beside, Noted, Places};
 use crate::store::{DaemonLock, now_ms};
 use dice::Dice;
 use drift::Drift;
@@ -236,10 +236,14 @@ impl Daemon {
             Heard::Relist => Event::Missed,
             Heard::Lost(error) => {
                 tracing::error!(hint = error.hint(), "{error}");
+                self.places.beside.hears(Some(error.to_string()));
+                self.note(Noted::Docker);
                 Event::Tick
             }
             Heard::Back => {
                 tracing::info!("docker answers again");
+                self.places.beside.hears(None);
+                self.note(Noted::Docker);
                 Event::Tick
             }
         }
@@ -249,6 +253,7 @@ impl Daemon {
     fn told(&mut self, told: Told) -> Event {
         match told {
             Told::Pass(event) => event,
+            Told::Noted => Event::Tick,
             Told::Begins(key, Verdict::Repair | Verdict::Held | Verdict::Blocked) => {
                 self.drift.repaired(Instant::now(), &key, &mut self.dice);
                 Event::Tick
@@ -307,8 +312,7 @@ impl Daemon {
             }),
         };
         if found != Looked::Changing && self.places.beside.complain(complaint.as_deref()) {
-            let places = self.places.clone();
-            self.passes.spawn(async move { pass::note(&places, None).await });
+            self.note(Noted::Config);
         }
         // What was in force before the start is in force until something else is good (R2).
         let kept = source.last_good().filter(|_| self.in_force.is_none()).map(|kept| self.put_in_force(kept));
@@ -317,6 +321,11 @@ impl Daemon {
         let Some(resync) = kept else { return Event::Looked(found) };
         self.take(Event::Looked(Looked::New(resync)));
         if found == Looked::Changing { Event::Changed } else { Event::Tick }
+    }
+
+    /// Has it in the conditions, beside all passes.
+    fn note(&mut self, noted: Noted<'static>) {
+        self.passes.spawn(pass::note_beside(self.places.clone(), noted, self.tell.clone()));
     }
 
     /// From now on every pass converges to this; whoever works on a stage that is to run something else by now is told.

@@ -15,7 +15,7 @@ use crate::config::Loaded;
 use crate::execute::{self, Newest, Sink};
 use crate::model::StageKey;
 use crate::plan::{Options, Selection, Verdict};
-use crate::reconcile::{self, Converged, Done, Error, Places, Want, Watcher};
+use crate::reconcile::{self, Converged, Done, Error, Noted, Places, Want, Watcher};
 
 /// Something that a person asks the daemon for.
 #[derive(Debug)]
@@ -44,6 +44,8 @@ pub(super) enum Told {
     Pass(Event),
     /// It is about to do this to a stage.
     Begins(StageKey, Verdict),
+    /// A condition was kept beside all passes: whoever has no more use for the store lets go of it.
+    Noted,
 }
 
 /// What a pass of the daemon's own converges.
@@ -67,7 +69,7 @@ pub(super) async fn converge(id: u64, job: Job, log: Log, tell: Teller) {
         Ok(result) => {
             match &result {
                 Ok(Converged { view, .. }) => known.saw(&view.recorded, &view.observed),
-                Err(error) => note(&places, Some(error)).await,
+                Err(error) => note(&places, Noted::Failed(error)).await,
             }
             log.ended(&result)
         }
@@ -101,10 +103,15 @@ pub(super) async fn carry_out(id: u64, ask: Ask, places: Places, log: Log, tell:
     let _ = tell.events.send(Told::Pass(Event::Over { pass: id, outcome }));
 }
 
-/// Has it in the conditions that a pass failed, or whether the configuration that is there can be used.
-pub(super) async fn note(places: &Places, failed: Option<&Error>) {
+/// Has it in the conditions whether the configuration or Docker is in trouble, beside all passes.
+pub(super) async fn note_beside(places: Places, noted: Noted<'static>, tell: Teller) {
+    note(&places, noted).await;
+    let _ = tell.events.send(Told::Noted);
+}
+
+async fn note(places: &Places, noted: Noted<'_>) {
     // What is in the way of this one is in the way of passes as well, and told by them.
-    if let Err(error) = reconcile::note(places, failed).await {
+    if let Err(error) = reconcile::note(places, noted).await {
         tracing::debug!("a condition could not be recorded: {error}");
     }
 }

@@ -32,6 +32,8 @@ pub struct Beside {
     pub(super) busy: Arc<BTreeSet<StageKey>>,
     /// Why the configuration that is there now cannot be used, where that is so.
     complaint: Arc<Mutex<Option<String>>>,
+    /// Why Docker's events are not heard, where that is so.
+    unheard: Arc<Mutex<Option<String>>>,
     /// What a daemon said it works on; none where none was asked.
     daemon: Option<Arc<UnderWay>>,
 }
@@ -109,8 +111,18 @@ impl Beside {
         Some(lines.take(COMPLAINT_LINES).collect::<Vec<_>>().join(" "))
     }
 
+    /// Why Docker's events are not heard now; none when they are.
+    pub fn hears(&self, why_not: Option<String>) {
+        *self.unheard.lock().unwrap_or_else(PoisonError::into_inner) = why_not;
+    }
+
+    /// What was said of that last.
+    pub(super) fn unheard(&self) -> Option<String> {
+        self.unheard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The store that a pass beside has open.
-    pub(super) fn opened(&self) -> Option<Store> {
+    fn opened(&self) -> Option<Store> {
         self.shared.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Error, LOCK_WAIT, Places, View};
+use super::{Error, Places, View};
 use crate::execute::{Results, StageResult};
 use crate::model::observed::Health;
 use crate::model::{
     ConditionKind, ContainerState, DeployStatus, Findings, Observed, ObservedProxy, Recorded, Said, StageKey, Truth,
 };
 use crate::plan::{Held, Plan, StagePlan, Verdict};
-use crate::store::{DataDir, Lock, Store, StoreError};
+use crate::store::{DataDir, Store, StoreError};
 
 use ConditionKind::{
     ConfigLoaded, DockerReachable, Drifted, ProxyReachable, PruneBlocked, Ready, Reconciling, Stalled,
@@ -63,7 +63,7 @@ fn of_host(view: &View) -> Vec<Said> {
         Some(held) => Said::new(PruneBlocked, True, "RetiresTooMuch", held.to_string()),
         None => Said::new(PruneBlocked, False, "NothingHeld", ""),
     };
-    vec![Said::new(DockerReachable, True, "Answers", ""), proxy, prune]
+    vec![of_docker(None), proxy, prune]
 }
 
 /// Whether the configuration that is there is the one in force.
@@ -71,6 +71,14 @@ fn of_config(complaint: Option<String>) -> Said {
     match complaint {
         None => Said::new(ConfigLoaded, True, "Loaded", ""),
         Some(why) => Said::new(ConfigLoaded, False, "Unusable", why),
+    }
+}
+
+/// Whether Docker answers, as its events tell.
+fn of_docker(unheard: Option<String>) -> Said {
+    match unheard {
+        None => Said::new(DockerReachable, True, "Answers", ""),
+        Some(why) => Said::new(DockerReachable, False, "NoAnswer", why),
     }
 }
 
@@ -198,7 +206,7 @@ fn causes(stage: &StagePlan) -> String {
 fn of_error(error: &Error) -> Option<Said> {
     match error {
         Error::Load(error) => Some(Said::new(ConfigLoaded, False, "Unusable", error.to_string())),
-        Error::Docker(error) => Some(Said::new(DockerReachable, False, "NoAnswer", error.to_string())),
+        Error::Docker(error) => Some(of_docker(Some(error.to_string()))),
         Error::Proxy(error) => Some(Said::new(ProxyReachable, False, "NoAnswer", error.to_string())),
         Error::Store(_)
         | Error::Key(_)
@@ -218,21 +226,36 @@ fn of_error(error: &Error) -> Option<Said> {
     }
 }
 
-/// Keeps what the daemon knows beside its passes: that one ended before its plan, else whether the configuration that is
-/// there can be used. Who has no store yet has nothing to keep it in.
+/// What the daemon knows beside its passes.
+#[derive(Debug, Clone, Copy)]
+pub enum Noted<'a> {
+    /// Whether the configuration that is there can be used, as it was said last.
+    Config,
+    /// Whether Docker's events are heard, as it was said last.
+    Docker,
+    /// A pass ended before its plan.
+    Failed(&'a Error),
+}
+
+/// Keeps what the daemon knows beside its passes. Who has no store yet has nothing to keep it in. The store stays open for
+/// passes, until it is closed as after them.
 ///
 /// # Errors
 /// The store cannot be used, or another process holds its lock.
-pub async fn note(places: &Places, failed: Option<&Error>) -> Result<(), Error> {
-    let said = failed.map_or_else(|| Some(of_config(places.beside.complaint())), of_error);
+pub async fn note(places: &Places, noted: Noted<'_>) -> Result<(), Error> {
     let data = DataDir::new(&places.data);
-    let Some(said) = said.filter(|_| data.has_store()) else { return Ok(()) };
-    let store = match places.beside.opened() {
-        Some(store) => store,
-        // Not shared: it is let go of at once, whatever passes begin meanwhile.
-        None => Store::open(&data, Lock::acquire(&data, "daemon", LOCK_WAIT).await?).await?,
+    if !data.has_store() || matches!(noted, Noted::Failed(error) if of_error(error).is_none()) {
+        return Ok(());
+    }
+    let lock = places.beside.lock(&data, "daemon").await?;
+    let store = places.beside.open(&data, lock).await?;
+    // Now, since it may have changed while the lock was waited for.
+    let said = match noted {
+        Noted::Config => Some(of_config(places.beside.complaint())),
+        Noted::Docker => Some(of_docker(places.beside.unheard())),
+        Noted::Failed(error) => of_error(error),
     };
-    Ok(store.find(Findings { host: vec![said], ..Findings::default() }).await?)
+    Ok(store.find(Findings { host: said.into_iter().collect(), ..Findings::default() }).await?)
 }
 
 /// Keeps how everything is after a pass.

@@ -191,3 +191,20 @@ async fn r20_a_look_at_everything_does_not_cut_short_the_rest_of_what_dies_again
     until("it is tried again", async || container(&host, "a").is_some_and(|c| c.starts > starts)).await;
     daemon.stop().await;
 }
+
+#[tokio::test]
+async fn docker_that_cannot_be_heard_is_a_condition_of_the_host_until_it_is_heard_again() {
+    let (host, daemon) = watched(&["a"], "").await;
+    let is = |truth| host.reader().conditions().expect("conditions").host.is(ConditionKind::DockerReachable, truth);
+    until("the pass of the start is over", async || is(Truth::True)).await;
+    host.fake.hang(Op::List);
+    (0..3).for_each(|_| host.fake.fail_next(Op::Ping, 503, "not yet"));
+    host.fake.forget_events();
+    until("it is said that Docker does not answer", async || is(Truth::False)).await;
+    // No pass can say so: the first one waits for its list.
+    until("it is said that it does again", async || is(Truth::True)).await;
+    host.fake.release(Op::List);
+    // What kept that holds the lock no longer than it needs it.
+    host.converge().await;
+    daemon.stop().await;
+}
