@@ -26,7 +26,8 @@ pub(super) fn body(container: &CreateContainer<'_>) -> Result<ContainerCreateBod
     let mut body = plain(spec);
     body.image = Some(container.image.to_owned());
     body.env = Some(environment(container));
-    body.labels = Some(spec.labels.clone().into_iter().chain(container.labels.clone()).collect());
+    let theirs = spec.labels.iter().map(|(name, text)| (name.to_owned(), text.to_owned()));
+    body.labels = Some(theirs.chain(container.labels.clone()).collect());
     body.exposed_ports = Some(ports.iter().map(|(port, _)| port.clone()).collect());
     body.stop_timeout = i64::try_from(container.stop_timeout_secs).ok();
     body.networking_config = if host_network { None } else { Some(first_network(container)?) };

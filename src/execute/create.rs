@@ -10,7 +10,7 @@ use super::run::{self, Work};
 use super::{files, perform};
 use crate::docker::{ContainerInfo, CreateContainer, DockerError};
 use crate::model::spec::{Healthcheck, MountSource, Restart};
-use crate::model::{ContainerSpec, ContainerState, DeployId, Hook, HookLabels, Labels, Moment, hash};
+use crate::model::{ContainerSpec, ContainerState, DeployId, Hook, HookLabels, Labels, Moment, Texts, hash};
 use crate::plan::{Effect, PlannedDeploy, Target};
 
 /// So many ports are tried when Docker finds the reserved one taken (R7).
@@ -121,7 +121,7 @@ pub(super) async fn for_hook(work: &Work<'_>, name: &str, moment: Moment, hook: 
         Healthcheck { test: vec!["NONE".into()], interval: None, timeout: None, retries: None, start_period: None };
     let spec = ContainerSpec {
         command: Some(hook.command.clone()),
-        labels: BTreeMap::new(),
+        labels: Texts::default(),
         ports: Vec::new(),
         restart: Restart::No,
         healthcheck: Some(no_check),

@@ -21,6 +21,7 @@ pub mod schedule;
 pub mod secret;
 pub mod spec;
 pub mod status;
+pub mod texts;
 pub mod units;
 
 pub use condition::{AllConditions, Condition, ConditionKind, Conditions, Findings, Said, Truth};
@@ -39,4 +40,5 @@ pub use route::{HostOptions, NpmSettings, RouteOptions};
 pub use secret::SecretRef;
 pub use spec::ContainerSpec;
 pub use status::{ChoiceKind, DeployStatus, InstanceStatus, PauseKind, Phase, Trigger};
+pub use texts::Texts;
 pub use units::{Bytes, Millis};

@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 use serde::{Deserialize, Serialize};
 
 use super::secret::SecretRef;
+use super::texts::Texts;
 use super::units::{Bytes, Millis};
 
 /// Everything that makes a container need recreating when it changes, except the image's digest.
@@ -17,7 +18,7 @@ pub struct ContainerSpec {
     /// The port that the app listens on inside the container.
     pub port: Option<u16>,
     /// Plain environment, text exactly as written; `env_file` entries are merged in below it.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Texts,
     /// Environment variables whose values are secrets.
     pub secret_environment: BTreeMap<String, SecretRef>,
     /// Absolute path in the container → secret; written with mode 0400, owner `user` when numeric.
@@ -33,7 +34,7 @@ pub struct ContainerSpec {
     /// Working directory.
     pub working_dir: Option<String>,
     /// The user's own labels; none begins with `landfall.`.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Texts,
     /// Capabilities added; refused unless the policy names the stage (R32).
     pub cap_add: Vec<String>,
     /// Capabilities dropped.

@@ -6,7 +6,7 @@ use crate::config::code;
 use crate::config::raw::{Hosts, Layer, OneOrMany, Pairs, Secret, Text};
 use crate::config::report::{Part, Site};
 use crate::config::syntax::short;
-use crate::model::labels;
+use crate::model::{Texts, labels};
 
 use super::project::Context;
 
@@ -95,7 +95,7 @@ pub(super) fn plain(
     pairs: Option<Pairs>,
     files: Option<OneOrMany>,
     secret: Option<&BTreeMap<String, Option<Secret>>>,
-) -> BTreeMap<String, String> {
+) -> Texts {
     let mut all = from_files(cx, files);
     for (name, value) in pairs.map(Pairs::into_map).unwrap_or_default() {
         check_name(&cx.site, "environment", &name);
@@ -118,7 +118,7 @@ pub(super) fn plain(
         check_name(&cx.site, "secret_environment", name);
         all.remove(name);
     }
-    all
+    all.into_iter().collect()
 }
 
 fn check_name(site: &Site<'_>, key: &str, name: &str) {
@@ -150,8 +150,8 @@ fn from_files(cx: &Context<'_>, files: Option<OneOrMany>) -> BTreeMap<String, St
 }
 
 /// The user's own labels.
-pub(super) fn labels(cx: &Context<'_>, pairs: Option<Pairs>) -> BTreeMap<String, String> {
-    let mut all = BTreeMap::new();
+pub(super) fn labels(cx: &Context<'_>, pairs: Option<Pairs>) -> Texts {
+    let mut all = Vec::new();
     for (name, value) in pairs.map(Pairs::into_map).unwrap_or_default() {
         let path = format!("labels.{name}");
         if name.starts_with(labels::PREFIX) {
@@ -166,5 +166,5 @@ pub(super) fn labels(cx: &Context<'_>, pairs: Option<Pairs>) -> BTreeMap<String,
         }
         all.extend(value.map(|Text(value)| (name, value)));
     }
-    all
+    all.into_iter().collect()
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::desired::{PullPolicy, Strategy};
 use crate::model::spec::{HostNamespace, MountSource, Restart};
-use crate::model::{Bytes, DesiredStage, Millis};
+use crate::model::{Bytes, DesiredStage, Millis, Texts};
 
 /// A project with one stage; `lines` belong to the stage.
 pub(super) fn with(lines: &str) -> String {
@@ -119,9 +119,8 @@ fn mounts_that_cannot_work_are_refused() {
 
 #[test]
 fn environment_is_text_as_written_in_both_forms_and_files_lie_below_it() {
-    let env = |lines: &str| {
-        stage(lines).container.environment.into_iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>()
-    };
+    let env =
+        |lines: &str| stage(lines).container.environment.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>();
     assert_eq!(
         env("environment: { A: 1.10, B: no, C: 0x1F, D: \"\", E: 2024-01-02, F: true, G: 1_000 }"),
         ["A=1.10", "B=no", "C=0x1F", "D=", "E=2024-01-02", "F=true", "G=1_000"]
@@ -197,15 +196,13 @@ projects:
     let loaded = loaded(text);
     let stage = loaded.desired.stages.values().next().unwrap();
     let spec = &stage.container;
-    let pairs = |map: &std::collections::BTreeMap<String, String>| {
-        map.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ")
-    };
+    let pairs = |texts: &Texts| texts.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ");
     assert_eq!(pairs(&spec.environment), "A=project B=stage S=plain");
     assert_eq!(spec.secret_environment.keys().collect::<Vec<_>>(), ["C"]);
     assert_eq!(pairs(&spec.labels), "l=stage");
     assert_eq!(spec.command.as_deref(), Some(&["stage".to_owned(), "only".to_owned()][..]));
     assert_eq!(spec.dns, ["1.1.1.1"]);
-    assert_eq!(pairs(&spec.logging.options), "max-file=9 max-size=1m");
+    assert_eq!(pairs(&spec.logging.options.clone().into_iter().collect()), "max-file=9 max-size=1m");
     assert_eq!(spec.healthcheck.as_ref().unwrap().test, ["NONE"]);
     assert_eq!(stage.ready.check, crate::model::desired::Check::Tcp);
     assert_eq!((stage.ready.interval, stage.ready.deadline), (Millis::secs(3), Millis::secs(4)));

@@ -62,7 +62,7 @@ fn recreate_stops_the_old_one_first_and_removes_it_last() {
 #[test]
 fn a_changed_field_is_shown_by_its_path() {
     let level = |text: &'static str| {
-        move |stage: &mut DesiredStage| drop(stage.container.environment.insert("LEVEL".into(), text.into()))
+        move |stage: &mut DesiredStage| stage.container.environment = [("LEVEL".into(), text.into())].into()
     };
     let world = World::new().want("shop/prod", "v1").change("shop/prod", level("info")).runs("shop/prod", 1);
     let plan = world.change("shop/prod", level("warn")).plan();

@@ -54,7 +54,7 @@ pub(super) const THEN: [Want; 4] = [
 ];
 
 fn set(stage: &mut DesiredStage) {
-    stage.container.environment.insert("LOG".into(), "debug".into());
+    stage.container.environment = [("LOG".into(), "debug".into())].into();
 }
 
 fn at(world: World, domains: &[&str]) -> World {

@@ -126,8 +126,8 @@ async fn what_dockerd_refuses_is_told_apart() {
 fn full_spec(volume: &str, host: &Path) -> ContainerSpec {
     let mount = |target: &str, source, read_only| Mount { target: target.into(), source, read_only };
     ContainerSpec {
-        environment: BTreeMap::from([("PLAIN".into(), "a=b c".into())]),
-        labels: BTreeMap::from([("team".into(), "shop".into()), ("landfall.store".into(), "forged".into())]),
+        environment: [("PLAIN".into(), "a=b c".into())].into(),
+        labels: [("team".into(), "shop".into()), ("landfall.store".into(), "forged".into())].into(),
         mounts: vec![
             mount("/conf", MountSource::ConfigTree { path: "conf".into(), hash: "h1".into() }, false),
             mount("/data", MountSource::Volume(volume.to_owned()), false),
