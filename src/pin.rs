@@ -30,9 +30,12 @@ pub async fn pin(
     let mut questions = Vec::new();
     for stage in desired.stages.values().filter(|stage| selection.contains(&stage.key)) {
         let pin = recorded.stages.get(&stage.key).and_then(|s| s.pin.as_ref());
-        match choose(stage, pin) {
+        match choose(stage, pin, false) {
             Choice::Known(image) => drop(known.insert(stage.key.clone(), Ok(image))),
-            choice @ (Choice::AskHost(..) | Choice::AskRegistry(..)) => questions.push((stage.key.clone(), choice)),
+            choice @ (Choice::AskHost(..)
+            | Choice::AskRegistry(..)
+            | Choice::AskTags { .. }
+            | Choice::AskMoved { .. }) => questions.push((stage.key.clone(), choice)),
         }
     }
     let registry = Registry::new();
@@ -47,14 +50,21 @@ pub async fn pin(
 
 /// Looks up anew what a stage tracks, whatever was recorded before: someone asked for it.
 pub async fn look_up(docker: &Docker, secrets: &Secrets, desired: &Desired, stage: &DesiredStage) -> Pinned {
-    answer(docker, &Registry::new(), secrets, desired, choose(stage, None)).await
+    answer(docker, &Registry::new(), secrets, desired, choose(stage, None, false)).await
 }
 
 async fn answer(docker: &Docker, registry: &Registry, secrets: &Secrets, desired: &Desired, choice: Choice) -> Pinned {
     match choice {
         Choice::Known(image) => Ok(image),
         Choice::AskHost(repository, tag) => ask_host(docker, repository, tag).await,
-        Choice::AskRegistry(repository, tag) => ask_registry(registry, secrets, desired, repository, tag).await,
+        Choice::AskRegistry(repository, tag) | Choice::AskMoved { repository, tag, .. } => {
+            ask_registry(registry, secrets, desired, repository, tag).await
+        }
+        Choice::AskTags { repository, pinned } => pinned.ok_or_else(|| Blocked {
+            refused: false,
+            reason: format!("nobody has asked yet which tags {repository} has"),
+            hint: None,
+        }),
     }
 }
 

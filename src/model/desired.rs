@@ -8,6 +8,7 @@ use super::hash::HashInput;
 use super::hook::Hooks;
 use super::image::{Digest, Repository, Tag};
 use super::name::{Domain, Name, StageKey};
+use super::policy::{GlobPolicy, RegexPolicy, SemverPolicy};
 use super::route::{NpmSettings, Reach, RouteOptions};
 use super::schedule::{Schedule, Zone};
 use super::secret::SecretRef;
@@ -241,14 +242,25 @@ pub enum Track {
     Tag(Tag),
     /// A digest.
     Digest(Digest),
+    /// The newest version in a range.
+    Semver(SemverPolicy),
+    /// The newest tag that fits a pattern of the shell.
+    Glob(GlobPolicy),
+    /// The newest tag that fits a regular expression.
+    Regex(RegexPolicy),
+    /// A tag that moves, looked up anew whenever the registry is asked.
+    Mutable(Tag),
 }
 
 impl Track {
-    /// What people call what it leads to: the tag, or a short digest.
+    /// What people call what it leads to: the tag, a short digest, or how it is chosen.
     pub fn version(&self) -> String {
         match self {
-            Self::Tag(tag) => tag.to_string(),
+            Self::Tag(tag) | Self::Mutable(tag) => tag.to_string(),
             Self::Digest(digest) => digest.short().to_owned(),
+            Self::Semver(policy) => format!("the newest `{policy}`"),
+            Self::Glob(policy) => format!("the newest `{policy}`"),
+            Self::Regex(policy) => format!("the newest `{policy}`"),
         }
     }
 }

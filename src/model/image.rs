@@ -93,6 +93,14 @@ impl Tag {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// True for text that is a tag.
+    pub(super) fn is(text: &str) -> bool {
+        !text.is_empty()
+            && text.len() <= MAX_TAG
+            && !text.starts_with(['.', '-'])
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    }
 }
 
 impl fmt::Display for Tag {
@@ -105,11 +113,7 @@ impl FromStr for Tag {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let ok = !text.is_empty()
-            && text.len() <= MAX_TAG
-            && !text.starts_with(['.', '-'])
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-        if ok {
+        if Self::is(text) {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidName(format!("`{text}` is not a tag: use letters, digits, `.`, `_`, `-`, at most {MAX_TAG}")))

@@ -197,9 +197,9 @@ impl Desk<'_> {
     /// The digest that the configuration leads to, as far as it is known.
     fn refused(&self) -> Option<Digest> {
         let pin = self.recorded.stages.get(&self.stage.key).and_then(|stage| stage.pin.as_ref());
-        match policy::choose(self.stage, pin) {
+        match policy::choose(self.stage, pin, false) {
             Known::Known(image) => Some(image.digest),
-            Known::AskRegistry(..) | Known::AskHost(..) => None,
+            Known::AskRegistry(..) | Known::AskHost(..) | Known::AskTags { .. } | Known::AskMoved { .. } => None,
         }
     }
 }

@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::desired::PullPolicy;
 use crate::model::hash;
 use crate::model::observed::Health;
+use crate::model::policy::accepts;
 use crate::model::recorded::{Pin, RecordedInstance};
 use crate::model::secret::Fingerprint;
 use crate::model::{
     ContainerState, DeployId, Desired, DesiredStage, ImageRef, InstanceStatus, Observed, ObservedProxy, ProxySettings,
-    Recorded, RecordedHost, StageKey, Track,
+    Recorded, RecordedHost, Repository, StageKey, Tag, Track,
 };
 use crate::plan::{Own, Owned};
 
@@ -124,13 +125,11 @@ fn image(stage: &DesiredStage, own: &Own<'_>) -> Option<ImageRef> {
 
 /// What the tag of a stage stood for when its container was made; none where that is known, or it tracks another by now.
 fn pin(stage: &DesiredStage, image: &ImageRef, recorded: &Recorded) -> Option<Pin> {
-    let Track::Tag(tag) = &stage.track else { return None };
+    let is_wanted = |repository: &Repository, tag: &Tag| *repository == stage.repository && accepts(&stage.track, tag);
     let known = recorded.stages.get(&stage.key).and_then(|stage| stage.pin.as_ref());
-    let is_known = known.is_some_and(|pin| pin.repository == stage.repository && pin.tag == *tag);
-    if is_known || image.repository != stage.repository || image.tag.as_ref() != Some(tag) {
-        return None;
-    }
-    Pin::of(image)
+    let is_known = known.is_some_and(|pin| is_wanted(&pin.repository, &pin.tag));
+    let pin = Pin::of(image)?;
+    (!is_known && is_wanted(&pin.repository, &pin.tag)).then_some(pin)
 }
 
 /// The host that carries the mark of a stage, unless the store remembers one that is there.

@@ -56,7 +56,7 @@ fn ours(dir: &Path, data: &Path) {
 fn diff(desired: &Desired, recorded: &Recorded) -> plan::Plan {
     let pinned = |(key, stage): (&StageKey, _)| {
         let pin = recorded.stages.get(key).and_then(|stage| stage.pin.as_ref());
-        let Choice::Known(image) = choose(stage, pin) else { panic!("it was pinned") };
+        let Choice::Known(image) = choose(stage, pin, false) else { panic!("it was pinned") };
         (key.clone(), Ok(image))
     };
     let images: BTreeMap<StageKey, Result<ImageRef, Blocked>> = desired.stages.iter().map(pinned).collect();

@@ -8,6 +8,7 @@ use super::super::{Error, Opened, Places, accepted, load, open, stage_named};
 use crate::docker::{ContainerInfo, Docker};
 use crate::model::hash;
 use crate::model::observed::ObservedPort;
+use crate::model::policy::{accepts, select};
 use crate::model::recorded::Pin;
 use crate::model::secret::Fingerprint;
 use crate::model::{
@@ -112,12 +113,15 @@ async fn image(docker: &Docker, stage: &DesiredStage, found: &ContainerInfo) -> 
     let is_its = |text: &str| text.parse::<Repository>().is_ok_and(|repository| repository == stage.repository);
     let digest = digests.iter().filter_map(|text| text.split_once('@')).find(|(repository, _)| is_its(repository));
     let digest = digest.and_then(|(_, digest)| digest.parse().ok());
-    let mut own = tags.iter().filter_map(|text| text.rsplit_once(':')).filter(|(repository, _)| is_its(repository));
+    let own = tags.iter().filter_map(|text| text.rsplit_once(':')).filter(|(repository, _)| is_its(repository));
+    let mut own = own.map(|(_, tag)| tag);
     let tag = match &stage.track {
-        Track::Tag(wanted) => own.clone().find(|(_, tag)| *tag == wanted.as_str()).or_else(|| own.next()),
+        Track::Tag(_) | Track::Semver(_) | Track::Glob(_) | Track::Regex(_) | Track::Mutable(_) => {
+            let wanted = select(&stage.track, own.clone()).newest;
+            wanted.or_else(|| own.next().and_then(|tag| tag.parse().ok()))
+        }
         Track::Digest(_) => None,
     };
-    let tag = tag.and_then(|(_, tag)| tag.parse().ok());
     let local = digest.is_none();
     let id = || {
         let bad = |_| Error::Internal(format!("{} has no image id", found.name));
@@ -145,7 +149,9 @@ impl New<'_> {
         let (stage, found) = (self.stage, self.found);
         let other = || format!("leave out `--as-is`: the next apply then brings {} beside it", stage.track.version());
         let is_wanted = match &stage.track {
-            Track::Tag(tag) => self.image.tag.as_ref() == Some(tag),
+            Track::Tag(_) | Track::Semver(_) | Track::Glob(_) | Track::Regex(_) | Track::Mutable(_) => {
+                self.image.tag.as_ref().is_some_and(|tag| accepts(&stage.track, tag))
+            }
             Track::Digest(digest) => self.image.digest == *digest,
         };
         if !is_wanted {
