@@ -57,11 +57,11 @@ impl Access {
         url
     }
 
-    /// `/v2/<path>/tags/list`, at most one of them.
-    pub(super) fn first_tag(&self, repository: &Repository) -> Url {
+    /// `/v2/<path>/tags/list`, at most so many of them.
+    pub(super) fn tags(&self, repository: &Repository, most: usize) -> Url {
         let mut url = self.base.clone();
         url.set_path(&format!("/v2/{}/tags/list", repository.path()));
-        url.set_query(Some("n=1"));
+        url.set_query(Some(&format!("n={most}")));
         url
     }
 
@@ -79,8 +79,17 @@ impl Access {
         may_be_plain(realm, self.insecure && self.is_own_origin(realm))
     }
 
-    /// A redirect may lead elsewhere, but never from TLS to plain text.
-    pub(super) fn may_follow(&self, from: &Url, to: &Url) -> bool {
+    /// Where an answer leads: by a redirect, or to its next page.
+    pub(super) fn follow(&self, from: &Url, target: Option<&str>) -> Result<Url, RegistryError> {
+        match target.and_then(|target| from.join(target).ok()) {
+            Some(next) if self.may_follow(from, &next) => Ok(next),
+            Some(next) => Err(RegistryError::PlainText { url: next.origin().ascii_serialization() }),
+            None => Err(RegistryError::Unreachable { registry: self.host(), reason: "it leads to nowhere".to_owned() }),
+        }
+    }
+
+    /// An answer may lead elsewhere, but never from TLS to plain text.
+    fn may_follow(&self, from: &Url, to: &Url) -> bool {
         let plain = from.scheme() == "http" && may_be_plain(to, self.insecure && self.is_own_origin(to));
         to.scheme() == "https" || plain
     }

@@ -101,7 +101,7 @@ impl Registry {
             (StatusCode::OK, _) => {}
             (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Some(user)) => return Err(refused(access, user)),
             (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, None) => return Err(needed(access, repository)),
-            (StatusCode::TOO_MANY_REQUESTS, _) => return Err(super::head::rate_limited(access, response.headers())),
+            (StatusCode::TOO_MANY_REQUESTS, _) => return Err(super::ask::rate_limited(access, response.headers())),
             (status, _) if status.is_server_error() => {
                 return Err(RegistryError::Unavailable { registry: access.host(), status: status.as_u16() });
             }

@@ -1,7 +1,7 @@
 //! The HTTP client: one per process, made at its first use; requests with a limit on time, redirects and size.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
@@ -19,9 +19,16 @@ const MAX_REDIRECTS: usize = 5;
 /// Most logins that are remembered: one per repository.
 const MAX_LOGINS: usize = 1000;
 
-/// A client for all registries. It remembers tokens until they expire.
+/// A client for all registries. It remembers tokens until they expire; clones share what they know.
+#[derive(Clone)]
 pub struct Registry {
     timeout: Duration,
+    shared: Arc<Shared>,
+}
+
+/// What all clones of a client have together.
+#[derive(Default)]
+struct Shared {
     client: OnceLock<Result<Client, String>>,
     plain: OnceLock<Result<Client, String>>,
     logins: Mutex<HashMap<Key, Login>>,
@@ -35,7 +42,7 @@ impl Registry {
 
     /// The same with another limit for one request.
     pub fn with_timeout(timeout: Duration) -> Self {
-        Self { timeout, client: OnceLock::new(), plain: OnceLock::new(), logins: Mutex::default() }
+        Self { timeout, shared: Arc::default() }
     }
 
     /// Sends a request and follows redirects; `authorization` goes to the registry's own origin only.
@@ -99,13 +106,13 @@ impl Registry {
     }
 
     pub(super) fn login(&self, key: &Key) -> Option<Login> {
-        let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logins = self.shared.logins.lock().unwrap_or_else(PoisonError::into_inner);
         logins.retain(|_, login| login.is_valid());
         logins.get(key).cloned()
     }
 
     pub(super) fn remember(&self, key: Key, login: Login) {
-        let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logins = self.shared.logins.lock().unwrap_or_else(PoisonError::into_inner);
         if logins.len() >= MAX_LOGINS {
             logins.clear();
         }
@@ -116,8 +123,8 @@ impl Registry {
     /// of the environment.
     fn client(&self, access: &Access, url: &Url) -> Result<&Client, RegistryError> {
         let made = match url.scheme() {
-            "http" => self.plain.get_or_init(|| client::build(self.timeout, client::plain)),
-            _ => self.client.get_or_init(|| client::build(self.timeout, |builder| builder)),
+            "http" => self.shared.plain.get_or_init(|| client::build(self.timeout, client::plain)),
+            _ => self.shared.client.get_or_init(|| client::build(self.timeout, |builder| builder)),
         };
         made.as_ref().map_err(|reason| RegistryError::Unreachable { registry: access.host(), reason: reason.clone() })
     }
@@ -149,10 +156,5 @@ fn redirect(access: &Access, response: &Response) -> Result<Option<Url>, Registr
         return Ok(None);
     }
     let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-    let next = location.and_then(|text| response.url().join(text).ok());
-    match next {
-        Some(next) if access.may_follow(response.url(), &next) => Ok(Some(next)),
-        Some(next) => Err(RegistryError::PlainText { url: next.origin().ascii_serialization() }),
-        None => Err(RegistryError::Unreachable { registry: access.host(), reason: "a redirect to nowhere".to_owned() }),
-    }
+    access.follow(response.url(), location).map(Some)
 }

@@ -1,4 +1,4 @@
-//! Remote registries: which digest a tag has now. True status codes, where dockerd has only words.
+//! Remote registries: which tags there are, and which digest a tag has now. True status codes, where dockerd has only words.
 //!
 //! Credentials leave for the registry itself or for the token service it names, over TLS or to this host only; a
 //! redirect to another place never carries them. Every answer is bounded in time and size.
@@ -6,12 +6,15 @@
 //! It must not decide which tag to want, nor when to ask.
 
 mod access;
+mod ask;
 mod auth;
 mod challenge;
 mod client;
 mod error;
 mod find;
 mod head;
+mod link;
+mod tags;
 
 pub use access::{Access, Credentials};
 pub use client::Registry;

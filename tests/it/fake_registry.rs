@@ -6,7 +6,7 @@
 //! registry.publish(&web);                                  // HEAD /v2/demo/web/manifests/v1 → its digest
 //! ```
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -220,15 +220,29 @@ fn answer(world: &mut World, request: &Request) -> Response {
     }
     if let Some(repository) = path.strip_suffix("/tags/list") {
         let of = format!("{repository}/manifests/");
-        let tags: Vec<_> = world.tags.keys().filter_map(|path| path.strip_prefix(&of)).collect();
+        let tags: BTreeSet<_> = world.tags.keys().filter_map(|path| path.strip_prefix(&of)).collect();
         if !tags.is_empty() {
-            return serde_json::json!({ "name": repository, "tags": tags }).to_string().into_response();
+            return page(repository, &tags, request.uri().query().unwrap_or_default());
         }
     }
     match world.bodies.get(path) {
         Some(body) => body.clone().into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// The tags after `last`, `n` of them, and where the next ones are.
+fn page(repository: &str, tags: &BTreeSet<&str>, query: &str) -> Response {
+    let asked = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let most = asked("n").map_or(usize::MAX, |n| n.parse().expect("a number"));
+    let mut rest = tags.iter().filter(|tag| asked("last").is_none_or(|last| **tag > last));
+    let page: Vec<_> = rest.by_ref().take(most).collect();
+    let mut response = serde_json::json!({ "name": repository, "tags": page }).to_string().into_response();
+    if let (Some(last), Some(_)) = (page.last(), rest.next()) {
+        let link = format!("<{repository}/tags/list?last={last}&n={most}>; rel=\"next\"");
+        response.headers_mut().insert(header::LINK, link.parse().expect("a header"));
+    }
+    response
 }
 
 fn token(world: &mut World, known: bool, tried: bool) -> Response {

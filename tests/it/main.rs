@@ -20,6 +20,7 @@ mod random;
 mod readme;
 mod recorder;
 mod registry_client;
+mod registry_tags;
 mod router_control;
 mod router_forward;
 mod router_limits;
