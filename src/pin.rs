@@ -1,14 +1,19 @@
-//! A tag turned into tag + digest. The choice is `model::policy`'s; only what it cannot know is asked, so that a no-op
-//! asks no registry anything.
+//! What a stage tracks turned into tag + digest. The choice is `model::policy`'s; only what it cannot know is asked, so
+//! that a no-op asks no registry anything.
+//!
+//! *Expected flow*: what is known is taken as it is; of each repository that a policy chooses from the tags are listed
+//! once, whoever chooses; then each tag that is new to somebody is asked for its digest, once (R27).
+//!
+//! *Guarantees*: a registry that fails takes no stage away from the image that is pinned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt as _, stream};
 
 use crate::docker::Docker;
-use crate::model::policy::{Choice, choose};
-use crate::model::{Desired, DesiredStage, ImageRef, Recorded, Repository, StageKey, Tag};
-use crate::plan::{Blocked, Selection};
+use crate::model::policy::{Choice, choose, select};
+use crate::model::{Desired, DesiredStage, Digest, ImageRef, Recorded, Repository, StageKey, Tag};
+use crate::plan::{Blocked, Options};
 use crate::registry::{self, Access, Credentials, Registry};
 use crate::secrets::Secrets;
 
@@ -18,54 +23,171 @@ const CONCURRENT_QUESTIONS: usize = 8;
 /// The image of a stage, or why there is none.
 pub type Pinned = Result<ImageRef, Blocked>;
 
-/// Pins every selected stage; each failure stays with its stage.
-pub async fn pin(
-    docker: &Docker,
-    secrets: &Secrets,
-    desired: &Desired,
-    recorded: &Recorded,
-    selection: &Selection,
-) -> BTreeMap<StageKey, Pinned> {
-    let mut known = BTreeMap::new();
-    let mut questions = Vec::new();
-    for stage in desired.stages.values().filter(|stage| selection.contains(&stage.key)) {
-        let pin = recorded.stages.get(&stage.key).and_then(|s| s.pin.as_ref());
-        match choose(stage, pin, false) {
-            Choice::Known(image) => drop(known.insert(stage.key.clone(), Ok(image))),
-            choice @ (Choice::AskHost(..)
-            | Choice::AskRegistry(..)
-            | Choice::AskTags { .. }
-            | Choice::AskMoved { .. }) => questions.push((stage.key.clone(), choice)),
+/// Whom to ask, and how.
+#[derive(Clone, Copy)]
+pub struct Asking<'a> {
+    /// The host.
+    pub docker: &'a Docker,
+    /// The client for all registries, which remembers what it was told.
+    pub registry: &'a Registry,
+    /// Passwords of registries.
+    pub secrets: &'a Secrets,
+    /// What is to be pinned.
+    pub desired: &'a Desired,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Pins {
+    /// The image of each stage that was selected; each failure stays with its stage.
+    pub images: BTreeMap<StageKey, Pinned>,
+    /// The registries that were asked, by host, and what is wrong with those that did not answer as they should.
+    pub registries: BTreeMap<String, Option<String>>,
+}
+
+/// A stage whose tag has to be asked for.
+struct Wanted {
+    key: StageKey,
+    repository: Repository,
+    tag: Tag,
+    /// What it has until then, and keeps if nobody answers.
+    pinned: Option<ImageRef>,
+}
+
+/// Pins every selected stage. What may have changed since is asked for where the options say so.
+pub async fn pin(asking: Asking<'_>, recorded: &Recorded, options: &Options) -> Pins {
+    let (mut pins, mut lists, mut wanted) = (Pins::default(), Vec::new(), Vec::new());
+    let mut hosts = Vec::new();
+    for stage in asking.desired.stages.values().filter(|stage| options.selection.contains(&stage.key)) {
+        let key = stage.key.clone();
+        let pin = recorded.stages.get(&key).and_then(|s| s.pin.as_ref());
+        let asks = options.asks(&key);
+        match choose(stage, pin, asks) {
+            Choice::Known(image) => drop(pins.images.insert(key, Ok(image))),
+            Choice::AskHost(repository, tag) => hosts.push((key, repository, tag)),
+            Choice::AskRegistry(repository, tag) => wanted.push(Wanted { key, repository, tag, pinned: None }),
+            Choice::AskMoved { repository, tag, pinned } => wanted.push(Wanted { key, repository, tag, pinned }),
+            Choice::AskTags { repository, pinned } => lists.push((stage, repository, pinned)),
         }
     }
-    let registry = Registry::new();
-    let ask = |(key, choice)| {
-        let registry = &registry;
-        async move { (key, answer(docker, registry, secrets, desired, choice).await) }
-    };
-    let answers: Vec<_> = stream::iter(questions).map(ask).buffer_unordered(CONCURRENT_QUESTIONS).collect().await;
-    known.extend(answers);
-    known
+    let host = |(key, repository, tag)| async move { (key, ask_host(asking.docker, repository, tag).await) };
+    pins.images.extend(each(hosts, host).await);
+    wanted.extend(asking.newest(lists, &mut pins).await);
+    asking.digests(wanted, &mut pins).await;
+    pins
 }
 
 /// Looks up anew what a stage tracks, whatever was recorded before: someone asked for it.
-pub async fn look_up(docker: &Docker, secrets: &Secrets, desired: &Desired, stage: &DesiredStage) -> Pinned {
-    answer(docker, &Registry::new(), secrets, desired, choose(stage, None, false)).await
+pub async fn look_up(asking: Asking<'_>, stage: &DesiredStage) -> Pinned {
+    let options = Options { selection: crate::plan::Selection(vec![stage.key.to_string()]), ..Options::default() };
+    let mut pins = pin(asking, &Recorded::default(), &options).await;
+    let none = || Blocked { refused: true, reason: format!("there is no stage {}", stage.key), hint: None };
+    pins.images.remove(&stage.key).unwrap_or_else(|| Err(none()))
 }
 
-async fn answer(docker: &Docker, registry: &Registry, secrets: &Secrets, desired: &Desired, choice: Choice) -> Pinned {
-    match choice {
-        Choice::Known(image) => Ok(image),
-        Choice::AskHost(repository, tag) => ask_host(docker, repository, tag).await,
-        Choice::AskRegistry(repository, tag) | Choice::AskMoved { repository, tag, .. } => {
-            ask_registry(registry, secrets, desired, repository, tag).await
+/// Asks so many at a time.
+async fn each<T, A: Future>(questions: impl IntoIterator<Item = T>, ask: impl Fn(T) -> A) -> Vec<A::Output> {
+    stream::iter(questions.into_iter().map(ask).collect::<Vec<_>>())
+        .buffer_unordered(CONCURRENT_QUESTIONS)
+        .collect()
+        .await
+}
+
+impl<'a> Asking<'a> {
+    /// The newest tag of each stage by its policy; those that have it already are pinned by that.
+    async fn newest(
+        self,
+        stages: Vec<(&'a DesiredStage, Repository, Option<ImageRef>)>,
+        pins: &mut Pins,
+    ) -> Vec<Wanted> {
+        let repositories: BTreeSet<Repository> = stages.iter().map(|(_, repository, _)| repository.clone()).collect();
+        let list = |repository: Repository| async move {
+            let tags = self.tags(&repository).await;
+            (repository, tags)
+        };
+        let lists: BTreeMap<Repository, Result<Vec<String>, Blocked>> =
+            each(repositories, list).await.into_iter().collect();
+        let mut wanted = Vec::new();
+        for (stage, repository, pinned) in stages {
+            let key = stage.key.clone();
+            let newest = match lists.get(&repository) {
+                Some(Ok(tags)) => chosen(stage, &repository, tags),
+                Some(Err(blocked)) => Err(blocked.clone()),
+                None => continue,
+            };
+            pins.heard(&repository, newest.as_ref().err());
+            match (newest, pinned) {
+                (Ok(tag), Some(image)) if image.tag.as_ref() == Some(&tag) => drop(pins.images.insert(key, Ok(image))),
+                (Ok(tag), pinned) => wanted.push(Wanted { key, repository, tag, pinned }),
+                (Err(_), Some(image)) => drop(pins.images.insert(key, Ok(image))),
+                (Err(blocked), None) => drop(pins.images.insert(key, Err(blocked))),
+            }
         }
-        Choice::AskTags { repository, pinned } => pinned.ok_or_else(|| Blocked {
-            refused: false,
-            reason: format!("nobody has asked yet which tags {repository} has"),
-            hint: None,
-        }),
+        wanted
     }
+
+    /// The digest of each tag, asked once whoever wants it.
+    async fn digests(self, wanted: Vec<Wanted>, pins: &mut Pins) {
+        let tags: BTreeSet<(Repository, Tag)> =
+            wanted.iter().map(|one| (one.repository.clone(), one.tag.clone())).collect();
+        let head = |(repository, tag): (Repository, Tag)| async move {
+            let digest = self.digest(&repository, &tag).await;
+            ((repository, tag), digest)
+        };
+        let digests: BTreeMap<(Repository, Tag), Result<Digest, Blocked>> =
+            each(tags, head).await.into_iter().collect();
+        for Wanted { key, repository, tag, pinned } in wanted {
+            let asked = (repository, tag);
+            let Some(digest) = digests.get(&asked) else { continue };
+            let (repository, tag) = asked;
+            pins.heard(&repository, digest.as_ref().err());
+            let image = match (digest, pinned) {
+                (Ok(digest), _) => Ok(ImageRef { repository, tag: Some(tag), digest: digest.clone(), local: false }),
+                (Err(_), Some(image)) => Ok(image),
+                (Err(blocked), None) => Err(blocked.clone()),
+            };
+            pins.images.insert(key, image);
+        }
+    }
+
+    async fn tags(self, repository: &Repository) -> Result<Vec<String>, Blocked> {
+        let access = access(self.secrets, self.desired, repository)?;
+        self.registry.tags(repository, &access).await.map_err(|error| unanswered(&error))
+    }
+
+    async fn digest(self, repository: &Repository, tag: &Tag) -> Result<Digest, Blocked> {
+        let access = access(self.secrets, self.desired, repository)?;
+        self.registry.head(repository, tag, &access).await.map_err(|error| unanswered(&error))
+    }
+}
+
+impl Pins {
+    /// A registry answered, or not; what is wrong is not forgotten by an answer to another question.
+    fn heard(&mut self, repository: &Repository, blocked: Option<&Blocked>) {
+        let heard = self.registries.entry(repository.host().to_owned()).or_default();
+        if let Some(blocked) = blocked {
+            heard.get_or_insert_with(|| blocked.to_string());
+        }
+    }
+}
+
+/// The newest of the tags by what a stage tracks.
+fn chosen(stage: &DesiredStage, repository: &Repository, tags: &[String]) -> Result<Tag, Blocked> {
+    let selected = select(&stage.track, tags.iter().map(String::as_str));
+    selected.newest.ok_or_else(|| Blocked {
+        refused: false,
+        reason: format!(
+            "none of the {} tags of {repository} is {}; {} of them cannot be read by that",
+            tags.len(),
+            stage.track.version(),
+            selected.skipped
+        ),
+        hint: Some("push such a tag, or change `track`".into()),
+    })
+}
+
+fn unanswered(error: &registry::RegistryError) -> Blocked {
+    Blocked { refused: false, reason: error.to_string(), hint: error.hint() }
 }
 
 /// `pull_policy: never`: the image is known by its id (R6).
@@ -78,20 +200,6 @@ async fn ask_host(docker: &Docker, repository: Repository, tag: Tag) -> Pinned {
             reason: format!("image {reference} is not on this host, and `pull_policy` is never"),
             hint: Some("build or load it here, or take `pull_policy: never` out".into()),
         }),
-        Err(error) => Err(Blocked { refused: false, reason: error.to_string(), hint: error.hint() }),
-    }
-}
-
-async fn ask_registry(
-    registry: &Registry,
-    secrets: &Secrets,
-    desired: &Desired,
-    repository: Repository,
-    tag: Tag,
-) -> Pinned {
-    let access = access(secrets, desired, &repository)?;
-    match registry.head(&repository, &tag, &access).await {
-        Ok(digest) => Ok(ImageRef { repository, tag: Some(tag), digest, local: false }),
         Err(error) => Err(Blocked { refused: false, reason: error.to_string(), hint: error.hint() }),
     }
 }
@@ -111,7 +219,5 @@ pub fn access(secrets: &Secrets, desired: &Desired, repository: &Repository) -> 
         };
         credentials = Some(Credentials { username, password: secrets.read(password).map_err(blocked)? });
     }
-    let unusable =
-        |error: registry::RegistryError| Blocked { refused: false, reason: error.to_string(), hint: error.hint() };
-    Access::new(repository, entry, credentials).map_err(unusable)
+    Access::new(repository, entry, credentials).map_err(|error| unanswered(&error))
 }

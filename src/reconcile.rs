@@ -78,6 +78,8 @@ pub struct View {
     pub observed: Observed,
     /// The pinned images.
     pub images: BTreeMap<StageKey, Result<ImageRef, Blocked>>,
+    /// The registries that were asked, by host, and what is wrong with those that did not answer as they should.
+    pub registries: BTreeMap<String, Option<String>>,
     /// What must change.
     pub plan: Plan,
     /// Deploys without an end, when only looking.
@@ -418,7 +420,9 @@ async fn view(
     }
     let found = readopt::find(desired, &recorded, &observed, &fingerprints, &unknown);
     record::remember(&mut recorded, &found);
-    let images = pin::pin(docker, &secrets, desired, &recorded, &options.selection).await;
+    let registry = places.beside.registry();
+    let asking = pin::Asking { docker, registry: &registry, secrets: &secrets, desired };
+    let pin::Pins { images, registries } = pin::pin(asking, &recorded, options).await;
     let input = Input {
         desired,
         recorded: &recorded,
@@ -432,7 +436,7 @@ async fn view(
     let plan = plan::plan(input);
     tracing::debug!(plan = plan.id(), "planned");
     check_selection(&options.selection, plan.stages.iter().map(|s| &s.key).chain(desired.stages.keys()))?;
-    Ok(View { loaded, recorded, observed, images, plan, open: Vec::new(), found })
+    Ok(View { loaded, recorded, observed, images, registries, plan, open: Vec::new(), found })
 }
 
 /// Docker's half of what is observed, for commands that need no plan.

@@ -110,7 +110,8 @@ async fn run(cli: Cli, named: Vec<&'static str>, out: Out) -> Result<Exit, Failu
         Command::Validate { dir } => return validate::run(&dir.unwrap_or(cli.global.config), out),
         Command::Diff { selection, against: None } => {
             let places = Places { config: places.config.as_new_as(Fresh::Seen), ..places };
-            return diff::run(&way.aware(places).await, &options(selection), out).await;
+            let options = Options { ask: Some(Selection::default()), ..options(selection) };
+            return diff::run(&way.aware(places).await, &options, out).await;
         }
         Command::Diff { against: Some(_), .. } if cli.global.git.is_some() => return Err(not_of_a_remote()),
         Command::Diff { selection, against: Some(other) } => {
@@ -137,7 +138,8 @@ async fn run(cli: Cli, named: Vec<&'static str>, out: Out) -> Result<Exit, Failu
         Command::Daemon => return daemon::run(places, cli.global.socket).await,
         Command::Proxy(args) => return proxy::run(&places, args, out).await,
         Command::Apply { selection, plan, retry, allow_prune, allow_rewrite, adopt_store } => {
-            let options = Options { retry, allow_prune, secrets_needed: true, only: plan, ..options(selection) };
+            let ask = Some(Selection::default());
+            let options = Options { retry, allow_prune, ask, secrets_needed: true, only: plan, ..options(selection) };
             Want::Converge { options, adopt_store, allow_rewrite }
         }
         Command::Adopt { container: Some(container), stage: key, proxy_host: _, as_is } => {

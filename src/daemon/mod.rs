@@ -15,6 +15,7 @@ mod drift;
 mod events;
 mod log;
 mod pass;
+mod polls;
 mod repeats;
 mod scheduler;
 mod signals;
@@ -25,7 +26,7 @@ mod systemd;
 mod told;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,6 +46,7 @@ use drift::Drift;
 use events::{Heard, Listener};
 pub use pass::Ask;
 use pass::Told;
+use polls::Polls;
 pub use signals::{Asked, Signals};
 pub use state::{Handle, State, UnderWay};
 pub use systemd::Notifier;
@@ -121,6 +123,7 @@ pub async fn run(places: Places, _alone: &DaemonLock, calls: Calls) {
         };
         daemon.take(event);
         daemon.take_drifted();
+        daemon.take_polls();
     }
     daemon.stop().await;
 }
@@ -146,6 +149,7 @@ struct Daemon {
     scheduler: Scheduler,
     listener: Listener,
     drift: Drift,
+    polls: Polls,
     dice: Dice,
     passes: JoinSet<()>,
     tell: pass::Teller,
@@ -181,6 +185,7 @@ impl Daemon {
             scheduler: Scheduler::new(Instant::now(), seed()),
             listener: Listener::start(&places.docker, seed()),
             drift: Drift::default(),
+            polls: Polls::default(),
             dice: seed(),
             passes: JoinSet::new(),
             tell: pass::Teller { events, board: board.clone() },
@@ -203,8 +208,9 @@ impl Daemon {
             _ => false,
         };
         let is_over = matches!(event, Event::Over { .. });
-        if let Event::Over { pass, .. } = event {
-            self.board.over(pass);
+        if let Event::Over { pass, outcome } = &event {
+            self.board.over(*pass);
+            self.polls.over(*pass, matches!(outcome, Outcome::Done { .. }));
         }
         for action in self.scheduler.step(Instant::now(), event) {
             match action {
@@ -272,6 +278,14 @@ impl Daemon {
         }
     }
 
+    /// Registries whose time has come are asked about their stages.
+    fn take_polls(&mut self) {
+        let due = self.polls.due(now_ms(), &mut self.dice);
+        if !due.is_empty() {
+            self.take(Event::Polled(due));
+        }
+    }
+
     /// Files may have changed.
     fn noticed(&self) -> Event {
         self.glance.changed();
@@ -332,6 +346,8 @@ impl Daemon {
     fn put_in_force(&mut self, loaded: Arc<Loaded>) -> Duration {
         let resync = loaded.desired.settings.resync.duration();
         self.newest.send_replace(Some(Arc::clone(&loaded.desired)));
+        let before = self.in_force.as_ref().map(|loaded| &*loaded.desired);
+        self.polls.set(before, &loaded.desired, now_ms(), &mut self.dice);
         self.in_force = Some(loaded);
         resync
     }
@@ -340,6 +356,7 @@ impl Daemon {
     fn wake_at(&self) -> Instant {
         let wake_at = self.scheduler.wake_at();
         let wake_at = self.drift.next_at().map_or(wake_at, |at| at.min(wake_at));
+        let wake_at = self.polls.wait(now_ms()).map_or(wake_at, |wait| wake_at.min(Instant::now() + wait));
         self.notifier.watchdog_at().map_or(wake_at, |at| at.min(wake_at))
     }
 
@@ -348,6 +365,7 @@ impl Daemon {
         tracing::info!("reloading");
         self.notifier.reloading();
         self.places.config.ask_now();
+        self.polls.ask_all();
         Event::Reload
     }
 
@@ -361,6 +379,8 @@ impl Daemon {
     fn begin(&mut self, pass: Pass) {
         let Pass { id, scope, reason, request, busy } = pass;
         tracing::debug!(id, ?scope, ?reason, "a pass begins");
+        let is_in = |stage: &StageKey| scope.has(stage) && !busy.contains(stage);
+        let ask = if request.is_none() { self.polls.begin(id, is_in) } else { BTreeSet::new() };
         let places = Places { beside: self.places.beside.while_busy(busy), ..self.places.clone() };
         if let Some(Waiting { ask, .. }) = request.and_then(|request| self.asks.remove(&request)) {
             self.passes.spawn(pass::carry_out(id, ask, places, self.log.clone(), self.tell.clone()));
@@ -379,10 +399,11 @@ impl Daemon {
         // A look at everything is not what ends a rest, unless somebody asks for it.
         let rests = match reason {
             Reason::Drift | Reason::Retry | Reason::Resync if selection.0.is_empty() => self.resting(),
+            Reason::Registry => self.resting(),
             Reason::Drift | Reason::Retry | Reason::Resync | Reason::Config | Reason::Manual => BTreeMap::new(),
         };
         let newest = Newest::of(self.newest.subscribe());
-        let job = pass::Job { places, loaded, selection, rests, newest, known: self.listener.known() };
+        let job = pass::Job { places, loaded, selection, ask, rests, newest, known: self.listener.known() };
         self.passes.spawn(pass::converge(id, job, self.log.clone(), self.tell.clone()));
     }
 

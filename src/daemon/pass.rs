@@ -1,6 +1,6 @@
 //! One pass as a task of its own, beside the loop: what it does is told to the loop, and its fault touches nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -53,6 +53,8 @@ pub(super) struct Job {
     pub(super) places: Places,
     pub(super) loaded: Arc<Loaded>,
     pub(super) selection: Selection,
+    /// Stages of which registries are asked.
+    pub(super) ask: BTreeSet<StageKey>,
     pub(super) rests: BTreeMap<StageKey, i64>,
     pub(super) newest: Newest,
     pub(super) known: Known,
@@ -60,9 +62,11 @@ pub(super) struct Job {
 
 /// Converges to the configuration in force, and tells the loop when it is over.
 pub(super) async fn converge(id: u64, job: Job, log: Log, tell: Teller) {
-    let Job { places, loaded, selection, rests, newest, known } = job;
+    let Job { places, loaded, selection, ask, rests, newest, known } = job;
+    // Nobody is not everybody, which is what no names mean.
+    let ask = (!ask.is_empty()).then(|| Selection(ask.iter().map(ToString::to_string).collect()));
     let rests = Arc::new(rests);
-    let options = Options { selection, rests, secrets_needed: true, partial: true, ..Options::default() };
+    let options = Options { selection, ask, rests, secrets_needed: true, partial: true, ..Options::default() };
     let watcher = Watcher { sink: both(log.sink(), telling(id, &tell)), newest };
     let pass = reconcile::converge_to(&places, loaded, &options, watcher, "daemon");
     let outcome = match AssertUnwindSafe(pass).catch_unwind().await {

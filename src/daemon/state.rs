@@ -122,8 +122,8 @@ impl Handle {
     ///
     /// # Errors
     /// So many wait already, or the daemon stops; the request is given back.
-    pub fn ask(&self, ask: Ask) -> Result<(), Ask> {
-        self.asks.try_send(ask).map_err(mpsc::error::TrySendError::into_inner)
+    pub fn ask(&self, ask: Ask) -> Result<(), Box<Ask>> {
+        self.asks.try_send(ask).map_err(|error| Box::new(error.into_inner()))
     }
 
     /// Asks that the source be read now, and that nothing wait that failed before.

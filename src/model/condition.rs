@@ -27,6 +27,8 @@ text_enum! {
         DockerReachable = "DockerReachable",
         /// The proxy answers.
         ProxyReachable = "ProxyReachable",
+        /// Registries answer what they are asked.
+        RegistriesReachable = "RegistriesReachable",
         /// It was changed by hand and is not put right yet.
         Drifted = "Drifted",
         /// A change would retire too much and waits for a word (R3).
@@ -52,7 +54,11 @@ impl ConditionKind {
     /// True where `True` is bad news.
     pub const fn is_trouble(self) -> bool {
         match self {
-            Self::Ready | Self::ConfigLoaded | Self::DockerReachable | Self::ProxyReachable => false,
+            Self::Ready
+            | Self::ConfigLoaded
+            | Self::DockerReachable
+            | Self::ProxyReachable
+            | Self::RegistriesReachable => false,
             Self::Reconciling | Self::Drifted | Self::PruneBlocked | Self::Stalled => true,
         }
     }

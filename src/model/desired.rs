@@ -253,6 +253,14 @@ pub enum Track {
 }
 
 impl Track {
+    /// True where it may lead to another image though nothing here changes: registries are asked again.
+    pub const fn moves(&self) -> bool {
+        match self {
+            Self::Tag(_) | Self::Digest(_) => false,
+            Self::Semver(_) | Self::Glob(_) | Self::Regex(_) | Self::Mutable(_) => true,
+        }
+    }
+
     /// What people call what it leads to: the tag, a short digest, or how it is chosen.
     pub fn version(&self) -> String {
         match self {

@@ -19,6 +19,15 @@ pub enum Cause {
         /// To.
         to: String,
     },
+    /// The policy of the stage leads to a newer tag than the one that it led to before.
+    NewTag {
+        /// From.
+        from: String,
+        /// To.
+        to: String,
+    },
+    /// The tag that is tracked moves, and has moved.
+    Moved,
     /// The same version leads to another digest.
     Digest,
     /// The container's spec changed.
@@ -94,9 +103,14 @@ impl Cause {
         match self {
             Self::Gone | Self::Stopped | Self::Paused | Self::Renamed { .. } | Self::Disconnected { .. } => true,
             Self::Route { .. } | Self::Leftover { .. } => true,
-            Self::First | Self::Version { .. } | Self::Digest | Self::Spec | Self::Adopted | Self::Secret { .. } => {
-                false
-            }
+            Self::First
+            | Self::Version { .. }
+            | Self::NewTag { .. }
+            | Self::Moved
+            | Self::Digest
+            | Self::Spec
+            | Self::Adopted
+            | Self::Secret { .. } => false,
             Self::Network { .. } | Self::Published { .. } | Self::NotDesired => false,
             Self::Restart | Self::GoneBack { .. } | Self::ByHand | Self::Interrupted { .. } => false,
         }
@@ -107,9 +121,8 @@ impl Cause {
         match self {
             Self::Network { .. } => Some("network"),
             Self::Published { .. } => Some("proxy"),
-            Self::First | Self::Version { .. } | Self::Digest | Self::Spec | Self::Adopted | Self::Secret { .. } => {
-                None
-            }
+            Self::First | Self::Version { .. } | Self::NewTag { .. } | Self::Moved | Self::Digest => None,
+            Self::Spec | Self::Adopted | Self::Secret { .. } => None,
             Self::Gone | Self::Stopped | Self::Paused | Self::Renamed { .. } | Self::Disconnected { .. } => None,
             Self::Route { .. } | Self::Leftover { .. } | Self::NotDesired => None,
             Self::Restart | Self::GoneBack { .. } | Self::ByHand | Self::Interrupted { .. } => None,
@@ -124,6 +137,8 @@ impl Cause {
             Trigger::Manual
         } else if !causes.is_empty() && causes.iter().all(Self::is_drift) {
             Trigger::Drift
+        } else if causes.iter().all(|cause| matches!(cause, Self::NewTag { .. } | Self::Moved)) {
+            Trigger::Registry
         } else {
             Trigger::Config
         }
@@ -135,6 +150,8 @@ impl fmt::Display for Cause {
         match self {
             Self::First => f.write_str("first deploy"),
             Self::Version { from, to } => write!(f, "version {from} → {to}"),
+            Self::NewTag { from, to } => write!(f, "new tag {from} → {to}"),
+            Self::Moved => f.write_str("the tag moved to another digest"),
             Self::Digest => f.write_str("digest differs"),
             Self::Spec => f.write_str("spec changed"),
             Self::Adopted => f.write_str("adopted, to be replaced"),

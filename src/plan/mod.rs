@@ -93,8 +93,18 @@ pub struct Options {
     /// Stages that were put right again and again of late, and until when each is not, in milliseconds since 1970 UTC.
     #[serde(skip)]
     pub rests: Arc<BTreeMap<StageKey, i64>>,
+    /// Stages of which registries are asked what may have changed since they were pinned; none for nobody (R27).
+    #[serde(default)]
+    pub ask: Option<Selection>,
     /// Stages that are refused do not keep the others from being converged (the daemon's way).
     pub partial: bool,
+}
+
+impl Options {
+    /// True for a stage of which registries are asked.
+    pub fn asks(&self, key: &StageKey) -> bool {
+        self.ask.as_ref().is_some_and(|stages| stages.contains(key))
+    }
 }
 
 /// Projects (`shop`) and stages (`shop/prod`) picked on the command line; empty means all.

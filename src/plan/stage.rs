@@ -11,6 +11,7 @@ use super::{
     Blocked, Cause, Held, Input, Owned, PlannedDeploy, StagePlan, Verdict, changes, in_flight, resume, surroundings,
 };
 use crate::model::hash::{self, HashInput, SecretsMatch};
+use crate::model::policy;
 use crate::model::recorded::{InFlight, LiveDeploy, Quarantine};
 use crate::model::{ContainerState, DesiredStage, ImageRef, ObservedProxy};
 
@@ -209,6 +210,11 @@ impl Wanted<'_> {
         plan
     }
 
+    /// True where what the stage tracks led to this tag, and may lead to another one without a change of it.
+    fn is_followed(&self, tag: &str) -> bool {
+        self.stage.track.moves() && tag.parse().is_ok_and(|tag| policy::accepts(&self.stage.track, &tag))
+    }
+
     /// Says why: against the newest success when the store knows it, else against the labels of what runs.
     fn explain(&self, own: &[Own<'_>], plan: &mut StagePlan) {
         let live = self.input.recorded.stages.get(&self.stage.key).and_then(|s| s.live.as_ref());
@@ -218,7 +224,9 @@ impl Wanted<'_> {
         let to = self.image.version();
         match old_digest {
             None => plan.causes.push(Cause::First),
+            Some(_) if from != to && self.is_followed(&from) => plan.causes.push(Cause::NewTag { from, to }),
             Some(_) if from != to => plan.causes.push(Cause::Version { from, to }),
+            Some(old) if old != self.image.digest.as_str() && self.is_followed(&to) => plan.causes.push(Cause::Moved),
             Some(old) if old != self.image.digest.as_str() => plan.causes.push(Cause::Digest),
             Some(_) => {}
         }

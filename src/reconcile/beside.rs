@@ -4,7 +4,7 @@
 //! *Guarantees*: passes beside each other share one store, and so the lock; no two write to the proxy at a time (R9); what
 //! another one works on is not planned, closed, swept or forgotten.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard, Semaphore};
@@ -12,6 +12,7 @@ use tokio::sync::{Mutex as Turn, OwnedMutexGuard, Semaphore};
 use super::{Error, LOCK_WAIT};
 use crate::model::{Recorded, StageKey};
 use crate::proxy::Writes;
+use crate::registry::Registry;
 use crate::store::{DataDir, DeployRow, Holder, Lock, Store};
 
 /// What is wrong, and in which file and line: the log has the rest.
@@ -34,6 +35,10 @@ pub struct Beside {
     complaint: Arc<Mutex<Option<String>>>,
     /// Why Docker's events are not heard, where that is so.
     unheard: Arc<Mutex<Option<String>>>,
+    /// The client for all registries: it remembers logins and what it was told to wait for.
+    registry: Arc<Registry>,
+    /// What is wrong with registries, by host, as they were heard last.
+    registries: Arc<Mutex<BTreeMap<String, String>>>,
     /// What a daemon said it works on; none where none was asked.
     daemon: Option<Arc<UnderWay>>,
 }
@@ -63,6 +68,22 @@ impl Default for Permits {
 }
 
 impl Beside {
+    /// The client for all registries.
+    pub(super) fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry)
+    }
+
+    /// Takes in how registries were heard; what is wrong with any of them now, by host.
+    pub(super) fn hear(&self, heard: &BTreeMap<String, Option<String>>) -> BTreeMap<String, String> {
+        let mut registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        for (host, wrong) in heard {
+            match wrong {
+                Some(why) => drop(registries.insert(host.clone(), why.clone())),
+                None => drop(registries.remove(host)),
+            }
+        }
+        registries.clone()
+    }
     /// For a process in which several passes may be on at a time.
     pub fn shared() -> Self {
         Self { shared: Some(Arc::default()), ..Self::default() }

@@ -126,7 +126,10 @@ impl Desk<'_> {
     /// The image of what a stage tracks, from whoever has it.
     async fn find(&self, stage: &DesiredStage) -> Result<ImageRef, Error> {
         let secrets = Secrets::new(&self.places.credentials);
-        let found = pin::look_up(&self.opened.docker, &secrets, &self.loaded.desired, stage).await;
+        let registry = self.places.beside.registry();
+        let (docker, desired) = (&self.opened.docker, &self.loaded.desired);
+        let asking = pin::Asking { docker, registry: &registry, secrets: &secrets, desired };
+        let found = pin::look_up(asking, stage).await;
         found.map_err(|blocked| Error::NoImage { reason: blocked.reason, hint: blocked.hint })
     }
 

@@ -12,7 +12,8 @@ use crate::plan::{Held, Plan, StagePlan, Verdict};
 use crate::store::{DataDir, Store, StoreError};
 
 use ConditionKind::{
-    ConfigLoaded, DockerReachable, Drifted, ProxyReachable, PruneBlocked, Ready, Reconciling, Stalled,
+    ConfigLoaded, DockerReachable, Drifted, ProxyReachable, PruneBlocked, Ready, Reconciling, RegistriesReachable,
+    Stalled,
 };
 use Truth::{False, True, Unknown};
 
@@ -64,6 +65,15 @@ fn of_host(view: &View) -> Vec<Said> {
         None => Said::new(PruneBlocked, False, "NothingHeld", ""),
     };
     vec![of_docker(None), proxy, prune]
+}
+
+/// How the registries are that were asked; nothing where none was, since nobody knows more than before.
+fn of_registries(wrong: &BTreeMap<String, String>) -> Said {
+    let text: Vec<&str> = wrong.values().map(String::as_str).collect();
+    if wrong.is_empty() {
+        return Said::new(RegistriesReachable, True, "Answer", "");
+    }
+    Said::new(RegistriesReachable, False, "NoAnswer", text.join("; "))
 }
 
 /// Whether the configuration that is there is the one in force.
@@ -273,6 +283,9 @@ pub(super) async fn record_pass(
     let after = if has_failed { Some(store.recorded().await?) } else { None };
     let mut findings = of_pass(view, results, generation, after.as_ref());
     findings.host.push(of_config(places.beside.complaint()));
+    if !view.registries.is_empty() {
+        findings.host.push(of_registries(&places.beside.hear(&view.registries)));
+    }
     store.find(findings).await
 }
 

@@ -46,6 +46,8 @@ pub(super) enum Event {
     Looked(Looked),
     /// Something of a stage changed on the host.
     Drifted(StageKey),
+    /// Registries are to be asked about these stages.
+    Polled(BTreeSet<StageKey>),
     /// Changes on the host may have been missed.
     Missed,
     /// A person asks for something.
@@ -137,6 +139,8 @@ pub(super) enum Reason {
     Retry,
     /// The timer, or what comes down to the same.
     Resync,
+    /// Registries are asked.
+    Registry,
     /// A person asks.
     Manual,
 }
@@ -264,6 +268,7 @@ impl Scheduler {
             Event::Changed => self.looks.changed(now),
             Event::Looked(looked) => self.looked(now, looked),
             Event::Drifted(stage) => drop(self.wakes.insert(stage, Reason::Drift)),
+            Event::Polled(stages) => self.wakes.extend(stages.into_iter().map(|stage| (stage, Reason::Registry))),
             Event::Missed => drop(self.all.get_or_insert(Reason::Drift)),
             Event::Asked { request, scope } => self.requests.push_back((request, scope)),
             Event::Reload => {

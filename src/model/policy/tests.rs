@@ -9,7 +9,7 @@ fn track(value: Value) -> Track {
     serde_json::from_value(value).unwrap()
 }
 
-fn stage(track: Value) -> DesiredStage {
+fn stage(track: &Value) -> DesiredStage {
     serde_json::from_value(json!({
         "key": "shop/prod", "repository": "ghcr.io/acme/shop", "track": track, "pull_policy": "missing",
         "container": ContainerSpec::default(), "strategy": "blue_green", "drain": 0, "stop_grace_period": 0,
@@ -27,7 +27,7 @@ fn pin(repository: &str, tag: &str) -> Pin {
 fn chosen(track: &Value, pin: Option<&Pin>, ask: bool) -> String {
     let with =
         |image: Option<ImageRef>| image.map_or_else(String::new, |image| format!(", pinned {}", image.version()));
-    match choose(&stage(track.clone()), pin, ask) {
+    match choose(&stage(track), pin, ask) {
         Choice::Known(image) => format!("known {}", image.version()),
         Choice::AskRegistry(_, tag) => format!("ask for {tag}"),
         Choice::AskHost(_, tag) => format!("ask the host for {tag}"),

@@ -31,7 +31,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["daemon", "reconcile", "execute::Event", "execute::Sink", "socket", "store::now_ms"]),
-    ("daemon", &["reconcile", "config", "git", "docker", "execute", "plan", "store"]),
+    ("daemon", &["reconcile", "config", "git", "docker", "execute", "plan", "store", "registry::find"]),
     (
         "reconcile",
         &["config", "git", "secrets", "store", "docker", "proxy", "registry", "observe", "pin", "plan", "execute"],
