@@ -1,6 +1,6 @@
 //! Fetching: what is asked of the server, and how the answer becomes the clone.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirEntry, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
@@ -21,6 +21,10 @@ const MAX_LIST: u64 = 64 << 20;
 /// Loose objects, and packs, from which on the clone is packed anew.
 const PACK_AT: (&str, &str) = ("2000", "50");
 
+/// Age of a lock, or of a pack that grows no more, from which on nobody is at work on it: whoever writes here in the same
+/// moment is through with it at once.
+const LEFT_BEHIND: Duration = Duration::from_secs(120);
+
 /// A commit on its way.
 const INCOMING: &str = "refs/landfall/incoming";
 impl Mirror {
@@ -30,6 +34,7 @@ impl Mirror {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(self.beside("lock"));
         let lock: File = lock.map_err(|error| trouble(&error))?;
         lock.lock().map_err(|error| trouble(&error))?;
+        self.clear();
         let newest = self.ask()?;
         if self.is_whole() {
             match self.update(&self.repository, &newest) {
@@ -38,6 +43,25 @@ impl Mirror {
             }
         }
         self.replace(&newest)
+    }
+
+    /// Removes what a git that was killed left in the clone: locks keep every other one from writing, and packs that never
+    /// were whole only take room.
+    fn clear(&self) {
+        let dirs = ["", "refs/landfall", "objects/info", "objects/pack"].map(|name| self.dir.join(name));
+        let is_left = |entry: &DirEntry| {
+            let is_lock = entry.path().extension().is_some_and(|ending| ending == "lock");
+            let is_part = entry.file_name().to_string_lossy().starts_with("tmp_");
+            let age = entry.metadata().and_then(|data| data.modified()).ok().and_then(|at| at.elapsed().ok());
+            (is_lock || is_part) && age.is_some_and(|age| age > LEFT_BEHIND)
+        };
+        let entries = dirs.iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten();
+        for path in entries.filter(is_left).map(|entry| entry.path()) {
+            match fs::remove_file(&path) {
+                Ok(()) => tracing::info!("{} was left behind by a git that was killed: removed", path.display()),
+                Err(error) => tracing::warn!("{} was left behind by a git that was killed: {error}", path.display()),
+            }
+        }
     }
 
     /// The commit that the branch is at.

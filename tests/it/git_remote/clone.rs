@@ -1,11 +1,12 @@
 //! The private clone of a branch on a real server: what it asks, what it holds, and to whom it shows what it has.
 
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use landfall::git::{Kind, Limits, Mirror};
 
 use super::ground::{Remote, TOKEN, USER};
-use super::reader::{Reader, objects};
+use super::reader::{Reader, objects, processes};
 
 const LIMITS: Limits = Limits { files: 10, bytes: 1 << 20 };
 /// A long history, and bytes of what each commit of it adds.
@@ -96,14 +97,6 @@ fn r26_a_login_is_for_the_server_in_the_address_and_for_nobody_it_leads_to() {
     assert!(asked.iter().all(|request| request.login().is_none()), "{asked:?}");
 }
 
-/// Command line and variables of all processes that may be looked at.
-fn processes() -> Vec<(PathBuf, String)> {
-    let all = std::fs::read_dir("/proc").expect("processes").flatten();
-    let texts = all.filter(|entry| entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit()));
-    let read = |path: PathBuf| String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned();
-    texts.map(|at| (at.path(), read(at.path().join("cmdline")) + &read(at.path().join("environ")))).collect()
-}
-
 #[test]
 fn r28_a_token_is_in_no_argument_and_in_no_variable_while_git_shows_it_to_a_server() {
     let remote = Remote::web();
@@ -135,4 +128,53 @@ fn r28_a_token_is_in_no_argument_and_in_no_variable_while_git_shows_it_to_a_serv
     for (path, bytes) in crate::execute::ground::bytes_below(&reader.clones()) {
         assert!(!String::from_utf8_lossy(&bytes).contains(TOKEN), "{}", path.display());
     }
+}
+
+#[test]
+fn r26_what_a_killed_git_left_in_the_clone_keeps_nobody_from_the_next_commit_for_long() {
+    let remote = Remote::web();
+    remote.repository.commit(&[("a", "0")]);
+    let reader = Reader::web(&remote);
+    let mirror = reader.mirror(&remote.server.url(), "");
+    let first = mirror.fetch().unwrap_or_else(|error| panic!("{error}"));
+    mirror.put_in_force(&first).unwrap();
+    let left = |name: &str| {
+        let path = mirror.repository().git_dir().join(name);
+        (std::fs::File::create(&path).expect("a file"), path)
+    };
+    let (young, path) = left("refs/landfall/incoming.lock");
+    remote.repository.commit(&[("a", "1")]);
+    assert!(mirror.fetch().is_err() && path.exists(), "somebody may be at work with it");
+    let names =
+        ["refs/landfall/fetched.lock", "packed-refs.lock", "config.lock", "shallow.lock", "objects/pack/tmp_pack_x"];
+    let all: Vec<_> = names.into_iter().map(left).chain([(young, path)]).collect();
+    for (file, _) in &all {
+        file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
+    }
+    assert_eq!(mirror.fetch().map(|commit| commit.as_str().to_owned()), Ok(remote.repository.head("main")));
+    assert_eq!(files(&mirror), [("a".to_owned(), "1".to_owned())]);
+    assert_eq!(mirror.in_force(), Ok(Some(first)));
+    assert!(all.iter().all(|(_, path)| !path.exists()), "{all:?}");
+}
+
+#[test]
+fn r26_a_clone_that_follows_a_branch_for_long_is_packed_anew_and_stays_whole() {
+    let remote = Remote::web();
+    remote.repository.commit(&[("a", "begin")]);
+    let reader = Reader::web(&remote);
+    let mirror = reader.mirror(&remote.server.public_url(), "");
+    let first = mirror.fetch().unwrap_or_else(|error| panic!("{error}"));
+    mirror.put_in_force(&first).unwrap();
+    // Each of them makes two packs, one of commits and one of files; fifty are too many.
+    let packs = |number: usize| {
+        remote.repository.commit(&[("a", &number.to_string())]);
+        mirror.fetch().unwrap_or_else(|error| panic!("{error}"));
+        let dir = std::fs::read_dir(mirror.repository().git_dir().join("objects/pack")).unwrap();
+        dir.flatten().filter(|entry| entry.path().extension().is_some_and(|ending| ending == "pack")).count()
+    };
+    let counts: Vec<_> = (1..=27).map(packs).collect();
+    assert!(counts.iter().all(|count| *count <= 51) && counts.last() < Some(&10), "{counts:?}");
+    assert_eq!(files(&mirror), [("a".to_owned(), "27".to_owned())]);
+    assert_eq!(mirror.in_force(), Ok(Some(first.clone())));
+    assert_eq!(mirror.repository().is_ancestor(&first, &mirror.fetched().unwrap().unwrap()), Ok(true));
 }

@@ -111,6 +111,11 @@ fn r26_without_the_right_token_nothing_is_fetched_and_a_new_one_counts_at_once()
     assert!(error.kind == Kind::Denied && error.to_string().contains("there is no credential `git-token`"), "{error}");
     reader.keep(git::TOKEN, "");
     assert_eq!(refused(&mirror).kind, Kind::Denied);
+    let named = remote.server.url().replace("://", "://someone@");
+    reader.keep(git::TOKEN, TOKEN);
+    assert_eq!(refused(&reader.mirror(&named, "")).kind, Kind::Denied, "the server knows no such user");
+    let logins: Vec<_> = remote.server.requests().into_iter().filter_map(|request| request.login()).collect();
+    assert!(logins.contains(&format!("someone:{TOKEN}")), "{logins:?}");
     // Without an end of line, too.
     reader.keep(git::TOKEN, TOKEN);
     assert_eq!(fetched(&mirror), id);
