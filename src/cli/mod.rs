@@ -36,7 +36,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
-use crate::git::{Mirror, Remote};
+use crate::git::{self, Mirror, Remote};
 use crate::http::Given;
 use crate::plan::{Options, Selection};
 use crate::reconcile::{Beside, ConfigPlace, Fresh, Order, Places, Want};
@@ -73,6 +73,7 @@ pub fn main() -> ExitCode {
     let exit = runtime.block_on(run(cli, named, out)).unwrap_or_else(|failure| failure.report(out));
     // A command that is over does not wait for a thread that still reads a file.
     runtime.shutdown_background();
+    git::end_all();
     exit.into()
 }
 

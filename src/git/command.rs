@@ -9,9 +9,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
-
 use super::error::{GitError, Kind, said};
+use super::group::Group;
 
 /// Most bytes that are kept of what git says.
 const MAX_STDERR: u64 = 64 << 10;
@@ -153,11 +152,10 @@ impl Git {
         let child = command.spawn().map_err(|error| {
             GitError::new(Kind::NotInstalled, what.as_str(), format!("git could not be run: {error}"))
         })?;
-        let group = Group(i32::try_from(child.id()).ok().and_then(Pid::from_raw));
+        let group = Group::of(&child);
         let parts = follow(child, input, most);
         let answer = gather(&parts, Instant::now() + limit);
-        // Its helpers end with it, also those that it left behind.
-        group.kill();
+        drop(group);
         match answer {
             Gathered::Whole(answer) if answer.stdout.len() as u64 > most => {
                 Err(GitError::new(Kind::TooLarge, what, format!("git answers more than {most} bytes")))
@@ -187,18 +185,6 @@ impl Git {
 pub(super) fn kind_of(stderr: &[u8]) -> Kind {
     let is_foreign = String::from_utf8_lossy(stderr).contains("dubious ownership");
     if is_foreign { Kind::Foreign } else { Kind::Broken }
-}
-
-/// The processes that a call started.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn kill(&self) {
-        if let Some(group) = self.0 {
-            // Nobody left is what is wanted.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
 }
 
 enum Part {

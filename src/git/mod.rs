@@ -10,6 +10,7 @@
 mod access;
 mod command;
 mod error;
+mod group;
 mod mirror;
 mod remote;
 mod repository;
@@ -19,6 +20,7 @@ use std::fmt;
 
 pub use access::{CA, KEY, KNOWN_HOSTS, TOKEN};
 pub use error::{GitError, Kind};
+pub use group::end_all;
 pub use mirror::Mirror;
 pub use remote::{Branch, Folder, Remote, RemoteUrl};
 pub use repository::{Entry, Limits, Mode, Repository};

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use tokio::process::Command;
 
 use super::ground::{Fault, MAIN, Remote, TOKEN, Web};
-use super::reader::{credential, web_credentials};
+use super::reader::{credential, processes, web_credentials};
 use crate::cli::daemon::{Going, socket};
 use crate::cli::{Said, command};
 use crate::execute::ground::{Host, bytes_below, image, web};
@@ -146,6 +146,7 @@ async fn r26_a_server_that_is_down_is_told_of_once_and_what_is_in_force_goes_on(
 #[tokio::test(flavor = "multi_thread")]
 async fn r26_after_a_restart_without_the_server_what_was_in_force_comes_back_from_the_clone() {
     let mut site = Site::new().await;
+    let commit = site.remote.repository.head(MAIN);
     let daemon = site.daemon();
     site.serves("v1").await;
     daemon.signal(Signal::KILL);
@@ -154,6 +155,7 @@ async fn r26_after_a_restart_without_the_server_what_was_in_force_comes_back_fro
     let gone = site.host.fake.names()[0].clone();
     site.host.fake.remove_by_hand(&gone).await;
     let daemon = site.daemon();
+    daemon.says(&format!("configuration {} read", &commit[..12])).await;
     until("it is made again", async || {
         site.host.fake.names().len() == 1 && site.host.version_at("web.test").await == "v1"
     })
@@ -225,7 +227,8 @@ async fn r26_what_a_commit_may_not_hold_is_refused_whole_and_the_next_good_one_r
     site.serves("v1").await;
     let repository = &site.remote.repository;
     let good = repository.head(MAIN);
-    let bad: [(&str, &dyn Fn() -> String); 4] = [
+    let bad: [(&str, &dyn Fn() -> String); 5] = [
+        ("conf", &|| repository.remove(&["conf"])),
         ("projects.yaml", &|| repository.commit(&[("conf/projects.yaml", "projects: [\n")])),
         ("a submodule", &|| repository.submodule("conf/module", "https://127.0.0.1:9/module")),
         ("leads out of the config directory", &|| repository.link("conf/out.yaml", "/etc/hostname")),
@@ -286,5 +289,31 @@ async fn r28_a_token_is_in_no_log_in_no_answer_and_in_no_file_of_ours() {
     for (path, bytes) in files {
         let has = bytes.windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes());
         assert!(!has, "{}", path.display());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r26_a_daemon_that_waits_for_a_silent_server_answers_and_ends_when_it_is_told_to() {
+    let site = Site::new().await;
+    let asked = async || {
+        let url = site.remote.server.url();
+        until("git asks the server", async || processes().iter().any(|(_, text)| text.contains(&url))).await;
+    };
+    // First nothing was ever fetched, then a commit is in force.
+    for is_known in [false, true] {
+        if is_known {
+            let daemon = site.daemon();
+            site.serves("v1").await;
+            end(daemon).await;
+        }
+        site.remote.server.set_silent(true);
+        let daemon = site.daemon();
+        asked().await;
+        until("it answers", async || http::status(&socket(&site.host)).await.is_ok()).await;
+        end(daemon).await;
+        let left: Vec<_> =
+            processes().into_iter().filter(|(_, text)| text.contains(&site.remote.server.url())).collect();
+        assert!(left.is_empty(), "{left:?}");
+        site.remote.server.set_silent(false);
     }
 }
