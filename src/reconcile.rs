@@ -42,7 +42,7 @@ pub use conditions::{Noted, note};
 pub use config_place::{ConfigPlace, Fresh};
 pub use doctor::{Finding, examine};
 pub use error::Error;
-pub use kept::in_force;
+pub use kept::{conditions, in_force};
 pub use lost::adopt_store;
 pub use readopt::Found;
 pub use want::{Done, Want};

@@ -1,30 +1,7 @@
-//! Conditions in `landfall status`: all of them for programs, for people those that they should know of.
+//! Conditions in `landfall status` for people: those that they should know of.
 
-use serde::Serialize;
-
-use super::render::{ago, time};
-use crate::model::{Condition, ConditionKind, Conditions, Truth};
-
-/// One condition, for programs.
-#[derive(Debug, Serialize)]
-pub(super) struct ConditionRow {
-    #[serde(rename = "type")]
-    kind: ConditionKind,
-    status: Truth,
-    reason: String,
-    message: String,
-    generation: i64,
-    since: String,
-}
-
-/// All of them, for programs.
-pub(super) fn rows(own: &Conditions) -> Vec<ConditionRow> {
-    let row = |(kind, condition): (ConditionKind, &Condition)| {
-        let Condition { status, reason, message, generation, since_ms } = condition.clone();
-        ConditionRow { kind, status, reason, message, generation, since: time(since_ms) }
-    };
-    own.iter().map(row).collect()
-}
+use super::render::ago;
+use crate::model::{Condition, ConditionKind, Conditions};
 
 /// What is not well with a stage; without a message whose reason `said` has already.
 pub(super) fn of_stage(own: &Conditions, said: &[String], now_ms: i64) -> Vec<String> {

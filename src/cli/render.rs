@@ -110,11 +110,7 @@ pub fn ago(then_ms: i64, now_ms: i64) -> String {
     format!("{} ago", crate::plan::age(then_ms, now_ms))
 }
 
-/// A time of the store as people and programs read it: RFC 3339, UTC.
-pub fn time(ms: i64) -> String {
-    let time = chrono::DateTime::from_timestamp_millis(ms);
-    time.map(|t| t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)).unwrap_or_default()
-}
+pub use crate::model::units::rfc3339 as time;
 
 /// A number of bytes, as in `1.4 MB`.
 pub fn size(bytes: u64) -> String {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::conditions::{self, ConditionRow};
+use super::conditions;
 use super::diff::{stderr_has_color, warn};
 use super::exit::Exit;
 use super::failure::Failure;
@@ -15,7 +15,7 @@ use crate::model::desired::Check;
 use crate::model::observed::Health;
 use crate::model::route::Https;
 use crate::model::{
-    AllConditions, Conditions, ContainerState, DeployStatus, DesiredStage, Observed, Recorded, StageKey,
+    AllConditions, ConditionRow, Conditions, ContainerState, DeployStatus, DesiredStage, Observed, Recorded, StageKey,
 };
 use crate::plan::{Options, Own, Owned, Plan, Selection, Verdict, age};
 use crate::reconcile::{self, Error, Places, View};
@@ -230,7 +230,7 @@ fn add_conditions(places: &Places, stages: &mut [StageStatus]) -> Result<Conditi
     let AllConditions { host, stages: known } = reader.conditions()?;
     for stage in stages {
         if let Some(own) = known.get(&stage.key) {
-            stage.conditions = conditions::rows(own);
+            stage.conditions = own.rows();
             stage.notes.extend(conditions::of_stage(own, &stage.notes, now_ms()));
         }
     }
@@ -265,8 +265,6 @@ fn print(stages: &[StageStatus], host: &Conditions, condition: Option<&str>, out
         out.line(condition);
     }
     let ok = condition.is_none() && stages.iter().all(|s| s.ok);
-    out.data(
-        serde_json::json!({ "ok": ok, "condition": condition, "conditions": conditions::rows(host), "stages": stages }),
-    );
+    out.data(serde_json::json!({ "ok": ok, "condition": condition, "conditions": host.rows(), "stages": stages }));
     if ok { Exit::Ok } else { Exit::Held }
 }

@@ -331,7 +331,7 @@ impl Daemon {
         // What was in force before the start is in force until something else is good (R2).
         let kept = source.last_good().filter(|_| self.in_force.is_none()).map(|kept| self.put_in_force(kept));
         self.source = Some(source);
-        self.board.looked(self.in_force.as_ref().map(|loaded| loaded.desired.revision.as_str()));
+        self.board.looked(self.in_force.as_deref());
         let Some(resync) = kept else { return Event::Looked(found) };
         self.take(Event::Looked(Looked::New(resync)));
         if found == Looked::Changing { Event::Changed } else { Event::Tick }

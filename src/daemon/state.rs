@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::pass::Ask;
+use crate::config::Loaded;
 use crate::execute::Event;
 use crate::model::{Phase, StageKey};
 use crate::plan::Verdict;
@@ -22,6 +23,9 @@ pub struct State {
     pub since_ms: i64,
     /// The configuration in force; none before there was a good one.
     pub revision: Option<String>,
+    /// The commit that it was read from, where it was one.
+    #[serde(default)]
+    pub commit: Option<String>,
     /// When the source was last looked at, in milliseconds since 1970 UTC.
     pub looked_at_ms: Option<i64>,
     /// The stages that are worked on.
@@ -49,15 +53,17 @@ pub(super) struct Board(Arc<watch::Sender<State>>);
 
 impl Board {
     fn new() -> Self {
-        let state = State { since_ms: now_ms(), revision: None, looked_at_ms: None, under_way: BTreeMap::new() };
+        let state =
+            State { since_ms: now_ms(), revision: None, commit: None, looked_at_ms: None, under_way: BTreeMap::new() };
         Self(Arc::new(watch::Sender::new(state)))
     }
 
     /// A look at the source ended, with this configuration in force.
-    pub(super) fn looked(&self, revision: Option<&str>) {
+    pub(super) fn looked(&self, in_force: Option<&Loaded>) {
         self.0.send_modify(|state| {
             state.looked_at_ms = Some(now_ms());
-            state.revision = revision.map(str::to_owned);
+            state.revision = in_force.map(|loaded| loaded.desired.revision.clone());
+            state.commit = in_force.and_then(|loaded| Some(loaded.commit.as_ref()?.as_str().to_owned()));
         });
     }
 

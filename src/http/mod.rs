@@ -24,6 +24,7 @@ use serde_json::Value;
 
 use crate::daemon::State;
 use crate::execute::Event;
+use crate::model::{ConditionRow, StageKey};
 use crate::reconcile::{Done, Error, Want};
 
 pub use client::{Call, status};
@@ -63,6 +64,21 @@ pub struct Status {
     /// What it is at.
     #[serde(flatten)]
     pub state: State,
+    /// The conditions of the host, as in `landfall status`; none where they cannot be read.
+    #[serde(default)]
+    pub conditions: Option<Vec<ConditionRow>>,
+    /// Those of the stages, by name.
+    #[serde(default)]
+    pub stages: Option<Vec<StageConditions>>,
+}
+
+/// The conditions of a stage.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StageConditions {
+    /// Which.
+    pub key: StageKey,
+    /// As in `landfall status`.
+    pub conditions: Vec<ConditionRow>,
 }
 
 /// Something that is asked for.

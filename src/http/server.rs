@@ -17,10 +17,11 @@ use tokio::net::unix::UCred;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::{Denial, FORMAT_VERSION, Given, Health, Render, Request, Said, Status, VERSION};
+use super::{Denial, FORMAT_VERSION, Given, Health, Render, Request, Said, StageConditions, Status, VERSION};
 use crate::daemon::{Ask, Handle};
 use crate::execute::{Event, Sink};
-use crate::reconcile::{Done, Error, Want};
+use crate::model::{ConditionRow, Conditions, StageKey};
+use crate::reconcile::{self, Done, Error, Want};
 use crate::socket::{self, BodyError, ControlSocket, MAX_CONNECTIONS, json, read};
 use crate::store::now_ms;
 
@@ -104,7 +105,7 @@ impl Desk {
         let (parts, body) = request.into_parts();
         match (&parts.method, parts.uri.path()) {
             (&Method::GET, "/v1/health") => Ok(full(StatusCode::OK, &health())),
-            (&Method::GET, "/v1/status") => Ok(full(StatusCode::OK, &self.status())),
+            (&Method::GET, "/v1/status") => Ok(full(StatusCode::OK, &self.status().await)),
             (&Method::POST, "/v1/reload") => {
                 audit(peer, "reload");
                 self.handle.reload();
@@ -115,8 +116,11 @@ impl Desk {
         }
     }
 
-    fn status(&self) -> Status {
+    async fn status(&self) -> Status {
+        let (conditions, stages) = self.conditions().await.unzip();
         Status {
+            conditions,
+            stages,
             format_version: FORMAT_VERSION,
             pid: std::process::id(),
             version: VERSION.to_owned(),
@@ -124,6 +128,14 @@ impl Desk {
             places: self.places.clone(),
             state: self.handle.state(),
         }
+    }
+
+    /// Those of the host and of the stages. A store that cannot be read keeps nobody from the rest.
+    async fn conditions(&self) -> Option<(Vec<ConditionRow>, Vec<StageConditions>)> {
+        let found = reconcile::conditions(self.places.data.as_deref()?).await;
+        let told = found.inspect_err(|error| tracing::debug!("conditions cannot be read: {error}")).ok()?;
+        let of_stage = |(key, own): (StageKey, Conditions)| StageConditions { key, conditions: own.rows() };
+        Some((told.host.rows(), told.stages.into_iter().map(of_stage).collect()))
     }
 
     fn want(&self, request: Request, peer: Option<UCred>) -> Result<Answer, Denied> {

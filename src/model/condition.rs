@@ -6,8 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::name::StageKey;
 use super::status::text_enum;
+use super::units::rfc3339;
 
 /// Longest message, in characters: a cause with its remedy. The deploy log has the rest.
 const MESSAGE_CHARS: usize = 400;
@@ -84,6 +87,24 @@ pub struct Condition {
     pub since_ms: i64,
 }
 
+/// One condition as programs read it, in the JSON of every command and of the daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConditionRow {
+    /// What is said.
+    #[serde(rename = "type")]
+    pub kind: ConditionKind,
+    /// Whether it is so.
+    pub status: Truth,
+    /// Why, as one word in `CamelCase`.
+    pub reason: String,
+    /// Why, for people.
+    pub message: String,
+    /// The generation of the configuration that it was found with.
+    pub generation: i64,
+    /// When its status became what it is, in RFC 3339, UTC.
+    pub since: String,
+}
+
 /// What somebody found of one condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
@@ -143,6 +164,15 @@ impl Conditions {
     /// All, by kind.
     pub fn iter(&self) -> impl Iterator<Item = (ConditionKind, &Condition)> {
         self.0.iter().map(|(kind, condition)| (*kind, condition))
+    }
+
+    /// All, for programs.
+    pub fn rows(&self) -> Vec<ConditionRow> {
+        let row = |(kind, condition): (ConditionKind, &Condition)| {
+            let Condition { status, reason, message, generation, since_ms } = condition.clone();
+            ConditionRow { kind, status, reason, message, generation, since: rfc3339(since_ms) }
+        };
+        self.iter().map(row).collect()
     }
 
     /// Those that somebody should know of, without what only follows from them.

@@ -24,7 +24,7 @@ pub mod status;
 pub mod texts;
 pub mod units;
 
-pub use condition::{AllConditions, Condition, ConditionKind, Conditions, Findings, Said, Truth};
+pub use condition::{AllConditions, Condition, ConditionKind, ConditionRow, Conditions, Findings, Said, Truth};
 pub use desired::{Desired, DesiredStage, Origin, ProxySettings, Registry, Settings, Strategy, Track};
 pub use hook::{Hook, Hooks, Moment};
 pub use id::{DeployId, StoreId};

@@ -1,4 +1,4 @@
-//! Durations and sizes as people write them: `500ms 30s 5m 1h` and `512k 512m 2g`.
+//! Durations and sizes as people write them: `500ms 30s 5m 1h` and `512k 512m 2g`; times as everybody reads them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,6 +7,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::name::InvalidName;
+
+/// A time, in milliseconds since 1970 UTC, as people and programs read it: RFC 3339, UTC.
+pub fn rfc3339(ms: i64) -> String {
+    let time = chrono::DateTime::from_timestamp_millis(ms);
+    time.map(|t| t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)).unwrap_or_default()
+}
 
 /// A duration in whole milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use super::daemon::{Going, daemon, socket, status};
 use super::landfall;
 use crate::execute::ground::{Host, image, web};
 use crate::fake_docker::Op;
-use crate::router_support::soon;
+use crate::router_support::{soon, until};
 
 async fn host() -> Host {
     let host = Host::with(&[&image("v1")]).await;
@@ -52,6 +52,32 @@ async fn the_socket_is_for_owner_and_group_and_whoever_asks_is_in_the_log() {
     daemon.says("reloading").await;
     let logged = daemon.err().lines().filter(|line| line.contains(" asks: ")).count();
     assert_eq!(logged, 2, "who only looks is not logged: {}", daemon.err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_has_the_commit_in_force_and_the_conditions_as_the_command_tells_them() {
+    let host = Host::with(&[&image("v1")]).await;
+    host.write(&web("v1", ""));
+    let commit = host.commit();
+    let _daemon = daemon(&host).await;
+    let ask = b"GET /v1/status HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let status = async || -> serde_json::Value {
+        let answer = wire(&host, ask).await;
+        serde_json::from_str(answer.split_once("\r\n\r\n").expect("a body").1).expect("JSON")
+    };
+    let is_ready = |told: &serde_json::Value| {
+        let all = told["conditions"].as_array().into_iter().flatten();
+        all.into_iter().any(|one| one["type"] == "Ready" && one["status"] == "True")
+    };
+    until("it is ready", async || is_ready(&status().await)).await;
+    let told = status().await;
+    assert_eq!((&told["commit"], &told["revision"]), (&commit.clone().into(), &commit.into()));
+    let printed = landfall(&host, &["status", "-o", "json"]).await.out;
+    let printed: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+    assert_eq!(told["conditions"], printed["conditions"]);
+    for field in ["key", "conditions"] {
+        assert_eq!(told["stages"][0][field], printed["stages"][0][field], "{field}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
