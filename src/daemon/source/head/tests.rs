@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::*;
@@ -67,6 +68,17 @@ async fn r2_whatever_git_does_in_the_work_tree_what_is_in_force_is_always_one_co
                 );
                 git(&work_tree, args);
             }
+            // A pull that goes forward, and work of somebody's own that is put on top of what came.
+            git(&work_tree, &["checkout", "-q", "-f", "-B", "work", "main~1"]);
+            git(&work_tree, &["pull", "-q", "--ff-only", ".", "main"]);
+            git(&work_tree, &["reset", "-q", "--hard", "main~1"]);
+            for note in ["one", "two"] {
+                fs::write(work_tree.join(note), "beside the configuration").unwrap();
+                commit(&work_tree);
+            }
+            git(&work_tree, &["rebase", "-q", "main"]);
+            assert_eq!(git(&work_tree, &["rev-parse", "work~2"]), git(&work_tree, &["rev-parse", "main"]));
+            git(&work_tree, &["checkout", "-q", "main"]);
         }
         over.store(true, Ordering::Relaxed);
     });
@@ -114,6 +126,31 @@ async fn r2_files_never_take_the_place_of_a_commit_unless_a_commit_says_so() {
     site(&top, "v3", 3);
     while !matches!(source.look(false).await, News::Changed) {}
     assert_eq!(in_force(&source), ("v3".to_owned(), 3));
+}
+
+#[tokio::test]
+async fn a_work_tree_of_somebody_else_is_read_by_root_though_git_itself_refuses_to() {
+    if !rustix::process::geteuid().is_root() {
+        println!("not run: only root can give files away");
+        return;
+    }
+    let (_dir, top) = repository();
+    site(&top, "v1", 2);
+    commit(&top);
+    let given = Command::new("chown").args(["-R", "65534:65534"]).arg(&top).status().unwrap();
+    assert!(given.success());
+    let mut refused = Command::new("git");
+    refused.arg("-C").arg(&top).args(["log", "-1"]).env_remove("SUDO_UID");
+    refused.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
+    let said = refused.output().unwrap();
+    assert!(String::from_utf8_lossy(&said.stderr).contains("dubious ownership"), "{said:?}");
+    let mut source = source(&top);
+    assert!(matches!(source.look(false).await, News::Changed));
+    assert_eq!(in_force(&source), ("v1".to_owned(), 2));
+    // What a command reads, too, and how it tells what is left out.
+    fs::write(top.join("conf/new.yaml"), "").unwrap();
+    let note = crate::config::load_head(&top.join("conf"), false).unwrap().note;
+    assert!(note.is_some_and(|note| note.contains("one file is not committed")));
 }
 
 #[tokio::test]
