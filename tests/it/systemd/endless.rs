@@ -75,6 +75,7 @@ async fn r31_a_daemon_that_is_kept_turning_grows_in_nothing() {
     let before = turn(&host, &daemon, time / 2).await;
     let (lists, size) = (host.fake.count(Op::List), store(&host));
     let after = turn(&host, &daemon, time / 2).await;
+    println!("{before:?}, then {after:?}; the store: {size} bytes, then {}", store(&host));
     assert!(host.fake.count(Op::List) > lists + 10, "it did turn");
     assert!(after.resident_kib < before.resident_kib + 6 * 1024, "memory: {before:?}, then {after:?}");
     assert!(after.threads <= before.threads + 2, "threads: {before:?}, then {after:?}");
