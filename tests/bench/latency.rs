@@ -1,5 +1,5 @@
-//! From the save of a file in a plain directory to the new container running, beside the same work by plain API calls
-//! (HEAD, pull, create, start) in the same run, interleaved; the end of both is dockerd's own `start` event. Prints
+//! From the save of a file in a plain directory, and from a commit at HEAD of a work tree, to the new container running,
+//! beside the same work by plain API calls (HEAD, pull, create, start) in the same run, interleaved; the end of both is dockerd's own `start` event. Prints
 //! medians and what the daemon adds; asserts no time, since time is the machine's.
 //!
 //! Run inside the test ground: `tests/ground/with cargo bench --bench latency`. `BENCH_ROUNDS` (15) sets its size,
@@ -23,22 +23,36 @@ fn variable(name: &str) -> String {
 
 fn main() {
     let rounds: usize = std::env::var("BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(15);
-    let site = Site::new();
-    let mut daemon = site.daemon();
-    let (mut raw, mut written, mut renamed) = (Vec::new(), Vec::new(), Vec::new());
+    let (site, work_tree) = (Site::new("web"), Site::new("git"));
+    work_tree.init();
+    let daemons = [site.daemon(), work_tree.daemon()];
+    let names = [
+        "raw: HEAD, pull, create, start",
+        "a file written in place",
+        "a file renamed over the old one",
+        "a commit at HEAD",
+    ];
+    let mut times = [const { Vec::new() }; 4];
     // The first round makes networks and warms caches.
     for round in 0..=rounds {
-        let took = [site.raw(round), site.save(&format!("w{round}"), false), site.save(&format!("r{round}"), true)];
-        if round > 0 {
-            raw.push(took[0]);
-            written.push(took[1]);
-            renamed.push(took[2]);
+        let took = [
+            site.raw(round),
+            site.save(&format!("w{round}"), false),
+            site.save(&format!("r{round}"), true),
+            work_tree.commit(&format!("c{round}")),
+        ];
+        for (times, took) in times.iter_mut().zip(took).filter(|_| round > 0) {
+            times.push(took);
         }
     }
-    daemon.kill().and_then(|()| daemon.wait()).expect("the daemon ends");
-    let base = report("raw: HEAD, pull, create, start", &mut raw, None);
-    report("a file written in place", &mut written, Some(base));
-    report("a file renamed over the old one", &mut renamed, Some(base));
+    for mut daemon in daemons {
+        daemon.kill().and_then(|()| daemon.wait()).expect("the daemon ends");
+    }
+    let mut base = None;
+    for (name, times) in names.iter().zip(&mut times) {
+        let middle = report(name, times, base);
+        base = base.or(Some(middle));
+    }
 }
 
 /// Prints a median, and how much more it is than another one.
@@ -56,13 +70,14 @@ struct Site {
     dir: tempfile::TempDir,
     docker: Docker,
     images: String,
+    project: &'static str,
 }
 
 impl Site {
-    fn new() -> Self {
+    fn new(project: &'static str) -> Self {
         let docker = Docker::new(variable("LANDFALL_TEST_DOCKER").strip_prefix("unix://").expect("a local dockerd"));
-        let site =
-            Self { dir: tempfile::tempdir().expect("a directory"), docker, images: variable("LANDFALL_TEST_IMAGES") };
+        let (dir, images) = (tempfile::tempdir().expect("a directory"), variable("LANDFALL_TEST_IMAGES"));
+        let site = Self { dir, docker, images, project };
         std::fs::create_dir(site.dir.path().join("config")).expect("a directory");
         std::fs::write(site.file(), site.yaml("v1")).expect("a file");
         site
@@ -74,10 +89,26 @@ impl Site {
 
     fn yaml(&self, tag: &str) -> String {
         format!(
-            "settings:\n  network: latency\n  proxy: {{ none: {{}} }}\nprojects:\n  web:\n    image: {}/web\n    port: 8080\n    \
+            "settings:\n  network: latency\n  proxy: {{ none: {{}} }}\nprojects:\n  {}:\n    image: {}/web\n    port: 8080\n    \
              ready: {{ tcp: {{}}, interval: 50ms }}\n    drain: 0s\n    stages:\n      prod: {{ track: {{ tag: {tag} }} }}\n",
-            self.images
+            self.project, self.images
         )
+    }
+
+    /// Makes the configuration a commit of a repository.
+    fn init(&self) {
+        self.git(&["init", "-q", "-b", "main"]);
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-qm", "the first"]);
+    }
+
+    /// A person's git in the configuration; the answer without a line end.
+    fn git(&self, args: &[&str]) -> String {
+        let who = ["-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "commit.gpgsign=false"];
+        let output = Command::new("git").arg("-C").arg(self.dir.path().join("config")).args(who).args(args).output();
+        let output = output.expect("git");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
     }
 
     /// The daemon, with its first container running.
@@ -116,6 +147,21 @@ impl Site {
         started.duration_since(saved).expect("a clock that goes forward")
     }
 
+    /// A new version by a commit, from the moment at which HEAD is to become it until its container runs.
+    fn commit(&self, tag: &str) -> Duration {
+        self.push(tag);
+        std::fs::write(self.file(), self.yaml(tag)).expect("a file");
+        self.git(&["add", "-A"]);
+        let tree = self.git(&["write-tree"]);
+        let commit = self.git(&["commit-tree", &tree, "-p", "HEAD", "-m", tag]);
+        let starts = self.docker.starts();
+        let committed = SystemTime::now();
+        self.git(&["update-ref", "HEAD", &commit]);
+        let started = starts.first();
+        self.settled();
+        started.duration_since(committed).expect("a clock that goes forward")
+    }
+
     /// The same work by plain calls, as one would write them down.
     fn raw(&self, round: usize) -> Duration {
         let tag = format!("x{round}");
@@ -140,7 +186,7 @@ impl Site {
     /// Waits until the stage has one container alone, and it runs.
     fn settled(&self) {
         let began = Instant::now();
-        while !self.docker.has_one_alone("landfall.project=web") {
+        while !self.docker.has_one_alone(&format!("landfall.project={}", self.project)) {
             let log = || std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
             assert!(began.elapsed() < DEADLINE, "not converged: {}", log());
             std::thread::sleep(Duration::from_millis(20));
