@@ -10,6 +10,7 @@ use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
+use super::ask::Question;
 use super::challenge::Challenge;
 use super::{Access, Credentials, Registry, RegistryError};
 use crate::model::{Repository, hash};
@@ -93,7 +94,7 @@ impl Registry {
 
     async fn token(&self, access: &Access, repository: &Repository, url: Url) -> Result<Login, RegistryError> {
         let basic = access.credentials().and_then(|credentials| Login::basic(credentials).header());
-        let response = self.send_once(access, Method::GET, url, "application/json", basic).await?;
+        let response = self.send_once(access, &Question::new(Method::GET, url, "application/json"), basic).await?;
         let status = response.status();
         let unexpected =
             |what: String| RegistryError::Unexpected { registry: access.host(), image: repository.to_string(), what };

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
-use reqwest::{Client, Method, Response, StatusCode, Url};
+use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
+use reqwest::{Client, Response, StatusCode, Url};
 
 use crate::client::{self, BodyError};
 
+use super::ask::Question;
 use super::auth::{Key, Login};
+use super::budget::Budgets;
 use super::{Access, RegistryError};
 
 /// Time for one request with its answer, unless told otherwise; a manifest has a few kB.
@@ -19,7 +21,8 @@ const MAX_REDIRECTS: usize = 5;
 /// Most logins that are remembered: one per repository.
 const MAX_LOGINS: usize = 1000;
 
-/// A client for all registries. It remembers tokens until they expire; clones share what they know.
+/// A client for all registries. It remembers tokens until they expire and what each registry asked of it; clones share
+/// what they know.
 #[derive(Clone)]
 pub struct Registry {
     timeout: Duration,
@@ -32,6 +35,7 @@ struct Shared {
     client: OnceLock<Result<Client, String>>,
     plain: OnceLock<Result<Client, String>>,
     logins: Mutex<HashMap<Key, Login>>,
+    budgets: Budgets,
 }
 
 impl Registry {
@@ -49,37 +53,37 @@ impl Registry {
     pub(super) async fn send(
         &self,
         access: &Access,
-        method: Method,
-        url: Url,
-        accept: &'static str,
+        question: &Question,
         authorization: Option<HeaderValue>,
     ) -> Result<Response, RegistryError> {
-        let mut url = url;
+        let mut question = question.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let authorization = authorization.clone().filter(|_| access.is_own_origin(&url));
-            let response = self.send_once(access, method.clone(), url.clone(), accept, authorization).await?;
+            let authorization = authorization.clone().filter(|_| access.is_own_origin(&question.url));
+            let response = self.send_once(access, &question, authorization).await?;
             match redirect(access, &response)? {
                 None => return Ok(response),
-                Some(next) => url = next,
+                Some(next) => question.url = next,
             }
         }
         Err(RegistryError::Unreachable { registry: access.host(), reason: "too many redirects".to_owned() })
     }
 
-    /// Sends one request, to wherever it says.
+    /// Sends one request, to wherever it says, if the registry's budget has room for it.
     pub(super) async fn send_once(
         &self,
         access: &Access,
-        method: Method,
-        url: Url,
-        accept: &'static str,
+        question: &Question,
         authorization: Option<HeaderValue>,
     ) -> Result<Response, RegistryError> {
-        let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+        let Question { method, url, headers } = question;
+        self.spend(access, method, url)?;
+        let mut headers = headers.clone();
         headers.extend(authorization.map(|value| (AUTHORIZATION, value)));
         tracing::debug!(%method, host = url.host_str(), path = url.path(), "registry request");
-        let request = self.client(access, &url)?.request(method, url).headers(headers);
-        request.send().await.map_err(|error| self.failure(access, &error))
+        let request = self.client(access, url)?.request(method.clone(), url.clone()).headers(headers);
+        let response = request.send().await.map_err(|error| self.failure(access, &error))?;
+        self.heed(access, response.status(), response.headers());
+        Ok(response)
     }
 
     /// Reads a body up to a limit.
@@ -103,6 +107,10 @@ impl Registry {
             return RegistryError::Timeout { registry: access.host(), limit: self.timeout };
         }
         RegistryError::Unreachable { registry: access.host(), reason: client::causes(error) }
+    }
+
+    pub(super) fn budgets(&self) -> &Budgets {
+        &self.shared.budgets
     }
 
     pub(super) fn login(&self, key: &Key) -> Option<Login> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use crate::model::retry::Retry;
 
 /// An error of a question to a registry.
@@ -75,6 +77,14 @@ pub enum RegistryError {
         /// When it wants to be asked again.
         retry_after: Option<Duration>,
     },
+    /// It asked for a pause before, so nothing was sent.
+    #[error("registry {registry} asked not to be asked before {}", until.format("%Y-%m-%d %H:%M:%S UTC"))]
+    Paused {
+        /// Host and port.
+        registry: String,
+        /// The end of the pause.
+        until: DateTime<Utc>,
+    },
     /// An error of its own.
     #[error("registry {registry} answers with status {status}")]
     Unavailable {
@@ -102,6 +112,7 @@ impl RegistryError {
             Self::Unreachable { .. }
             | Self::Timeout { .. }
             | Self::RateLimited { .. }
+            | Self::Paused { .. }
             | Self::Unavailable { .. }
             | Self::Unexpected { .. } => Retry::Backoff,
             Self::Address { .. }
@@ -121,7 +132,7 @@ impl RegistryError {
             Self::LoginRefused { .. } => "check the `password` under `registries`; a token may have expired",
             Self::Denied { .. } => "check the image's name and what the account may read",
             Self::NotFound { .. } => "check the image's name and tag",
-            Self::RateLimited { .. } => "log in under `registries`, or use a mirror",
+            Self::RateLimited { .. } | Self::Paused { .. } => "log in under `registries`, or use a mirror",
             Self::Address { .. }
             | Self::Unreachable { .. }
             | Self::Timeout { .. }

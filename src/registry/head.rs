@@ -22,7 +22,6 @@ const TOTAL: Duration = Duration::from_secs(60);
 impl Registry {
     /// The digest that a tag has now: of the image, or of the index when it is for several platforms.
     pub async fn head(&self, repository: &Repository, tag: &Tag, access: &Access) -> Result<Digest, RegistryError> {
-        let timeout = RegistryError::Timeout { registry: access.host(), limit: TOTAL };
         let question = async {
             let response = self.manifest(Method::HEAD, repository, tag, access).await?;
             match digest_header(response.headers()) {
@@ -30,16 +29,15 @@ impl Registry {
                 None => self.digest_of_content(repository, tag, access).await,
             }
         };
-        tokio::time::timeout(TOTAL, question).await.unwrap_or(Err(timeout))
+        self.in_turn(access, TOTAL, question).await
     }
 
     /// Whether the registry answers and its login may read a repository, whatever is in it; nothing is pulled.
     pub async fn may_read(&self, repository: &Repository, access: &Access) -> Result<(), RegistryError> {
-        let timeout = RegistryError::Timeout { registry: access.host(), limit: TOTAL };
-        let question = Question { method: Method::GET, url: access.tags(repository, 1), accept: "application/json" };
+        let question = Question::new(Method::GET, access.tags(repository, 1), "application/json");
         let image = repository.to_string();
         let asked = self.ask(question, repository, &image, access);
-        tokio::time::timeout(TOTAL, asked).await.unwrap_or(Err(timeout)).map(drop)
+        self.in_turn(access, TOTAL, asked).await.map(drop)
     }
 
     /// For registries that leave the header out.
@@ -62,7 +60,7 @@ impl Registry {
         tag: &Tag,
         access: &Access,
     ) -> Result<Response, RegistryError> {
-        let question = Question { method, url: access.manifest(repository, tag.as_str()), accept: MANIFESTS };
+        let question = Question::new(method, access.manifest(repository, tag.as_str()), MANIFESTS);
         self.ask(question, repository, &format!("{repository}:{tag}"), access).await
     }
 }

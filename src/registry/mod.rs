@@ -8,6 +8,7 @@
 mod access;
 mod ask;
 mod auth;
+mod budget;
 mod challenge;
 mod client;
 mod error;

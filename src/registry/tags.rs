@@ -29,9 +29,7 @@ impl Registry {
     /// As with [`head`](Self::head); and a list that is longer than our limits or leads in a circle is
     /// [`Unexpected`](RegistryError::Unexpected).
     pub async fn tags(&self, repository: &Repository, access: &Access) -> Result<Vec<String>, RegistryError> {
-        let timeout = RegistryError::Timeout { registry: access.host(), limit: TOTAL };
-        let walk = self.all_pages(repository, access);
-        tokio::time::timeout(TOTAL, walk).await.unwrap_or(Err(timeout))
+        self.in_turn(access, TOTAL, self.all_pages(repository, access)).await
     }
 
     async fn all_pages(&self, repository: &Repository, access: &Access) -> Result<Vec<String>, RegistryError> {
@@ -45,7 +43,7 @@ impl Registry {
             if asked.len() > MAX_PAGES {
                 return Err(wrong(&format!("more than {MAX_PAGES} pages of tags")));
             }
-            let question = Question { method: Method::GET, url, accept: "application/json" };
+            let question = Question::new(Method::GET, url, "application/json");
             let response = self.ask(question, repository, &repository.to_string(), access).await?;
             next = next_page(access, &response)?;
             let body = self.body(access, response, MAX_PAGE_BYTES).await?;

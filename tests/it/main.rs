@@ -19,6 +19,7 @@ mod own_process;
 mod random;
 mod readme;
 mod recorder;
+mod registry_budget;
 mod registry_client;
 mod registry_tags;
 mod router_control;

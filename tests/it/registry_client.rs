@@ -169,7 +169,6 @@ async fn redirects_end_and_stay_where_nobody_listens_in() {
 #[tokio::test]
 async fn each_status_has_its_meaning() {
     let ground = Ground::new(Login::None);
-    let registry = Registry::new();
     let kind = |error: &RegistryError| format!("{error:?}").split(' ').next().unwrap().to_owned();
     let cases = [
         (403, "Denied", Retry::OnChange),
@@ -182,18 +181,17 @@ async fn each_status_has_its_meaning() {
     ];
     for (status, wanted, retry) in cases {
         ground.fake.answer_next(Made::Answer(status, Vec::new(), b"<html>".to_vec()));
-        let error = ground.ask(&registry, None).await.unwrap_err();
+        let error = ground.ask(&Registry::new(), None).await.unwrap_err();
         assert_eq!((kind(&error).as_str(), error.retry()), (wanted, retry), "{status}");
     }
     ground.fake.answer_next(Made::Answer(429, vec![("retry-after", "17".into())], Vec::new()));
-    let limited = ground.ask(&registry, None).await.unwrap_err();
+    let limited = ground.ask(&Registry::new(), None).await.unwrap_err();
     assert!(matches!(limited, RegistryError::RateLimited { retry_after: Some(wait), .. } if wait.as_secs() == 17));
 }
 
 #[tokio::test]
 async fn a_token_service_gone_wrong_is_told_apart_and_never_quoted() {
     let ground = Ground::new(bearer(None, true));
-    let registry = Registry::new();
     let challenge = format!("Bearer realm=\"{}/token\"", ground.fake.url());
     let huge = format!("{{\"token\":\"{}\"}}", "x".repeat(300 * 1024)).into_bytes();
     let cases = [
@@ -207,6 +205,7 @@ async fn a_token_service_gone_wrong_is_told_apart_and_never_quoted() {
     for (status, body) in cases {
         ground.fake.answer_next(Made::Answer(401, vec![("www-authenticate", challenge.clone())], Vec::new()));
         ground.fake.answer_next(Made::Answer(status, Vec::new(), body));
+        let registry = Registry::new();
         let error = ground.ask(&registry, Some(PASSWORD)).await.unwrap_err();
         assert_eq!(error.retry(), Retry::Backoff, "{error:?}");
         let text = format!("{error} {error:?} {registry:?}");

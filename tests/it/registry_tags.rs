@@ -67,7 +67,7 @@ async fn one_login_is_good_for_all_pages() {
 #[tokio::test]
 async fn pages_may_overlap_and_be_named_by_a_whole_address() {
     let ground = Ground::new(Login::Basic, 3);
-    ground.answer("[\"z\",\"build-00001\"]", &format!("{}/v2/demo/web/tags/list?n=2&last=x,y", ground.fake.url()));
+    ground.answer("[\"z\",\"build-00001\"]", &format!("{}/v2/demo/web/tags/list?n=2&last=a,b", ground.fake.url()));
     assert_eq!(ground.tags().await.unwrap(), ["build-00000", "build-00001", "build-00002", "z"]);
 }
 
