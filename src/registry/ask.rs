@@ -39,6 +39,10 @@ impl Registry {
         if first.status() != StatusCode::UNAUTHORIZED {
             return checked(first, access, repository, image);
         }
+        if !access.is_own_origin(first.url()) {
+            // Its token service would get our credentials, and it is the registry's no more than this place is.
+            return Err(unexpected(access, image.to_owned(), "a redirect to a place that asks for a login"));
+        }
         let login = self.log_in(access, repository, challenge::parse(first.headers())).await?;
         let second = self.send(access, &question, login.header()).await?;
         let response = checked(second, access, repository, image)?;

@@ -148,6 +148,18 @@ async fn r28_a_redirect_does_not_carry_the_login_to_another_place() {
 }
 
 #[tokio::test]
+async fn r28_a_place_that_was_redirected_to_cannot_ask_for_our_login() {
+    let ground = Ground::new(Login::Basic);
+    let other = FakeRegistry::with_login(bearer(None, true));
+    let location = format!("{}/v2/elsewhere/manifests/v1", other.url());
+    ground.fake.answer_next(Made::Answer(307, vec![("location", location)], Vec::new()));
+    let error = ground.ask(&Registry::new(), Some(PASSWORD)).await.unwrap_err();
+    assert!(error.to_string().contains("a redirect to a place that asks for a login"), "{error}");
+    let carried: Vec<_> = other.seen().iter().map(|seen| (seen.path.clone(), seen.authorization.clone())).collect();
+    assert_eq!(carried, [("/v2/elsewhere/manifests/v1".to_owned(), None)]);
+}
+
+#[tokio::test]
 async fn redirects_end_and_stay_where_nobody_listens_in() {
     let ground = Ground::new(Login::None);
     let registry = Registry::new();
