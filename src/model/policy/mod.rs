@@ -7,6 +7,7 @@ mod glob;
 mod order;
 mod pattern;
 mod range;
+
 #[cfg(test)]
 mod tests;
 

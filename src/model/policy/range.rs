@@ -42,9 +42,9 @@ impl FromStr for SemverPolicy {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        VersionReq::parse(text)
-            .map(Self)
-            .map_err(|error| InvalidName(format!("`{text}` is not a range of versions: {error}")))
+        let bad =
+            |error| InvalidName(format!("`{text}` is not a range of versions: {error}; write it like `>=1.2, <2`"));
+        VersionReq::parse(text).map(Self).map_err(bad)
     }
 }
 

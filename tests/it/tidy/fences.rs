@@ -38,6 +38,11 @@ const FENCES: &[Fence] = &[
     },
     Fence { names: &["notify::"], place: Place::OnlyIn(&["src/daemon/"]), why: "file events are the daemon's hints" },
     Fence { names: &["cron::"], place: Place::OnlyIn(&["src/model/schedule.rs"]), why: "one file knows schedules" },
+    Fence {
+        names: &["regex::", "semver::"],
+        place: Place::OnlyIn(&["src/model/policy/"]),
+        why: "one module knows what tags are the newest",
+    },
     Fence { names: &["similar::"], place: Place::OnlyIn(&["src/cli/"]), why: "diffs are rendered in cli/" },
     Fence {
         names: &["println!", "eprintln!", "print!", "eprint!", "dbg!", "anstream::", "io::stdout", "io::stderr"],
@@ -134,6 +139,8 @@ mod tests {
         ("serde_yaml::granit_parser::Parser::new()", "src/plan/mod.rs", "src/config/document.rs"),
         ("use notify::{Watcher as _};", "src/reconcile.rs", "src/daemon/watch.rs"),
         ("use cron::Cron;", "src/daemon/scheduler/mod.rs", "src/model/schedule.rs"),
+        ("use regex::bytes::Regex;", "src/plan/stage.rs", "src/model/policy/pattern.rs"),
+        ("semver::Version::parse(text)", "src/pin.rs", "src/model/policy/range.rs"),
         ("similar::TextDiff::from_lines(a, b)", "src/plan/text.rs", "src/cli/diff.rs"),
         ("println!(\"a\");", "src/main.rs", "src/cli/render.rs"),
         ("std::eprintln!(\"a\");", "src/daemon/mod.rs", "src/cli/render.rs"),
