@@ -13,16 +13,12 @@ pub(super) enum Fate {
 use Fate::{Instead, Later};
 
 const DAEMON: &str = "the full daemon";
-const TAGS: &str = "registry polling and tag policies";
+const TAGS: &str = "previews and promotion";
 const ROUTING: &str = "certificates and advanced routing";
 
 /// The type that a key is looked for in, the key, and its fate.
 const TABLE: &[(&str, &str, Fate)] = &[
     // Track
-    ("Track", "semver", Later(TAGS)),
-    ("Track", "glob", Later(TAGS)),
-    ("Track", "regex", Later(TAGS)),
-    ("Track", "mutable", Later(TAGS)),
     ("Track", "promote", Later(TAGS)),
     // Route
     ("Route", "access_list", Later(ROUTING)),

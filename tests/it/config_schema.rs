@@ -97,6 +97,12 @@ const BAD: &[&str] = &[
     "projects: { a: { image: x, stages: { s: { track: {} } } } }",
     "projects: { a: { image: x, stages: { s: { track: latest } } } }",
     "projects: { a: { image: x, stages: { s: { track: { tag: [a] } } } } }",
+    "projects: { a: { image: x, stages: { s: { track: { regex: a } } } } }",
+    "projects: { a: { image: x, stages: { s: { track: { regex: { match: a } } } } } }",
+    "projects: { a: { image: x, stages: { s: { track: { regex: { match: a, order: newest } } } } } }",
+    "projects: { a: { image: x, stages: { s: { track: { regex: { match: a, order: numeric, by: b } } } } } }",
+    "projects: { a: { image: x, stages: { s: { track: { semver: [a] } } } } }",
+    "projects: { a: { image: x, stages: { s: { track: { glob: \"*\", semver: \"*\" } } } } }",
     "projects: { a: { image: x, track: { tag: a }, stages: { s: { track: { tag: a } } } } }",
     "settings: { proxy: embedded }",
     "settings: { proxy: { embedded: { x: 1 } } }",
@@ -292,6 +298,9 @@ const GOOD: &[&str] = &[
     "settings: { proxy: { nginx_proxy_manager: { url: \"http://[::1]:81/api/\", email: Ä@b.c, password: { file: /p }, upstream: host, probe: \"[::1]:80\" } } }",
     "settings: { proxy: { nginx_proxy_manager: { url: https://a.b, email: a@b, password: { credential: p }, upstream: network, probe: a.b:8080 } } }",
     "settings: { proxy: { none: {} } }",
+    "projects: { a: { image: x, stages: { s: { track: { semver: \">=1.2, <2\" } }, t: { track: { semver: 1.2 } } } } }",
+    "projects: { a: { image: x, stages: { s: { track: { glob: dev-* } }, t: { track: { mutable: 16 } } } } }",
+    "projects: { a: { image: x, stages: { s: { track: { regex: { match: 'v(\\d+)', order: numeric } } } } } }",
 ];
 
 #[test]

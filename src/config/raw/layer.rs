@@ -129,6 +129,38 @@ pub(in crate::config) enum Track {
     Tag(Text),
     /// A digest: `sha256:` and 64 hex digits.
     Digest(String),
+    /// The newest version in a range such as `>=1.2, <2`. A tag is a version with all three numbers, with a `v` before it or
+    /// not; a pre-release is taken only where the range names one of the same version.
+    Semver(Text),
+    /// The newest tag that fits a pattern such as `dev-*`, by what its first `*` stands for, numbers as numbers.
+    Glob(Text),
+    /// The newest tag that a regular expression fits, by what it captures.
+    Regex(RegexTrack),
+    /// A tag that moves: its digest is looked up anew whenever the registry is asked.
+    Mutable(Text),
+}
+
+/// A regular expression for tags, and how its matches are ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) struct RegexTrack {
+    /// The expression, for the whole tag. The group named `order`, else the first one, else the whole tag orders.
+    #[schemars(required)]
+    pub(in crate::config) r#match: Option<String>,
+    /// What comes last is the newest.
+    #[schemars(required)]
+    pub(in crate::config) order: Option<RegexOrder>,
+}
+
+/// How tags are ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum RegexOrder {
+    /// As whole numbers.
+    Numeric,
+    /// As versions.
+    Semver,
+    /// As text.
+    Alphabetical,
 }
 
 /// When a new instance counts as ready: at most one of `http`, `tcp` and `docker`.

@@ -8,7 +8,9 @@ mod route;
 mod top;
 mod values;
 
-pub(super) use layer::{Healthcheck, Http, Layer, Logging, ProjectKeys, Ready, StageKeys, Track};
+pub(super) use layer::{
+    Healthcheck, Http, Layer, Logging, ProjectKeys, Ready, RegexOrder, RegexTrack, StageKeys, Track,
+};
 pub(super) use layer::{Hook, Hooks, PullPolicy, Strategy};
 pub(super) use route::{Certificate, Https, Route};
 pub(super) use top::{

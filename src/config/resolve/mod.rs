@@ -24,6 +24,7 @@ mod secrets;
 mod settings;
 mod sources;
 mod stage;
+mod track;
 
 use super::collect::Entries;
 use super::files::TreeFiles;

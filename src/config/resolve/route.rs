@@ -54,7 +54,7 @@ fn domains(cx: &Context<'_>, route: &mut raw::Route) -> Vec<(Domain, String)> {
 fn domain(cx: &Context<'_>, path: &str, text: &str) -> Option<Domain> {
     if text.contains(['{', '}']) {
         let title = format!("placeholders as in `{}` are not supported yet", short(text));
-        cx.site.refuse(code::NOT_SUPPORTED, path, title, "they arrive with registry polling and tag policies");
+        cx.site.refuse(code::NOT_SUPPORTED, path, title, "they arrive with previews");
         return None;
     }
     if text.contains('*') {

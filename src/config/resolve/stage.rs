@@ -2,13 +2,13 @@
 
 use crate::config::code;
 use crate::config::raw::{self, Layer, StageKeys};
-use crate::model::desired::{PullPolicy, Strategy};
+use crate::model::desired::Strategy;
 use crate::model::spec::{HostNamespace, MountSource};
-use crate::model::{ContainerSpec, DesiredStage, Millis, Track};
+use crate::model::{ContainerSpec, DesiredStage, Millis};
 
 use super::cross::Claims;
 use super::project::{Context, Project};
-use super::{container, depends, hooks, ready, route};
+use super::{container, depends, hooks, ready, route, track};
 
 /// Default of `drain` and of `stop_grace_period`.
 const GRACE: Millis = Millis::secs(10);
@@ -28,7 +28,7 @@ pub(super) fn stage(
         let title = format!("stage `{}` has no `track`", cx.key);
         cx.site.refuse(code::MISSING, "", title, "write which version it runs, as in `track: { tag: \"1.0\" }`");
     }
-    let track = track.and_then(|track| parse_track(cx, track));
+    let track = track.and_then(|raw| track::track(cx, raw));
     let gate = layer.ready.take();
     let (domains, route) = route::route(cx, layer.route.take(), project.port, claims);
     let drain = time(cx, "drain", layer.drain.take(), GRACE);
@@ -37,7 +37,7 @@ pub(super) fn stage(
     let depends_on = depends::depends_on(cx, layer.depends_on.take(), claims);
     let hooks = hooks::hooks(cx, layer.hooks.take());
     let strategy = layer.strategy.take();
-    let pull_policy = layer.pull_policy.take();
+    let pull_policy = track::pull_policy(cx, layer.pull_policy.take(), track.as_ref());
     let container = container::container(cx, layer, project.port, claims);
     let strategy = choose_strategy(cx, strategy, &container);
     let ready = ready::ready(cx, gate, &container);
@@ -46,11 +46,7 @@ pub(super) fn stage(
         key: cx.key.clone(),
         repository: project.repository.clone()?,
         track: track?,
-        pull_policy: pull_policy.map_or(PullPolicy::default(), |policy| match policy {
-            raw::PullPolicy::Missing => PullPolicy::Missing,
-            raw::PullPolicy::Always => PullPolicy::Always,
-            raw::PullPolicy::Never => PullPolicy::Never,
-        }),
+        pull_policy,
         container,
         ready,
         strategy,
@@ -62,13 +58,6 @@ pub(super) fn stage(
         depends_on,
         hooks,
     })
-}
-
-fn parse_track(cx: &Context<'_>, track: raw::Track) -> Option<Track> {
-    match track {
-        raw::Track::Tag(text) => cx.site.parse("track.tag", &text.0).map(Track::Tag),
-        raw::Track::Digest(text) => cx.site.parse("track.digest", &text).map(Track::Digest),
-    }
 }
 
 fn time(cx: &Context<'_>, path: &str, raw: Option<raw::Duration>, default: Millis) -> Millis {

@@ -10,6 +10,7 @@ mod routing;
 mod rules;
 mod scanning;
 mod shown;
+mod tracking;
 
 use super::{LoadError, Loaded, Tree, load_tree};
 
