@@ -142,8 +142,8 @@ impl Given {
         let source = |given: &Self| given.git.clone().or_else(|| shown(&given.config));
         let option = if git.is_some() { "--git" } else { "--config" };
         let places = [
-            (option, git.clone().or_else(|| shown(config)), source(there)),
             ("--data", shown(data), shown(&there.data)),
+            (option, git.clone().or_else(|| shown(config)), source(there)),
             ("--docker", docker.clone(), there.docker.clone()),
             ("--credentials", shown(credentials), shown(&there.credentials)),
             ("--proxy-socket", shown(proxy_socket), shown(&there.proxy_socket)),

@@ -9,6 +9,7 @@ pub mod daemon;
 mod doctor;
 mod json;
 mod plain;
+mod policies;
 mod remote;
 mod socket;
 mod through;
