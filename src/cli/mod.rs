@@ -77,14 +77,20 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
-/// One thread is enough for a command that asks and prints, and costs less to start than several.
+/// One thread is enough for a command that asks and prints, and costs less to start than several. The daemon waits nearly
+/// always: one beside its loop is enough for its passes, and each thread more keeps memory of its own. What takes the
+/// processor, as reading the configuration, runs on others that end when they are idle.
 fn runtime(command: &Command) -> tokio::runtime::Builder {
     match command {
+        Command::Daemon => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(1);
+            builder
+        }
         Command::Apply { .. }
         | Command::Deploy { .. }
         | Command::Rollback { .. }
         | Command::Restart { .. }
-        | Command::Daemon
         | Command::Proxy(_) => tokio::runtime::Builder::new_multi_thread(),
         Command::Validate { .. }
         | Command::Diff { .. }

@@ -3,8 +3,7 @@
 
 use tracing::Level;
 use tracing_journald::{Priority, PriorityMappings};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -24,7 +23,7 @@ const PRIORITIES: PriorityMappings = PriorityMappings {
 /// Sets logging up: `info` for a daemon, warnings for a command, `RUST_LOG` above both.
 pub(super) fn init(is_daemon: bool) {
     let level = if is_daemon { LevelFilter::INFO } else { LevelFilter::WARN };
-    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    let filter = filter(level, &std::env::var("RUST_LOG").unwrap_or_default());
     // A layer of its own: among directives the longest name wins, and `bollard::docker=trace` is longer than ours.
     let capped = filter_fn(|about| *about.level() <= Level::INFO || !is_capped(about.target()));
     let registry = tracing_subscriber::registry().with(filter).with(capped);
@@ -37,6 +36,14 @@ pub(super) fn init(is_daemon: bool) {
     }
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     if is_journal { registry.with(lines.without_time()).init() } else { registry.with(lines).init() }
+}
+
+/// What is logged: from this level on, or as `RUST_LOG` says of modules and of the rest. What it says that cannot be
+/// understood counts for nothing.
+fn filter(level: LevelFilter, said: &str) -> Targets {
+    let understood = said.split(',').filter(|one| !one.is_empty() && one.parse::<Targets>().is_ok());
+    let all: Vec<String> = std::iter::once(level.to_string()).chain(understood.map(str::to_owned)).collect();
+    all.join(",").parse().unwrap_or_default()
 }
 
 /// True when standard error is the stream that systemd connected to the journal, and was not led elsewhere since: the
@@ -52,4 +59,20 @@ fn leads_to_journal(variable: Option<&str>) -> bool {
 fn is_capped(target: &str) -> bool {
     let of = |name: &&str| target.strip_prefix(*name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
     CAPPED.iter().any(of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rust_log_speaks_of_modules_and_of_the_rest_and_what_cannot_be_understood_counts_for_nothing() {
+        let is_logged = |said: &str, target: &str, level| filter(LevelFilter::INFO, said).would_enable(target, &level);
+        assert!(is_logged("", "landfall", Level::INFO) && !is_logged("", "landfall", Level::DEBUG));
+        assert!(is_logged("landfall::daemon=debug", "landfall::daemon::watch", Level::DEBUG));
+        assert!(is_logged("landfall::daemon=debug", "landfall::store", Level::INFO));
+        assert!(!is_logged("landfall::daemon=debug", "landfall::store", Level::DEBUG));
+        assert!(is_logged("debug", "landfall", Level::DEBUG) && !is_logged("error", "landfall", Level::INFO));
+        assert!(is_logged("=,a=loud,,debug", "landfall", Level::DEBUG));
+    }
 }
