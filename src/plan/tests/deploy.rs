@@ -220,3 +220,18 @@ fn r12_what_failed_with_a_hook_is_tried_again_with_another_one() {
     let mended = |stage: &mut DesiredStage| stage.hooks.pre_deploy = None;
     assert_eq!(world.change("shop/prod", mended).plan().stages[0].verdict, Verdict::Replace);
 }
+
+#[test]
+fn r18_r19_another_way_to_the_same_image_deploys_nothing() {
+    let runs_v2 = || World::new().want("shop/prod", "v2").runs("shop/prod", 1);
+    let tracks = |json: &str| {
+        let track = serde_json::from_str(json).unwrap();
+        move |stage: &mut DesiredStage| stage.track = track
+    };
+    runs_v2().change("shop/prod", tracks(r#"{"mutable":"v2"}"#)).expect("");
+    runs_v2().change("shop/prod", tracks(r#"{"glob":"v[12]*"}"#)).expect("");
+    let by_pattern = r#"{"regex":{"match":"v([0-2])","order":"numeric"}}"#;
+    runs_v2().change("shop/prod", tracks(by_pattern)).expect("");
+    let newer = runs_v2().change("shop/prod", tracks(r#"{"glob":"v*"}"#)).plan();
+    assert_eq!((newer.stages[0].verdict, newer.stages[0].to.as_deref()), (Verdict::Replace, Some("v3")));
+}

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::model::desired::{Check, Policy, Prune, PullPolicy, Ready};
 use crate::model::observed::{ContainerState, ObservedPort};
+use crate::model::policy::select;
 use crate::model::recorded::{LiveDeploy, Quarantine, RecordedInstance, RecordedStage};
 use crate::model::{
     ContainerSpec, DeployId, Digest, Domain, Hook, Hooks, InstanceStatus, Labels, Millis, ObservedContainer,
@@ -56,15 +57,16 @@ fn digest(version: &str) -> Digest {
     format!("sha256:{}", hash::sha256_hex(version.as_bytes())).parse().unwrap()
 }
 
-/// The image that a stage's tag stands for.
+/// The image that a stage's tag stands for; a policy chooses from these three.
 fn image_of(stage: &DesiredStage) -> ImageRef {
-    let Track::Tag(tag) = &stage.track else { panic!("these tests track tags") };
-    ImageRef {
-        repository: stage.repository.clone(),
-        tag: Some(tag.clone()),
-        digest: digest(tag.as_str()),
-        local: false,
-    }
+    let chosen = || select(&stage.track, ["v1", "v2", "v3"]).newest;
+    let tag = match &stage.track {
+        Track::Tag(tag) => Some(tag.clone()),
+        Track::Digest(_) => None,
+        Track::Semver(_) | Track::Glob(_) | Track::Regex(_) | Track::Mutable(_) => chosen(),
+    };
+    let tag = tag.expect("these tests track tags");
+    ImageRef { repository: stage.repository.clone(), digest: digest(tag.as_str()), tag: Some(tag), local: false }
 }
 
 impl World {
