@@ -1,6 +1,7 @@
 //! What every HTTP client of ours has: one TLS provider, limits on time, no redirect followed by itself, a body read up
 //! to a limit, causes in one line. Whom to ask, and with which login, is for its users.
 
+use std::error::Error;
 use std::time::Duration;
 
 use reqwest::{Client, ClientBuilder, Response};
@@ -60,10 +61,20 @@ pub async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, BodyE
     Ok(body)
 }
 
+/// Whether the other side was reached and cannot be trusted, or speaks no TLS: something to be set right.
+pub fn is_untrusted(error: &(dyn Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return matches!(error, rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidMessage(_));
+    }
+    // An I/O error does not give what is in it as its source.
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    inner.is_some_and(|inner| is_untrusted(inner)) || error.source().is_some_and(is_untrusted)
+}
+
 /// The innermost cause: the outer ones repeat the address.
 pub fn causes(error: &reqwest::Error) -> String {
     let mut text = String::new();
-    let mut next = std::error::Error::source(error);
+    let mut next = error.source();
     while let Some(cause) = next {
         text = cause.to_string();
         next = cause.source();

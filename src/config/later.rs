@@ -40,7 +40,6 @@ const TABLE: &[(&str, &str, Fate)] = &[
     ),
     ("Settings", "api", Later(DAEMON)),
     ("Proxy", "caddy", Later(ROUTING)),
-    ("Registry", "ca_file", Later(TAGS)),
     // Secrets
     ("Secret", "age", Later("encrypted secrets")),
     ("Secret", "exec", Later("secrets from a command")),

@@ -13,6 +13,7 @@ mod containers;
 mod create;
 mod error;
 mod events;
+mod host;
 mod images;
 mod inspect;
 mod limits;

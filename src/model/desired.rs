@@ -182,6 +182,8 @@ pub struct Registry {
     pub poll: Option<Schedule>,
     /// Plain http allowed on other than loopback.
     pub insecure: bool,
+    /// A file on the host with certificates, in PEM, of authorities to trust besides the system's.
+    pub ca_file: Option<String>,
 }
 
 /// One stage, resolved.

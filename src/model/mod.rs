@@ -13,6 +13,7 @@ pub mod image;
 pub mod labels;
 pub mod name;
 pub mod observed;
+pub mod platform;
 pub mod policy;
 pub mod recorded;
 pub mod retry;
@@ -34,6 +35,7 @@ pub use name::{Domain, Name, StageKey};
 pub use observed::{
     ContainerState, Observed, ObservedCertificate, ObservedContainer, ObservedHost, ObservedProxy, ObservedRoute,
 };
+pub use platform::Platform;
 pub use recorded::{Choice, Pause, Recorded, RecordedHost, RecordedRoute, RecordedStage};
 pub use retry::Retry;
 pub use route::{HostOptions, NpmSettings, RouteOptions};

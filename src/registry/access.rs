@@ -6,7 +6,8 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use super::RegistryError;
-use crate::model::{Registry, Repository};
+use super::ca::Ca;
+use crate::model::{Digest, Registry, Repository};
 
 /// The address behind the name `docker.io`.
 const DOCKER_HUB: &str = "https://registry-1.docker.io";
@@ -25,6 +26,7 @@ pub struct Credentials {
 pub struct Access {
     base: Url,
     insecure: bool,
+    ca: Option<Ca>,
     credentials: Option<Credentials>,
 }
 
@@ -41,7 +43,8 @@ impl Access {
         if !may_be_plain(&base, insecure) {
             return Err(RegistryError::PlainText { url: base.to_string() });
         }
-        Ok(Self { base, insecure, credentials })
+        let ca = registry.and_then(|registry| registry.ca_file.as_deref()).map(Ca::read).transpose()?;
+        Ok(Self { base, insecure, ca, credentials })
     }
 
     /// Host, and port where it is not the usual one.
@@ -57,12 +60,24 @@ impl Access {
         url
     }
 
+    /// `/v2/<path>/blobs/<digest>`.
+    pub(super) fn blob(&self, repository: &Repository, digest: &Digest) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("/v2/{}/blobs/{digest}", repository.path()));
+        url
+    }
+
     /// `/v2/<path>/tags/list`, at most so many of them.
     pub(super) fn tags(&self, repository: &Repository, most: usize) -> Url {
         let mut url = self.base.clone();
         url.set_path(&format!("/v2/{}/tags/list", repository.path()));
         url.set_query(Some(&format!("n={most}")));
         url
+    }
+
+    /// Authorities to trust besides the system's.
+    pub(super) fn ca(&self) -> Option<&Ca> {
+        self.ca.as_ref()
     }
 
     pub(super) fn credentials(&self) -> Option<&Credentials> {
@@ -135,7 +150,7 @@ mod tests {
 
     fn entry(url: &str, insecure: bool) -> Registry {
         let prefix = url.split_once("://").unwrap().1.to_owned();
-        Registry { url: url.into(), prefix, username: None, password: None, poll: None, insecure }
+        Registry { url: url.into(), prefix, username: None, password: None, poll: None, insecure, ca_file: None }
     }
 
     fn base_of(repository: &str, registry: Option<&Registry>) -> Result<String, RegistryError> {

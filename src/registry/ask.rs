@@ -1,7 +1,7 @@
 //! The one way of every question about a repository: with the login that is known, once more with a new one, and each
 //! status turned into what it means.
 
-use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use reqwest::{Method, Response, StatusCode, Url};
 
 use super::auth::{Key, Login, needed, refused};
@@ -22,6 +22,12 @@ impl Question {
     pub(super) fn new(method: Method, url: Url, accept: &'static str) -> Self {
         Self { method, url, headers: HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]) }
     }
+
+    /// "The same as before" answers a question that tells what was before.
+    fn is_answered_by(&self, status: StatusCode) -> bool {
+        let is_conditional = self.headers.contains_key(IF_NONE_MATCH) || self.headers.contains_key(IF_MODIFIED_SINCE);
+        status == StatusCode::OK || is_conditional && status == StatusCode::NOT_MODIFIED
+    }
 }
 
 impl Registry {
@@ -37,7 +43,7 @@ impl Registry {
         let known = self.login(&key).as_ref().and_then(Login::header);
         let first = self.send(access, &question, known).await?;
         if first.status() != StatusCode::UNAUTHORIZED {
-            return checked(first, access, repository, image);
+            return checked(&question, first, access, repository, image);
         }
         if !access.is_own_origin(first.url()) {
             // Its token service would get our credentials, and it is the registry's no more than this place is.
@@ -45,7 +51,7 @@ impl Registry {
         }
         let login = self.log_in(access, repository, challenge::parse(first.headers())).await?;
         let second = self.send(access, &question, login.header()).await?;
-        let response = checked(second, access, repository, image)?;
+        let response = checked(&question, second, access, repository, image)?;
         self.remember(key, login);
         Ok(response)
     }
@@ -53,6 +59,7 @@ impl Registry {
 
 /// Turns a status into what it means.
 fn checked(
+    question: &Question,
     response: Response,
     access: &Access,
     repository: &Repository,
@@ -61,7 +68,7 @@ fn checked(
     let registry = access.host();
     let image = || image.to_owned();
     Err(match (response.status(), access.credentials()) {
-        (StatusCode::OK, _) => return Ok(response),
+        (status, _) if question.is_answered_by(status) => return Ok(response),
         (StatusCode::UNAUTHORIZED, Some(credentials)) => refused(access, credentials),
         (StatusCode::UNAUTHORIZED, None) => needed(access, repository),
         (StatusCode::FORBIDDEN, _) => RegistryError::Denied { registry, image: image() },

@@ -12,6 +12,9 @@ use crate::client::{self, BodyError};
 use super::ask::Question;
 use super::auth::{Key, Login};
 use super::budget::Budgets;
+use super::ca::Ca;
+use super::pages::Pages;
+use super::platforms::Known;
 use super::{Access, RegistryError};
 
 /// Time for one request with its answer, unless told otherwise; a manifest has a few kB.
@@ -20,6 +23,9 @@ const REQUEST: Duration = Duration::from_secs(30);
 const MAX_REDIRECTS: usize = 5;
 /// Most logins that are remembered: one per repository.
 const MAX_LOGINS: usize = 1000;
+
+/// Most clients that are kept for authorities of the user's: one per file, and one more whenever it is renewed.
+const MAX_AUTHORITIES: usize = 100;
 
 /// A client for all registries. It remembers tokens until they expire and what each registry asked of it; clones share
 /// what they know.
@@ -34,8 +40,11 @@ pub struct Registry {
 struct Shared {
     client: OnceLock<Result<Client, String>>,
     plain: OnceLock<Result<Client, String>>,
+    trusting: Mutex<HashMap<String, Client>>,
     logins: Mutex<HashMap<Key, Login>>,
     budgets: Budgets,
+    platforms: Known,
+    pages: Pages,
 }
 
 impl Registry {
@@ -106,11 +115,23 @@ impl Registry {
         if error.is_timeout() {
             return RegistryError::Timeout { registry: access.host(), limit: self.timeout };
         }
-        RegistryError::Unreachable { registry: access.host(), reason: client::causes(error) }
+        let (registry, reason) = (access.host(), client::causes(error));
+        if client::is_untrusted(error) {
+            return RegistryError::Untrusted { registry, reason };
+        }
+        RegistryError::Unreachable { registry, reason }
     }
 
     pub(super) fn budgets(&self) -> &Budgets {
         &self.shared.budgets
+    }
+
+    pub(super) fn known(&self) -> &Known {
+        &self.shared.platforms
+    }
+
+    pub(super) fn pages(&self) -> &Pages {
+        &self.shared.pages
     }
 
     pub(super) fn login(&self, key: &Key) -> Option<Login> {
@@ -129,12 +150,27 @@ impl Registry {
 
     /// The client for a URL. Plain text is for this host and trusted networks, so it never goes through the proxy
     /// of the environment.
-    fn client(&self, access: &Access, url: &Url) -> Result<&Client, RegistryError> {
-        let made = match url.scheme() {
-            "http" => self.shared.plain.get_or_init(|| client::build(self.timeout, client::plain)),
-            _ => self.shared.client.get_or_init(|| client::build(self.timeout, |builder| builder)),
+    fn client(&self, access: &Access, url: &Url) -> Result<Client, RegistryError> {
+        let made = match (url.scheme(), access.ca()) {
+            ("http", _) => self.shared.plain.get_or_init(|| client::build(self.timeout, client::plain)).clone(),
+            (_, None) => self.shared.client.get_or_init(|| client::build(self.timeout, |builder| builder)).clone(),
+            (_, Some(ca)) => self.trusting(ca),
         };
-        made.as_ref().map_err(|reason| RegistryError::Unreachable { registry: access.host(), reason: reason.clone() })
+        made.map_err(|reason| RegistryError::Unreachable { registry: access.host(), reason })
+    }
+
+    /// A client that trusts authorities of the user's besides.
+    fn trusting(&self, ca: &Ca) -> Result<Client, String> {
+        let mut clients = self.shared.trusting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&ca.id) {
+            return Ok(client.clone());
+        }
+        if clients.len() >= MAX_AUTHORITIES {
+            clients.clear();
+        }
+        let client = client::build(self.timeout, |builder| ca.trusted(builder))?;
+        clients.insert(ca.id.clone(), client.clone());
+        Ok(client)
     }
 }
 

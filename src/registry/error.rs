@@ -23,6 +23,22 @@ pub enum RegistryError {
         /// The address.
         url: String,
     },
+    /// The file of authorities cannot be used.
+    #[error("`ca_file` {path} cannot be used: {reason}")]
+    CaFile {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// It was reached and cannot be trusted, or speaks no TLS.
+    #[error("registry {registry} cannot be trusted: {reason}")]
+    Untrusted {
+        /// Host and port.
+        registry: String,
+        /// The causes.
+        reason: String,
+    },
     /// No connection, or it broke.
     #[error("registry {registry} does not answer: {reason}")]
     Unreachable {
@@ -93,6 +109,16 @@ pub enum RegistryError {
         /// HTTP status.
         status: u16,
     },
+    /// The image was built for other hosts.
+    #[error("{image} is for {offered}, and this host is {host}")]
+    WrongPlatform {
+        /// Repository and digest.
+        image: String,
+        /// What it was built for.
+        offered: String,
+        /// What this host is.
+        host: String,
+    },
     /// An answer that no registry should give.
     #[error("registry {registry} answers {image} with {what}")]
     Unexpected {
@@ -117,10 +143,13 @@ impl RegistryError {
             | Self::Unexpected { .. } => Retry::Backoff,
             Self::Address { .. }
             | Self::PlainText { .. }
+            | Self::CaFile { .. }
+            | Self::Untrusted { .. }
             | Self::LoginNeeded { .. }
             | Self::LoginRefused { .. }
             | Self::Denied { .. }
-            | Self::NotFound { .. } => Retry::OnChange,
+            | Self::NotFound { .. }
+            | Self::WrongPlatform { .. } => Retry::OnChange,
         }
     }
 
@@ -128,10 +157,17 @@ impl RegistryError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::PlainText { .. } => "use https, or set `insecure: true` for this registry",
+            Self::CaFile { .. } => {
+                "name a file in PEM with the certificate of the authority that signed the registry's"
+            }
+            Self::Untrusted { .. } => "if its certificate is signed by an authority of yours, name that in `ca_file`",
             Self::LoginNeeded { .. } => "give it `username` and `password` under `registries`",
             Self::LoginRefused { .. } => "check the `password` under `registries`; a token may have expired",
             Self::Denied { .. } => "check the image's name and what the account may read",
             Self::NotFound { .. } => "check the image's name and tag",
+            Self::WrongPlatform { host, .. } => {
+                return Some(format!("build it for this host too, as with `docker buildx build --platform {host}`"));
+            }
             Self::RateLimited { .. } | Self::Paused { .. } => "log in under `registries`, or use a mirror",
             Self::Address { .. }
             | Self::Unreachable { .. }

@@ -44,6 +44,7 @@ mod tests {
             password: None,
             poll: None,
             insecure: false,
+            ca_file: None,
         };
         let registries =
             prefixes.iter().enumerate().map(|(n, prefix)| (format!("r{n}").parse().unwrap(), entry(prefix))).collect();

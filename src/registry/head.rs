@@ -10,12 +10,12 @@ use super::{Access, Registry, RegistryError};
 use crate::model::{Digest, Repository, Tag, hash};
 
 /// The manifests we know; a registry that is not told answers with the oldest form, which has another digest.
-const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
+pub(super) const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, \
     application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json";
 /// Largest manifest, in bytes: the limit that registries set themselves.
-const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+pub(super) const MAX_MANIFEST: usize = 4 * 1024 * 1024;
 /// All of a question: up to three requests.
 const TOTAL: Duration = Duration::from_secs(60);
 

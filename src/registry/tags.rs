@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use reqwest::{Method, Response, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 
 use super::ask::{Question, unexpected};
-use super::{Access, Registry, RegistryError, link};
+use super::auth::Key;
+use super::pages::Page;
+use super::{Access, Registry, RegistryError, link, pages};
 use crate::model::Repository;
 
 /// Tags of one page: what registries give at most, so that most repositories are one request.
@@ -33,33 +35,49 @@ impl Registry {
     }
 
     async fn all_pages(&self, repository: &Repository, access: &Access) -> Result<Vec<String>, RegistryError> {
-        let wrong = |what: &str| unexpected(access, repository.to_string(), what);
+        let wrong = |what: &str| Err(unexpected(access, repository.to_string(), what));
         let (mut tags, mut asked) = (BTreeSet::new(), BTreeSet::new());
         let mut next = Some(access.tags(repository, PAGE));
         while let Some(url) = next {
-            if !asked.insert(url.to_string()) {
-                return Err(wrong("pages of tags that lead in a circle"));
+            if !asked.insert(url.clone()) {
+                return wrong("pages of tags that lead in a circle");
             }
             if asked.len() > MAX_PAGES {
-                return Err(wrong(&format!("more than {MAX_PAGES} pages of tags")));
+                return wrong(&format!("more than {MAX_PAGES} pages of tags"));
             }
-            let question = Question::new(Method::GET, url, "application/json");
-            let response = self.ask(question, repository, &repository.to_string(), access).await?;
-            next = next_page(access, &response)?;
-            let body = self.body(access, response, MAX_PAGE_BYTES).await?;
-            let page: Page = serde_json::from_slice(&body).map_err(|_| wrong("what is no list of tags"))?;
-            tags.extend(page.tags.unwrap_or_default());
+            let page = self.page(repository, access, url).await?;
+            tags.extend(page.tags.iter().cloned());
             if tags.len() > MAX_TAGS {
-                return Err(wrong(&format!("more than {MAX_TAGS} tags")));
+                return wrong(&format!("more than {MAX_TAGS} tags"));
             }
+            next = page.next;
         }
         Ok(tags.into_iter().collect())
+    }
+
+    /// One page: as it is known, when the registry says that it is the same.
+    async fn page(&self, repository: &Repository, access: &Access, url: Url) -> Result<Page, RegistryError> {
+        let key = Key::new(access, repository);
+        let known = self.pages().get(&key, &url);
+        let mut question = Question::new(Method::GET, url.clone(), "application/json");
+        question.headers.extend(known.iter().flat_map(|page| page.condition.clone()));
+        let response = self.ask(question, repository, &repository.to_string(), access).await?;
+        if let Some(page) = known.filter(|_| response.status() == StatusCode::NOT_MODIFIED) {
+            return Ok(page);
+        }
+        let (next, condition) = (next_page(access, &response)?, pages::condition(response.headers()));
+        let body = self.body(access, response, MAX_PAGE_BYTES).await?;
+        let list: List = serde_json::from_slice(&body)
+            .map_err(|_| unexpected(access, repository.to_string(), "what is no list of tags"))?;
+        let page = Page { tags: list.tags.unwrap_or_default().into(), next, condition };
+        self.pages().keep(&key, url, &page);
+        Ok(page)
     }
 }
 
 /// `null` stands for none.
 #[derive(Deserialize)]
-struct Page {
+struct List {
     tags: Option<Vec<String>>,
 }
 

@@ -55,6 +55,8 @@ pub struct Seen {
     pub authorization: Option<String>,
     /// The `Accept` header.
     pub accept: String,
+    /// The `If-None-Match` header.
+    pub if_none_match: Option<String>,
 }
 
 /// An answer made up by a test.
@@ -141,7 +143,12 @@ impl FakeRegistry {
 
     /// Lets a tag lead to a manifest whose digest is not told.
     pub fn tag_without_digest(&self, path: &str, tag: &str, manifest: &[u8]) {
-        self.world.lock().bodies.insert(format!("/v2/{path}/manifests/{tag}"), manifest.to_vec());
+        self.keep(&format!("/v2/{path}/manifests/{tag}"), manifest);
+    }
+
+    /// Answers a path with a body.
+    pub fn keep(&self, path: &str, body: &[u8]) {
+        self.world.lock().bodies.insert(path.to_owned(), body.to_vec());
     }
 
     /// The next request is answered so, whatever it asks.
@@ -196,6 +203,7 @@ fn seen(request: &Request) -> Seen {
         path,
         authorization: text(header::AUTHORIZATION),
         accept: text(header::ACCEPT).unwrap_or_default(),
+        if_none_match: text(header::IF_NONE_MATCH),
     }
 }
 

@@ -21,6 +21,7 @@ mod readme;
 mod recorder;
 mod registry_budget;
 mod registry_client;
+mod registry_platforms;
 mod registry_tags;
 mod router_control;
 mod router_forward;

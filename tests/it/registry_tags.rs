@@ -72,6 +72,38 @@ async fn pages_may_overlap_and_be_named_by_a_whole_address() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_the_same_does_not_travel_again() {
+    let ground = Ground::new(Login::None, 0);
+    let page = |tags: &str, etag: &'static str, more: bool| {
+        let link = ("link", "<?last=b>; rel=next".to_owned());
+        let headers = [("etag", etag.to_owned())].into_iter().chain(more.then_some(link)).collect();
+        ground.fake.answer_next(Made::Answer(200, headers, format!("{{\"tags\":{tags}}}").into_bytes()));
+    };
+    let same = || ground.fake.answer_next(Made::Answer(304, Vec::new(), Vec::new()));
+    let marks = || ground.fake.seen().into_iter().map(|seen| seen.if_none_match).collect::<Vec<_>>();
+    page("[\"a\",\"b\"]", "\"one\"", true);
+    page("[\"c\"]", "\"two\"", false);
+    assert_eq!(ground.tags().await.unwrap(), ["a", "b", "c"]);
+    ground.fake.forget();
+    same();
+    page("[\"c\",\"d\"]", "\"three\"", false);
+    assert_eq!(ground.tags().await.unwrap(), ["a", "b", "c", "d"]);
+    same();
+    same();
+    assert_eq!(ground.tags().await.unwrap(), ["a", "b", "c", "d"]);
+    let marked = |text: &str| Some(format!("\"{text}\""));
+    assert_eq!(marks(), [marked("one"), marked("two"), marked("one"), marked("three")]);
+}
+
+#[tokio::test]
+async fn the_same_as_before_is_no_answer_to_who_knows_nothing() {
+    let ground = Ground::new(Login::None, 0);
+    ground.fake.answer_next(Made::Answer(304, Vec::new(), Vec::new()));
+    let error = ground.tags().await.unwrap_err();
+    assert!(error.to_string().contains("status 304"), "{error}");
+}
+
+#[tokio::test]
 async fn a_repository_whose_tags_are_deleted_has_none_and_one_that_never_was_is_not_found() {
     let ground = Ground::new(Login::None, 0);
     for body in ["{\"name\":\"demo/web\",\"tags\":null}", "{\"tags\":[]}", "{}"] {

@@ -144,4 +144,8 @@ pub(in crate::config) struct Registry {
     pub(in crate::config) poll: Option<String>,
     /// Allows plain http to a host other than this one.
     pub(in crate::config) insecure: Option<bool>,
+    /// A file on the host with the certificate, in PEM, of the authority that signed the registry's. It is for what
+    /// Landfall asks itself; Docker, which pulls the images, has its own: `/etc/docker/certs.d/<host:port>/ca.crt`.
+    #[schemars(regex(pattern = "^/"))]
+    pub(in crate::config) ca_file: Option<String>,
 }

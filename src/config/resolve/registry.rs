@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use crate::config::code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::raw;
-use crate::config::report::{Item, Report, Site};
+use crate::config::report::{Item, Part, Report, Site};
 use crate::config::shape;
 use crate::config::syntax;
 use crate::model::schedule::Schedule;
 use crate::model::{Name, Registry, Repository};
 
-use super::policy::is_loopback;
+use super::policy::{absolute, is_loopback};
 use super::secrets;
 
 /// The names of Docker Hub besides `docker.io`, which images are known by.
@@ -46,17 +46,18 @@ fn registry(item: &Item<'_>, report: &Report<'_>) -> Option<Registry> {
 }
 
 fn resolve(site: &Site<'_>, raw: raw::Registry) -> Option<Registry> {
-    let raw::Registry { url, username, password, poll, insecure } = raw;
+    let raw::Registry { url, username, password, poll, insecure, ca_file } = raw;
     let insecure = insecure.unwrap_or(false);
     check_credentials(site, username.is_some(), password.is_some());
     let password = password.and_then(|secret| secrets::reference(site, "password", secret));
     let poll = poll.and_then(|text| schedule(site, &text));
+    let ca_file = ca_file.and_then(|path| absolute(site, Part::Value, "ca_file", &path));
     let Some(url) = url else {
         site.refuse(code::MISSING, "", "the registry has no `url`", "write it like `url: https://ghcr.io`");
         return None;
     };
     let prefix = prefix(site, &url, insecure)?;
-    Some(Registry { url, prefix, username, password, poll, insecure })
+    Some(Registry { url, prefix, username, password, poll, insecure, ca_file })
 }
 
 fn check_credentials(site: &Site<'_>, has_user: bool, has_password: bool) {

@@ -403,6 +403,7 @@ fn settings_and_registries_are_checked() {
             "registries: { a: { url: https://docker.io }, b: { url: \"https://index.docker.io/v1/\" } }",
             "registries `a` and `b` are for the same images",
         ),
+        ("registries: { a: { url: https://a.b, ca_file: lan.pem } }", "`lan.pem` is not an absolute path"),
         ("services: { a: {} }", "`services` is not a key of Landfall here"),
         ("proyects: {}", "unknown key `proyects`"),
     ];

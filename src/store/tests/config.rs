@@ -35,6 +35,7 @@ async fn r2_the_configuration_in_force_comes_back_as_it_was_accepted() {
         password: Some(SecretRef::Credential("ghcr_token".into())),
         poll: None,
         insecure: false,
+        ca_file: Some("/etc/ssl/lan.pem".into()),
     };
     Arc::make_mut(&mut wanted.desired).registries.insert("ghcr".parse().unwrap(), registry);
     assert_eq!(store.accept_config(wanted.clone()).await.unwrap(), 1);
