@@ -27,6 +27,6 @@ mod npm_proxy;
 mod ownership;
 mod proxyless;
 mod recreate;
-mod registry_login;
+mod registry;
 mod secrets;
 mod swaps;

@@ -1,6 +1,6 @@
 //! Images from a registry with a login.
 
-use super::harness::{Host, WEB_PROD, ground};
+use crate::scenario::harness::{Host, WEB_PROD, ground};
 
 const PRIVATE: &str = "
 registries:
