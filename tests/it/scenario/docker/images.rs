@@ -1,7 +1,7 @@
 //! Pulling, naming, and asking registries.
 
 use landfall::docker::{Credentials, DockerError, PullFailure};
-use landfall::model::{Digest, Repository, Tag};
+use landfall::model::{Digest, Platform, Repository, Tag};
 use landfall::registry::{self, Access, Registry, RegistryError};
 
 use super::{digest, docker, ground, unique, web};
@@ -24,6 +24,19 @@ async fn a_pull_tells_its_progress_and_the_image_gets_a_name_of_ours() {
     assert_eq!(tagged.id, image.id);
     assert_eq!(docker.image(image.id.as_str()).await.unwrap().unwrap().id, image.id);
     assert_eq!(docker.image("no/such:image").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_host_is_told_in_the_words_of_images_and_runs_the_ones_of_the_ground() {
+    let docker = docker().await;
+    let host = docker.platform().await.unwrap();
+    assert_eq!(host, Platform::of_host("linux", std::env::consts::ARCH));
+    let (tag, access) = ("v1".parse().unwrap(), Access::new(&web(), None, None).unwrap());
+    let digest = Registry::new().head(&web(), &tag, &access).await.unwrap();
+    Registry::new().fits(&web(), &digest, &host, &access).await.unwrap();
+    let other = Platform::of_host("linux", "s390x");
+    let error = Registry::new().fits(&web(), &digest, &other, &access).await.unwrap_err();
+    assert!(error.to_string().contains(&format!("is for {host}, and this host is linux/s390x")), "{error}");
 }
 
 #[tokio::test]
