@@ -41,7 +41,8 @@ pub(super) fn init(is_daemon: bool) {
 /// What is logged: from this level on, or as `RUST_LOG` says of modules and of the rest. What it says that cannot be
 /// understood counts for nothing.
 fn filter(level: LevelFilter, said: &str) -> Targets {
-    let understood = said.split(',').filter(|one| !one.is_empty() && !one.starts_with('=') && one.parse::<Targets>().is_ok());
+    let understood =
+        said.split(',').filter(|one| !one.is_empty() && !one.starts_with('=') && one.parse::<Targets>().is_ok());
     let all: Vec<String> = std::iter::once(level.to_string()).chain(understood.map(str::to_owned)).collect();
     all.join(",").parse().unwrap_or_default()
 }

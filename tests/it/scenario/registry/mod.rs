@@ -16,8 +16,8 @@ use tokens::TokenServer;
 
 const TAGS: usize = 5000;
 
-fn login(password: &str) -> Option<Credentials> {
-    Some(Credentials { username: USER.into(), password: password.into() })
+fn login(password: &str) -> Credentials {
+    Credentials { username: USER.into(), password: password.into() }
 }
 
 async fn head(
@@ -76,13 +76,13 @@ async fn r28_a_real_registry_that_wants_tokens_gets_signed_ones_for_reading() {
     let digest = real.push("demo/web", "v1", "amd64").await;
     let registry = Registry::new();
     let access = |login| Access::new(&repository, None, login).unwrap();
-    let known = access(login(PASSWORD));
+    let known = access(Some(login(PASSWORD)));
     assert_eq!(registry.tags(&repository, &known).await.unwrap(), ["v1"]);
     assert_eq!(head(&registry, &repository, "v1", &known).await.unwrap(), digest);
     registry.fits(&repository, &digest, &Platform::of_host("linux", "x86_64"), &known).await.unwrap();
     // One token was bought, for reading, and is good for all of it.
     assert_eq!(tokens.sold(), ["repository:demo/web:pull"]);
-    let refused = registry.tags(&repository, &access(login("wrong"))).await.unwrap_err();
+    let refused = registry.tags(&repository, &access(Some(login("wrong")))).await.unwrap_err();
     assert!(matches!(refused, RegistryError::LoginRefused { .. }), "{refused}");
     assert!(!format!("{refused} {refused:?}").contains("wrong"));
     let needed = registry.tags(&repository, &access(None)).await.unwrap_err();
