@@ -56,32 +56,19 @@ struct Wanted {
 
 /// Pins every selected stage. What may have changed since is asked for where the options say so.
 pub async fn pin(asking: Asking<'_>, recorded: &Recorded, options: &Options) -> Pins {
-    let (mut pins, mut lists, mut wanted) = (Pins::default(), Vec::new(), Vec::new());
-    let mut hosts = Vec::new();
-    for stage in asking.desired.stages.values().filter(|stage| options.selection.contains(&stage.key)) {
-        let key = stage.key.clone();
-        let pin = recorded.stages.get(&key).and_then(|s| s.pin.as_ref());
-        let asks = options.asks(&key);
-        match choose(stage, pin, asks) {
-            Choice::Known(image) => drop(pins.images.insert(key, Ok(image))),
-            Choice::AskHost(repository, tag) => hosts.push((key, repository, tag)),
-            Choice::AskRegistry(repository, tag) => wanted.push(Wanted { key, repository, tag, pinned: None }),
-            Choice::AskMoved { repository, tag, pinned } => wanted.push(Wanted { key, repository, tag, pinned }),
-            Choice::AskTags { repository, pinned } => lists.push((stage, repository, pinned)),
-        }
-    }
-    let host = |(key, repository, tag)| async move { (key, ask_host(asking.docker, repository, tag).await) };
-    pins.images.extend(each(hosts, host).await);
-    wanted.extend(asking.newest(lists, &mut pins).await);
-    asking.digests(wanted, &mut pins).await;
-    pins
+    let stages = asking.desired.stages.values().filter(|stage| options.selection.contains(&stage.key));
+    let choice = |stage: &DesiredStage| {
+        let pin = recorded.stages.get(&stage.key).and_then(|s| s.pin.as_ref());
+        choose(stage, pin, options.asks(&stage.key))
+    };
+    asking.pins(stages.map(|stage| (stage, choice(stage))).collect()).await
 }
 
-/// Looks up anew what a stage tracks, whatever was recorded before: someone asked for it.
+/// Looks up anew what a stage tracks, whatever was recorded before: someone asked for it. The stage may be another one
+/// than the configuration has.
 pub async fn look_up(asking: Asking<'_>, stage: &DesiredStage) -> Pinned {
-    let options = Options { selection: crate::plan::Selection(vec![stage.key.to_string()]), ..Options::default() };
-    let mut pins = pin(asking, &Recorded::default(), &options).await;
-    let none = || Blocked { refused: true, reason: format!("there is no stage {}", stage.key), hint: None };
+    let mut pins = asking.pins(vec![(stage, choose(stage, None, true))]).await;
+    let none = || Blocked { refused: true, reason: format!("there is no image of {}", stage.key), hint: None };
     pins.images.remove(&stage.key).unwrap_or_else(|| Err(none()))
 }
 
@@ -94,6 +81,27 @@ async fn each<T, A: Future>(questions: impl IntoIterator<Item = T>, ask: impl Fn
 }
 
 impl<'a> Asking<'a> {
+    /// The image of each stage, by what is known of it.
+    async fn pins(self, choices: Vec<(&'a DesiredStage, Choice)>) -> Pins {
+        let (mut pins, mut lists, mut wanted) = (Pins::default(), Vec::new(), Vec::new());
+        let mut hosts = Vec::new();
+        for (stage, choice) in choices {
+            let key = stage.key.clone();
+            match choice {
+                Choice::Known(image) => drop(pins.images.insert(key, Ok(image))),
+                Choice::AskHost(repository, tag) => hosts.push((key, repository, tag)),
+                Choice::AskRegistry(repository, tag) => wanted.push(Wanted { key, repository, tag, pinned: None }),
+                Choice::AskMoved { repository, tag, pinned } => wanted.push(Wanted { key, repository, tag, pinned }),
+                Choice::AskTags { repository, pinned } => lists.push((stage, repository, pinned)),
+            }
+        }
+        let host = |(key, repository, tag)| async move { (key, ask_host(self.docker, repository, tag).await) };
+        pins.images.extend(each(hosts, host).await);
+        wanted.extend(self.newest(lists, &mut pins).await);
+        self.digests(wanted, &mut pins).await;
+        pins
+    }
+
     /// The newest tag of each stage by its policy; those that have it already are pinned by that.
     async fn newest(
         self,

@@ -172,6 +172,11 @@ impl FakeDocker {
         self.world.lock().faults.entry(op).or_default().push_back(fault);
     }
 
+    /// Forgets the faults of one kind of call that were not used.
+    pub fn heal(&self, op: Op) {
+        self.world.lock().faults.remove(&op);
+    }
+
     /// Asks this at every call that is to change something what goes wrong with it.
     pub fn judge(&self, judge: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static) {
         self.world.lock().judge = Some(Arc::new(judge));
