@@ -149,10 +149,9 @@ impl Git {
         }
         let Self { mut command, what, input, limit, most, settings: _ } = self;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let child = command.spawn().map_err(|error| {
+        let (child, group) = Group::start(&mut command).map_err(|error| {
             GitError::new(Kind::NotInstalled, what.as_str(), format!("git could not be run: {error}"))
         })?;
-        let group = Group::of(&child);
         let parts = follow(child, input, most);
         let answer = gather(&parts, Instant::now() + limit);
         drop(group);
