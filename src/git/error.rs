@@ -121,7 +121,7 @@ pub(super) fn said(stderr: &[u8]) -> String {
     let telling = |line: &&str| ["fatal:", "error:", "ERROR:", "remote:"].iter().any(|word| line.starts_with(word));
     let picked: Vec<&str> =
         if lines().any(|line| telling(&line)) { lines().filter(telling).collect() } else { lines().collect() };
-    picked.join("; ").chars().filter(|c| !c.is_control()).take(MAX_SAID).collect()
+    on_one_line(&picked)
 }
 
 /// Which kind a server's refusal is, by what git, curl and ssh say; of the first that fits.
@@ -164,5 +164,9 @@ const CHATTER: &[&str] =
 fn said_by(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let lines: Vec<&str> = lines.filter(|line| !CHATTER.iter().any(|word| line.starts_with(word))).collect();
+    on_one_line(&lines)
+}
+
+fn on_one_line(lines: &[&str]) -> String {
     lines.join("; ").chars().filter(|c| !c.is_control()).take(MAX_SAID).collect()
 }

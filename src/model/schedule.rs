@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use cron::Cron;
 use serde::{Deserialize, Serialize};
 
-use super::name::InvalidName;
+use super::name::{InvalidName, text_conversions};
 
 /// When something is due: five fields of Unix cron.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -73,25 +73,7 @@ impl Default for Zone {
     }
 }
 
-/// Implements the ways of a value that is stored as its text.
-macro_rules! as_text {
-    ($($type:ty),*) => {$(
-        impl TryFrom<String> for $type {
-            type Error = InvalidName;
-
-            fn try_from(text: String) -> Result<Self, InvalidName> {
-                text.parse()
-            }
-        }
-
-        impl From<$type> for String {
-            fn from(value: $type) -> Self {
-                value.to_string()
-            }
-        }
-    )*};
-}
-as_text!(Schedule, Zone);
+text_conversions!(Schedule, Zone);
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

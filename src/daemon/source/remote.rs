@@ -13,7 +13,6 @@ use super::Read;
 use crate::config::{Cache, LoadError, Loaded, load_fetched};
 use crate::daemon::dice::{Dice, doubled};
 use crate::git::{CommitId, GitError, Mirror};
-use crate::model::Retry;
 
 /// Longest wait after failures, unless the interval is longer.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -141,15 +140,8 @@ async fn poll(mirror: Arc<Mirror>, interval: Duration) {
 
 /// How often it failed in a row by now.
 async fn asked(mirror: &Arc<Mirror>, failures: u32) -> u32 {
-    match blocking(mirror, Mirror::fetch).await {
-        Some(Ok(_)) => 0,
-        Some(Err(error)) => {
-            let may_pass = error.retry() == Retry::Backoff;
-            tracing::debug!(may_pass, "{error}");
-            failures.saturating_add(1)
-        }
-        None => failures.saturating_add(1),
-    }
+    let fetch = |mirror: &Mirror| mirror.fetch().inspect_err(|error| tracing::debug!("{error}")).is_ok();
+    if blocking(mirror, fetch).await.unwrap_or(false) { 0 } else { failures.saturating_add(1) }
 }
 
 /// None when it panicked, of which the log tells.

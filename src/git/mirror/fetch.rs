@@ -174,8 +174,8 @@ impl Mirror {
 
     fn refused(&self, what: &str, stderr: &[u8]) -> GitError {
         let error = refusal(what, stderr);
-        let missing = matches!(error.kind, Kind::Denied | Kind::NoRepository | Kind::Untrusted);
-        match self.access.missing(&self.remote.url).filter(|_| missing && error.kind != Kind::Untrusted) {
+        let wants_login = matches!(error.kind, Kind::Denied | Kind::NoRepository);
+        match self.access.missing(&self.remote.url).filter(|_| wants_login) {
             Some(missing) => error.because(&missing),
             None => error,
         }
