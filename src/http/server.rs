@@ -87,8 +87,10 @@ impl Server {
     }
 
     /// Takes no more requests, and lets the last lines go out.
-    pub async fn finish(self) {
+    pub async fn finish(mut self) {
         self.task.abort();
+        // The socket goes with the task, and nobody waits for that when the process ends.
+        drop((&mut self.task).await);
         // A connection has its permit until it ends; what is idle by then is cut.
         drop(tokio::time::timeout(FINISH, self.room.acquire_many(MAX_CONNECTIONS)).await);
     }
