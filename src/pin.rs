@@ -6,6 +6,8 @@
 //!
 //! *Guarantees*: a registry that fails takes no stage away from the image that is pinned.
 
+mod several;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt as _, stream};
@@ -16,9 +18,14 @@ use crate::model::{Desired, DesiredStage, Digest, ImageRef, Recorded, Repository
 use crate::plan::{Blocked, Options};
 use crate::registry::{self, Access, Credentials, Registry};
 use crate::secrets::Secrets;
+use several::Group;
+pub use several::as_recorded;
 
 /// Questions asked at the same time; registries limit clients by rate, and more gains nothing.
 const CONCURRENT_QUESTIONS: usize = 8;
+
+/// The tags of each repository that was asked.
+type Lists = BTreeMap<Repository, Result<Vec<String>, Blocked>>;
 
 /// The image of a stage, or why there is none.
 pub type Pinned = Result<ImageRef, Blocked>;
@@ -41,6 +48,8 @@ pub struct Asking<'a> {
 pub struct Pins {
     /// The image of each stage that was selected; each failure stays with its stage.
     pub images: BTreeMap<StageKey, Pinned>,
+    /// The tags that each stage of several instances is to run, newest first.
+    pub instances: BTreeMap<StageKey, Vec<Tag>>,
     /// The registries that were asked, by host, and what is wrong with those that did not answer as they should.
     pub registries: BTreeMap<String, Option<String>>,
 }
@@ -61,13 +70,14 @@ pub async fn pin(asking: Asking<'_>, recorded: &Recorded, options: &Options) -> 
         let pin = recorded.stages.get(&stage.key).and_then(|s| s.pin.as_ref());
         choose(stage, pin, options.asks(&stage.key))
     };
-    asking.pins(stages.map(|stage| (stage, choice(stage))).collect()).await
+    let groups = several::groups(asking.desired, recorded, Some(options));
+    asking.pins(stages.map(|stage| (stage, choice(stage))).collect(), groups).await
 }
 
 /// Looks up anew what a stage tracks, whatever was recorded before: someone asked for it. The stage may be another one
 /// than the configuration has.
 pub async fn look_up(asking: Asking<'_>, stage: &DesiredStage) -> Pinned {
-    let mut pins = asking.pins(vec![(stage, choose(stage, None, true))]).await;
+    let mut pins = asking.pins(vec![(stage, choose(stage, None, true))], Vec::new()).await;
     let none = || Blocked { refused: true, reason: format!("there is no image of {}", stage.key), hint: None };
     pins.images.remove(&stage.key).unwrap_or_else(|| Err(none()))
 }
@@ -81,8 +91,8 @@ async fn each<T, A: Future>(questions: impl IntoIterator<Item = T>, ask: impl Fn
 }
 
 impl<'a> Asking<'a> {
-    /// The image of each stage, by what is known of it.
-    async fn pins(self, choices: Vec<(&'a DesiredStage, Choice)>) -> Pins {
+    /// The image of each stage, and of each instance of those that run several, by what is known of it.
+    async fn pins(self, choices: Vec<(&'a DesiredStage, Choice)>, groups: Vec<Group<'a>>) -> Pins {
         let (mut pins, mut lists, mut wanted) = (Pins::default(), Vec::new(), Vec::new());
         let mut hosts = Vec::new();
         for (stage, choice) in choices {
@@ -97,41 +107,26 @@ impl<'a> Asking<'a> {
         }
         let host = |(key, repository, tag)| async move { (key, ask_host(self.docker, repository, tag).await) };
         pins.images.extend(each(hosts, host).await);
-        wanted.extend(self.newest(lists, &mut pins).await);
+        let asked = lists.iter().map(|(_, repository, _)| repository);
+        let asked = asked.chain(groups.iter().filter(|group| group.asks).map(|group| &group.stage.repository));
+        let tags = self.lists(asked.cloned().collect(), &mut pins).await;
+        wanted.extend(newest(lists, &tags, &mut pins));
+        wanted.extend(groups.iter().flat_map(|group| group.pin(&tags, &mut pins)));
         self.digests(wanted, &mut pins).await;
         pins
     }
 
-    /// The newest tag of each stage by its policy; those that have it already are pinned by that.
-    async fn newest(
-        self,
-        stages: Vec<(&'a DesiredStage, Repository, Option<ImageRef>)>,
-        pins: &mut Pins,
-    ) -> Vec<Wanted> {
-        let repositories: BTreeSet<Repository> = stages.iter().map(|(_, repository, _)| repository.clone()).collect();
+    /// The tags of each repository.
+    async fn lists(self, repositories: BTreeSet<Repository>, pins: &mut Pins) -> Lists {
         let list = |repository: Repository| async move {
             let tags = self.tags(&repository).await;
             (repository, tags)
         };
-        let lists: BTreeMap<Repository, Result<Vec<String>, Blocked>> =
-            each(repositories, list).await.into_iter().collect();
-        let mut wanted = Vec::new();
-        for (stage, repository, pinned) in stages {
-            let key = stage.key.clone();
-            let newest = match lists.get(&repository) {
-                Some(Ok(tags)) => chosen(stage, &repository, tags),
-                Some(Err(blocked)) => Err(blocked.clone()),
-                None => continue,
-            };
-            pins.heard(&repository, newest.as_ref().err());
-            match (newest, pinned) {
-                (Ok(tag), Some(image)) if image.tag.as_ref() == Some(&tag) => drop(pins.images.insert(key, Ok(image))),
-                (Ok(tag), pinned) => wanted.push(Wanted { key, repository, tag, pinned }),
-                (Err(_), Some(image)) => drop(pins.images.insert(key, Ok(image))),
-                (Err(blocked), None) => drop(pins.images.insert(key, Err(blocked))),
-            }
+        let lists: Lists = each(repositories, list).await.into_iter().collect();
+        for (repository, list) in &lists {
+            pins.heard(repository, list.as_ref().err());
         }
-        wanted
+        lists
     }
 
     /// The digest of each tag, asked once whoever wants it.
@@ -179,10 +174,38 @@ impl Pins {
     }
 }
 
-/// The newest of the tags by what a stage tracks.
-fn chosen(stage: &DesiredStage, repository: &Repository, tags: &[String]) -> Result<Tag, Blocked> {
-    let selected = select(&stage.track, tags.iter().map(String::as_str));
-    selected.newest.ok_or_else(|| Blocked {
+/// The newest tag of each stage by its policy; those that have it already are pinned by that.
+fn newest(stages: Vec<(&DesiredStage, Repository, Option<ImageRef>)>, lists: &Lists, pins: &mut Pins) -> Vec<Wanted> {
+    let mut wanted = Vec::new();
+    for (stage, repository, pinned) in stages {
+        let key = stage.key.clone();
+        match (chosen(stage, lists).map(|mut tags| tags.pop()), pinned) {
+            (Ok(tag), Some(image)) if image.tag == tag => drop(pins.images.insert(key, Ok(image))),
+            (Ok(Some(tag)), pinned) => wanted.push(Wanted { key, repository, tag, pinned }),
+            (Err(_) | Ok(None), Some(image)) => drop(pins.images.insert(key, Ok(image))),
+            (Err(blocked), None) => drop(pins.images.insert(key, Err(blocked))),
+            (Ok(None), None) => {}
+        }
+    }
+    wanted
+}
+
+/// The newest of the tags by what a stage tracks, as many as it runs, newest first.
+///
+/// # Errors
+/// There is none, or the registry does not say.
+fn chosen(stage: &DesiredStage, lists: &Lists) -> Result<Vec<Tag>, Blocked> {
+    let repository = &stage.repository;
+    let tags = match lists.get(repository) {
+        Some(Ok(tags)) => tags.as_slice(),
+        Some(Err(blocked)) => return Err(blocked.clone()),
+        None => &[],
+    };
+    let selected = select(&stage.track, tags.iter().map(String::as_str), stage.max_instances.into());
+    if !selected.newest.is_empty() {
+        return Ok(selected.newest);
+    }
+    Err(Blocked {
         refused: false,
         reason: format!(
             "none of the {} tags of {repository} is {}; {} of them cannot be read by that",

@@ -15,8 +15,10 @@ mod kept;
 mod lost;
 mod readopt;
 mod record;
+mod view;
 mod want;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,13 +28,12 @@ use crate::config::Loaded;
 use crate::docker::Docker;
 use crate::execute::{self, Context, Newest, Results, Sink};
 use crate::model::recorded::Pin;
-use crate::model::secret::Fingerprint;
 use crate::model::{DeployId, Desired, DesiredStage, ImageRef, Observed, Recorded, StageKey};
-use crate::plan::{self, Blocked, Input, Options, Plan, Selection};
+use crate::observe;
+use crate::plan::{self, Blocked, Options, Plan, Selection};
 use crate::proxy::Proxy;
-use crate::secrets::{Key, Secrets, SecretsSeen};
-use crate::store::{AcceptedConfig, DataDir, DeployRow, Holder, Lock, Store, StoreError, now_ms};
-use crate::{observe, pin};
+use crate::secrets::{Key, Secrets};
+use crate::store::{AcceptedConfig, DataDir, DeployRow, Holder, Lock, Store, StoreError};
 
 pub use crate::proxy::Adopted;
 pub use adopt::{AdoptedContainer, adopt, adopt_container};
@@ -45,6 +46,7 @@ pub use error::Error;
 pub use kept::{conditions, in_force};
 pub use lost::adopt_store;
 pub use readopt::Found;
+use view::{Seen, unknown_deploys, view};
 pub use want::{Done, Want};
 
 /// Where everything is.
@@ -72,6 +74,8 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(10);
 pub struct View {
     /// The configuration, with its warnings.
     pub loaded: Arc<Loaded>,
+    /// What it says, with the instances that stages of several are to run.
+    pub desired: Arc<Desired>,
     /// What the store remembers.
     pub recorded: Recorded,
     /// What Docker and the proxy report.
@@ -260,16 +264,16 @@ pub fn check_selection<'a>(
 }
 
 /// What is put in force of a configuration that was loaded.
-fn accepted(loaded: &Loaded) -> AcceptedConfig {
+fn accepted(loaded: &Loaded, desired: &Arc<Desired>) -> AcceptedConfig {
     let commit = loaded.commit.as_ref().map(|commit| commit.as_str().to_owned());
-    AcceptedConfig { revision: loaded.desired.revision.clone(), commit, desired: Arc::clone(&loaded.desired) }
+    AcceptedConfig { revision: desired.revision.clone(), commit, desired: Arc::clone(desired) }
 }
 
 /// Records the configuration and the pins, then acts.
 async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, Results, Option<StoreError>), Error> {
     let Parts { docker, proxy, store, watcher: Watcher { sink, newest } } = parts;
-    let desired = Arc::clone(&view.loaded.desired);
-    let generation = store.accept_config(accepted(&view.loaded)).await?;
+    let desired = Arc::clone(&view.desired);
+    let generation = store.accept_config(accepted(&view.loaded, &view.desired)).await?;
     record::record(&view.found, &store, generation, &sink).await?;
     record_pins(&store, &view).await?;
     let overtaken = plan::overtaken(&desired, &view.recorded, |key| view.images.get(key));
@@ -333,13 +337,16 @@ async fn record_pins(store: &Store, view: &View) -> Result<(), Error> {
     Ok(())
 }
 
-/// A stage that someone named.
+/// A stage that someone named, or an instance of one that runs several.
 ///
 /// # Errors
-/// The configuration has no such stage.
-fn stage_named<'a>(desired: &'a Desired, key: &StageKey) -> Result<&'a DesiredStage, Error> {
-    desired.stages.get(key).ok_or_else(|| {
-        let known = desired.stages.keys().map(ToString::to_string).collect();
+/// The configuration has no such stage, or it runs several instances, and none of them is named.
+fn stage_named<'a>(desired: &'a Desired, key: &StageKey) -> Result<Cow<'a, DesiredStage>, Error> {
+    if desired.several.contains_key(key) {
+        return Err(Error::SeveralInstances(key.clone()));
+    }
+    desired.stage(key, None).ok_or_else(|| {
+        let known = desired.all_written().map(|stage| stage.key.to_string()).collect();
         Error::UnknownSelection { name: key.to_string(), known }
     })
 }
@@ -374,69 +381,6 @@ async fn read(places: &Places) -> Result<(Recorded, Vec<DeployRow>), Error> {
         None => Ok((Recorded::default(), Vec::new())),
     });
     joined.await.map_err(|error| Error::Internal(error.to_string()))?
-}
-
-/// Those of some deploys that the store has no row of; asked only where there are some.
-async fn unknown_deploys(data: &DataDir, some: BTreeSet<DeployId>) -> Result<BTreeSet<DeployId>, Error> {
-    if some.is_empty() {
-        return Ok(some);
-    }
-    let data = data.clone();
-    let joined = tokio::task::spawn_blocking(move || match Store::open_read(&data)? {
-        Some(reader) => Ok(reader.unknown_deploys(&some)?),
-        None => Ok(BTreeSet::new()),
-    });
-    joined.await.map_err(|error| Error::Internal(error.to_string()))?
-}
-
-/// What was seen beside the configuration.
-struct Seen {
-    recorded: Recorded,
-    observed: Observed,
-    key: Option<Key>,
-    /// Deploys of our containers that the store has no row of.
-    unknown: BTreeSet<DeployId>,
-}
-
-/// Pins and plans.
-async fn view(
-    places: &Places,
-    docker: &Docker,
-    loaded: Arc<Loaded>,
-    seen: Seen,
-    options: &Options,
-) -> Result<View, Error> {
-    let Seen { mut recorded, observed, key, unknown } = seen;
-    let desired = &loaded.desired;
-    let secrets = Secrets::new(&places.credentials);
-    let mut fingerprints: BTreeMap<StageKey, Fingerprint> = BTreeMap::new();
-    let mut unreadable: BTreeMap<StageKey, String> = BTreeMap::new();
-    for (stage_key, stage) in &desired.stages {
-        match secrets.seen(key.as_ref(), &stage.container) {
-            SecretsSeen::Known(fingerprint) => drop(fingerprints.insert(stage_key.clone(), fingerprint)),
-            SecretsSeen::Unreadable(why) => drop(unreadable.insert(stage_key.clone(), why)),
-            SecretsSeen::None | SecretsSeen::NoKey => {}
-        }
-    }
-    let found = readopt::find(desired, &recorded, &observed, &fingerprints, &unknown);
-    record::remember(&mut recorded, &found);
-    let registry = places.beside.registry();
-    let asking = pin::Asking { docker, registry: &registry, secrets: &secrets, desired };
-    let pin::Pins { images, registries } = pin::pin(asking, &recorded, options).await;
-    let input = Input {
-        desired,
-        recorded: &recorded,
-        observed: &observed,
-        images: &images,
-        fingerprints: &fingerprints,
-        unreadable: &unreadable,
-        options,
-        now_ms: now_ms(),
-    };
-    let plan = plan::plan(input);
-    tracing::debug!(plan = plan.id(), "planned");
-    check_selection(&options.selection, plan.stages.iter().map(|s| &s.key).chain(desired.stages.keys()))?;
-    Ok(View { loaded, recorded, observed, images, registries, plan, open: Vec::new(), found })
 }
 
 /// Docker's half of what is observed, for commands that need no plan.

@@ -86,11 +86,12 @@ pub(super) fn against(dir: &Path, other: &str, selection: &Selection, out: Out) 
     let old =
         if Path::new(other).is_dir() { config::load(Path::new(other))? } else { config::load_revision(dir, other)? };
     warn(&new, out);
-    let keys: BTreeSet<&StageKey> = old.desired.stages.keys().chain(new.desired.stages.keys()).collect();
+    let keys: BTreeSet<&StageKey> =
+        old.desired.all_written().chain(new.desired.all_written()).map(|stage| &stage.key).collect();
     reconcile::check_selection(selection, keys.iter().copied())?;
     let mut diffs: Vec<StageDiff> = Vec::new();
     for key in keys.into_iter().filter(|key| selection.contains(key)) {
-        diffs.extend(stage_diff(key, old.desired.stages.get(key), new.desired.stages.get(key)));
+        diffs.extend(stage_diff(key, old.desired.written(key), new.desired.written(key)));
     }
     let settings = settings_diff(&old, &new);
     for line in &settings {

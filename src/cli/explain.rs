@@ -52,7 +52,7 @@ fn explain<'a>(view: &View, stage: &'a StagePlan, tried: &[DeployRow]) -> Explai
     let now = now_ms();
     let mut lines = vec![("wants", wants(view, &stage.key))];
     lines.extend(runs(view, &stage.key, now).into_iter().map(|text| ("runs", text)));
-    if let Some(desired) = view.loaded.desired.stages.get(&stage.key).filter(|desired| !desired.domains.is_empty()) {
+    if let Some(desired) = view.desired.stages.get(&stage.key).filter(|desired| !desired.domains.is_empty()) {
         let domains: Vec<&str> = desired.domains.iter().map(crate::model::Domain::as_str).collect();
         lines.push(("routed", domains.join(", ")));
     }
@@ -64,8 +64,14 @@ fn explain<'a>(view: &View, stage: &'a StagePlan, tried: &[DeployRow]) -> Explai
 
 /// The version, where it is written, and the digest that it stands for.
 fn wants(view: &View, key: &StageKey) -> String {
-    let Some(desired) = view.loaded.desired.stages.get(key) else {
-        return "nothing: the configuration does not name it".into();
+    let Some(desired) = view.desired.stages.get(key) else {
+        let is_surplus = view.desired.is_surplus(key);
+        return if is_surplus {
+            "nothing: newer ones take its place"
+        } else {
+            "nothing: the configuration does not name it"
+        }
+        .into();
     };
     let place = view.loaded.origin(key, "track").map(|origin| format!("   ({origin} track)")).unwrap_or_default();
     let digest = match view.images.get(key) {

@@ -172,7 +172,7 @@ fn short_image(image: &ImageRef) -> String {
 }
 
 fn rows(stage: &StagePlan) -> Vec<Row> {
-    let new_name = format!("{}-(new)", stage.key.dns_name());
+    let new_name = format!("{}-(new)", stage.key.stem());
     let name = |target: &Target| match target {
         Target::New => new_name.clone(),
         Target::Existing { name, .. } => name.clone(),

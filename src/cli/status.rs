@@ -91,12 +91,8 @@ struct Facts<'a> {
 }
 
 fn of_view(view: &View) -> Vec<StageStatus> {
-    let facts = Facts {
-        recorded: &view.recorded,
-        observed: &view.observed,
-        desired: &view.loaded.desired.stages,
-        plan: &view.plan,
-    };
+    let facts =
+        Facts { recorded: &view.recorded, observed: &view.observed, desired: &view.desired.stages, plan: &view.plan };
     view.plan.stages.iter().map(|stage| one(facts, &stage.key)).collect()
 }
 

@@ -14,8 +14,8 @@ pub(super) fn run(dir: &Path, out: Out) -> Result<Exit, Failure> {
             super::diff::warn(&loaded, out);
             let desired = &loaded.desired;
             let projects =
-                desired.stages.keys().map(|key| &key.project).collect::<std::collections::BTreeSet<_>>().len();
-            let (stages, registries) = (desired.stages.len(), desired.registries.len());
+                desired.all_written().map(|stage| &stage.key.project).collect::<std::collections::BTreeSet<_>>().len();
+            let (stages, registries) = (desired.all_written().count(), desired.registries.len());
             let counts = [
                 counted(projects, "project", "projects"),
                 counted(stages, "stage", "stages"),

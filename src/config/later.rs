@@ -27,7 +27,6 @@ const TABLE: &[(&str, &str, Fate)] = &[
     ("Route", "advanced", Later(ROUTING)),
     ("Certificate", "letsencrypt", Later(ROUTING)),
     // Project and stage
-    ("Layer", "max_instances", Later(TAGS)),
     ("Layer", "auto_deploy", Later(TAGS)),
     ("Layer", "window", Later(TAGS)),
     ("Layer", "keep_images", Later(TAGS)),

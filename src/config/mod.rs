@@ -190,7 +190,7 @@ impl Loaded {
     /// `""` is the stage itself. In the stage if it is there, else in its project; none for a default.
     pub fn origin(&self, key: &StageKey, path: &str) -> Option<Origin> {
         let project = self.index.project(&self.docs, key.project.as_str())?;
-        let stage = project.node().get("stages")?.value().get(key.stage.as_str())?;
+        let stage = project.node().get("stages")?.value().get(key.stage.written())?;
         let doc = self.docs.get(project.doc)?;
         if path.is_empty() {
             return Some(origin_of(doc, stage.span()));

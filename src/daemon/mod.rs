@@ -389,9 +389,11 @@ impl Daemon {
         // The scheduler asks for none before there is a configuration.
         let Some(loaded) = self.in_force.clone() else { return };
         // A stage that the configuration names no more is looked at with all the others: it cannot be asked for alone.
-        let is_named = |stage: &StageKey| loaded.desired.stages.contains_key(stage);
+        let is_named = |stage: &StageKey| loaded.desired.written(stage).is_some();
         let selection = match scope {
             Scope::Stages(stages) if stages.iter().all(is_named) => {
+                // An instance may be gone by now; its stage is not.
+                let stages: BTreeSet<StageKey> = stages.iter().map(StageKey::written).collect();
                 Selection(stages.iter().map(ToString::to_string).collect())
             }
             Scope::All | Scope::Stages(_) => Selection::default(),

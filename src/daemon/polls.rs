@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::dice::Dice;
 use crate::model::schedule::{Schedule, Zone};
-use crate::model::{Desired, Repository, StageKey};
+use crate::model::{Desired, DesiredStage, Repository, StageKey, Track};
 use crate::registry::find;
 
 /// How often a registry is asked that does not say, in milliseconds: at every fifth minute of the hour.
@@ -41,13 +41,13 @@ struct Poll {
 impl Polls {
     /// Takes in a configuration. What follows tags and is new, or follows others than before, is asked for at once.
     pub(super) fn set(&mut self, before: Option<&Desired>, now: &Desired, now_ms: i64, dice: &mut Dice) {
-        let follows = || now.stages.values().filter(|stage| stage.track.moves());
+        let follows = || now.all_written().filter(|stage| stage.track.moves());
         let is_new = |key: &StageKey| {
-            let old = before.and_then(|before| before.stages.get(key));
-            old.map(|old| (&old.repository, &old.track)) != now.stages.get(key).map(|new| (&new.repository, &new.track))
+            let old = before.and_then(|before| before.written(key));
+            old.map(follows_what) != now.written(key).map(follows_what)
         };
         self.asking.extend(follows().map(|stage| stage.key.clone()).filter(is_new));
-        self.asking.retain(|key| now.stages.contains_key(key));
+        self.asking.retain(|key| now.written(key).is_some());
         let zone_changed = std::mem::replace(&mut self.zone, now.settings.timezone) != now.settings.timezone;
         let mut old = std::mem::take(&mut self.registries);
         for stage in follows() {
@@ -125,6 +125,11 @@ impl Poll {
         self.due_ms = next.map(|at| at + wait);
         self.set_ms = now_ms;
     }
+}
+
+/// What a stage follows.
+fn follows_what(stage: &DesiredStage) -> (&Repository, &Track, u16) {
+    (&stage.repository, &stage.track, stage.max_instances)
 }
 
 /// The name of the registry of a repository, or its host, and when it is asked.

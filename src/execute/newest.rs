@@ -33,5 +33,5 @@ impl Newest {
 
 fn is_same(newest: &Desired, desired: &Desired, key: &StageKey) -> bool {
     let surroundings = |desired: &Desired| (desired.settings.network.clone(), desired.settings.proxy.clone());
-    newest.stages.get(key) == desired.stages.get(key) && surroundings(newest) == surroundings(desired)
+    newest.written(key) == desired.written(key) && surroundings(newest) == surroundings(desired)
 }

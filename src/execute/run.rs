@@ -35,7 +35,7 @@ impl Work<'_> {
     /// `<project>-<stage>-<last 8 hex digits of the deploy id>` (R7).
     pub(super) fn new_name(&self) -> String {
         let short = self.deploy.map(|(id, _)| id.short()).unwrap_or_default();
-        format!("{}-{short}", self.plan.key.dns_name())
+        format!("{}-{short}", self.plan.key.stem())
     }
 }
 

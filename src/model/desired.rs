@@ -12,6 +12,7 @@ use super::policy::{GlobPolicy, RegexPolicy, SemverPolicy};
 use super::route::{NpmSettings, Reach, RouteOptions};
 use super::schedule::{Schedule, Zone};
 use super::secret::SecretRef;
+use super::several::DomainPattern;
 use super::spec::ContainerSpec;
 use super::units::Millis;
 
@@ -22,8 +23,12 @@ pub struct Desired {
     pub settings: Settings,
     /// Where images come from.
     pub registries: BTreeMap<Name, Registry>,
-    /// Every stage of every project.
+    /// Every stage of every project; of one that runs several instances, these, once it is known which (`several`).
     pub stages: BTreeMap<StageKey, DesiredStage>,
+    /// The stages that run several instances, as they are written.
+    pub several: BTreeMap<StageKey, DesiredStage>,
+    /// Instances that would have what another stage has, and what that is.
+    pub clashes: BTreeMap<StageKey, String>,
     /// What the configuration is called: 64 hex digits over all files (path and content), or a commit.
     pub revision: String,
 }
@@ -221,6 +226,21 @@ pub struct DesiredStage {
     /// Commands that a deploy runs once. Specs written before had none.
     #[serde(default)]
     pub hooks: Hooks,
+    /// So many tags run at a time, each an instance of its own; at least 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub max_instances: u16,
+    /// Domains of these instances.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patterns: Vec<DomainPattern>,
+}
+
+const fn one() -> u16 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_one(number: &u16) -> bool {
+    *number == 1
 }
 
 impl DesiredStage {

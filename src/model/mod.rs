@@ -20,6 +20,7 @@ pub mod retry;
 pub mod route;
 pub mod schedule;
 pub mod secret;
+pub mod several;
 pub mod spec;
 pub mod status;
 pub mod texts;
@@ -31,7 +32,7 @@ pub use hook::{Hook, Hooks, Moment};
 pub use id::{DeployId, StoreId};
 pub use image::{Digest, ImageRef, Repository, Tag};
 pub use labels::{HookLabels, Labels};
-pub use name::{Domain, Name, StageKey};
+pub use name::{Domain, Name, StageKey, StageName};
 pub use observed::{
     ContainerState, Observed, ObservedCertificate, ObservedContainer, ObservedHost, ObservedProxy, ObservedRoute,
 };

@@ -7,6 +7,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::hash::sha256_hex;
+use super::image::Tag;
+
 /// Why a text is not a name of the wanted kind; the sentence is complete and shown as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -18,6 +21,10 @@ pub const MAX_NAME: usize = 24;
 const MAX_DOMAIN: usize = 253;
 /// Longest label of a domain name, in characters (RFC 1035).
 const MAX_DOMAIN_LABEL: usize = 63;
+/// Hex digits that tell labels apart that were cut.
+const LABEL_HASH: usize = 8;
+/// Between a stage and the tag of one of its instances: no name and no tag has it.
+const TAG_MARK: char = '@';
 
 /// A project, stage or registry name: `[a-z0-9]([a-z0-9-]{0,22}[a-z0-9])?`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,25 +57,104 @@ impl FromStr for Name {
     }
 }
 
-/// One stage of one project, written `project/stage`.
+/// A stage within its project, as in `prod`; or one instance of a stage that runs several, with its tag: `preview@dev-142`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StageName(String);
+
+impl StageName {
+    /// All of it as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name as it is written in the configuration.
+    pub fn written(&self) -> &str {
+        self.0.split_once(TAG_MARK).map_or(self.as_str(), |(name, _)| name)
+    }
+
+    /// The tag of an instance; none for a stage.
+    pub fn tag(&self) -> Option<&str> {
+        self.0.split_once(TAG_MARK).map(|(_, tag)| tag)
+    }
+}
+
+impl From<Name> for StageName {
+    fn from(name: Name) -> Self {
+        Self(name.0)
+    }
+}
+
+impl FromStr for StageName {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let (name, tag) = text.split_once(TAG_MARK).map_or((text, None), |(name, tag)| (name, Some(tag)));
+        name.parse::<Name>()?;
+        tag.map(str::parse::<Tag>).transpose()?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// One stage of one project, written `project/stage`; or one instance of a stage that runs several, `project/stage@tag`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StageKey {
     /// The project.
     pub project: Name,
     /// The stage within it.
-    pub stage: Name,
+    pub stage: StageName,
 }
 
 impl StageKey {
     /// A key from its two names.
-    pub fn new(project: Name, stage: Name) -> Self {
+    pub fn new(project: Name, stage: StageName) -> Self {
         Self { project, stage }
     }
 
-    /// `<project>-<stage>`: the stable DNS name of the stage (R33) and the stem of its container and volume names.
+    /// The stage as it is written in the configuration: without the tag of an instance.
+    #[must_use]
+    pub fn written(&self) -> Self {
+        Self { project: self.project.clone(), stage: StageName(self.stage.written().to_owned()) }
+    }
+
+    /// The instance of this stage at a tag.
+    #[must_use]
+    pub fn at(&self, tag: &Tag) -> Self {
+        let stage = StageName(format!("{}{TAG_MARK}{tag}", self.stage.written()));
+        Self { project: self.project.clone(), stage }
+    }
+
+    /// The tag of an instance of a stage that runs several.
+    pub fn tag(&self) -> Option<Tag> {
+        self.stage.tag()?.parse().ok()
+    }
+
+    /// `<project>-<stage>`, and the tag of an instance: the stable DNS name (R33) and the stem of volume and image names.
     pub fn dns_name(&self) -> String {
-        format!("{}-{}", self.project, self.stage)
+        let stem = self.stem();
+        match self.stage.tag() {
+            None => stem,
+            Some(tag) => dns_label(&format!("{stem}-{tag}")),
+        }
+    }
+
+    /// `<project>-<stage>`: the stem of container names, which the deploy makes unique.
+    pub fn stem(&self) -> String {
+        format!("{}-{}", self.project, self.stage.written())
+    }
+}
+
+/// Text as a label of a DNS name: lower case, other signs as `-`, and what is too long cut and told apart by a hash.
+pub fn dns_label(text: &str) -> String {
+    let sign = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let label: String = text.chars().map(sign).collect();
+    let label = label.trim_matches('-');
+    let hash = || sha256_hex(text.as_bytes())[..LABEL_HASH].to_owned();
+    match label.len() {
+        0 => hash(),
+        1..=MAX_DOMAIN_LABEL => label.to_owned(),
+        _ => format!("{}-{}", label[..MAX_DOMAIN_LABEL - LABEL_HASH - 1].trim_end_matches('-'), hash()),
     }
 }
 
@@ -140,7 +226,13 @@ macro_rules! text_conversions {
     )*};
 }
 pub(super) use text_conversions;
-text_conversions!(Name, StageKey, Domain);
+text_conversions!(Name, StageName, StageKey, Domain);
+
+impl fmt::Display for StageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,6 +258,29 @@ mod tests {
         for bad in ["", "-a", "a-", "A", "a_b", "a/b", "a.b", "ä", &"a".repeat(25), "a b"] {
             assert!(bad.parse::<Name>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn r30_an_instance_is_named_by_its_stage_and_its_tag() {
+        let key: StageKey = "shop/preview@Dev_1.2".parse().unwrap();
+        assert_eq!(
+            (key.to_string().as_str(), key.written().to_string().as_str()),
+            ("shop/preview@Dev_1.2", "shop/preview")
+        );
+        assert_eq!(key.written().at(&key.tag().unwrap()), key);
+        assert_eq!((key.dns_name().as_str(), key.stem().as_str()), ("shop-preview-dev-1-2", "shop-preview"));
+        for bad in ["shop/preview@", "shop/@v1", "shop/preview@a/b", "shop/preview@a@b", "shop/preview@-a"] {
+            assert!(bad.parse::<StageKey>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_label_that_is_too_long_is_cut_and_told_apart_by_a_hash() {
+        let (one, other) = (dns_label(&"a".repeat(64)), dns_label(&"a".repeat(65)));
+        assert_eq!((one.len(), other.len()), (63, 63));
+        assert_ne!(one, other);
+        assert_eq!(dns_label("-Ü_x-"), "x");
+        assert_eq!(dns_label("___").len(), 8);
     }
 
     #[test]

@@ -44,6 +44,8 @@ impl Recorded {
 /// One stage in the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordedStage {
+    /// The configuration in force does not name it any more.
+    pub is_removed: bool,
     /// The tag resolved to a digest once, and used from then on.
     pub pin: Option<Pin>,
     /// The newest successful deploy: what serves, or should.

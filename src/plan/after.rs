@@ -16,20 +16,22 @@ pub enum After {
     DependsOn(StageKey),
     /// What serves of it depends on this one, which goes.
     NeededBy(StageKey),
+    /// It takes the place of this one, which goes (R4).
+    TakesPlace(StageKey),
 }
 
 impl After {
     /// The stage that is waited for.
     pub const fn key(&self) -> &StageKey {
         match self {
-            Self::TakesDomain(key) | Self::DependsOn(key) | Self::NeededBy(key) => key,
+            Self::TakesDomain(key) | Self::DependsOn(key) | Self::NeededBy(key) | Self::TakesPlace(key) => key,
         }
     }
 
     /// True for what keeps a domain served; where both cannot be had, it goes before what stages say of each other.
     pub(super) const fn is_for_traffic(&self) -> bool {
         match self {
-            Self::TakesDomain(_) => true,
+            Self::TakesDomain(_) | Self::TakesPlace(_) => true,
             Self::DependsOn(_) | Self::NeededBy(_) => false,
         }
     }
@@ -41,6 +43,7 @@ impl fmt::Display for After {
             Self::TakesDomain(key) => write!(f, "{key}, which takes over a domain of it"),
             Self::DependsOn(key) => write!(f, "{key}, which it depends on"),
             Self::NeededBy(key) => write!(f, "{key}, which depends on it"),
+            Self::TakesPlace(key) => write!(f, "{key}, which takes its place"),
         }
     }
 }

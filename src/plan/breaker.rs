@@ -15,9 +15,10 @@ pub(super) fn check(input: Input<'_>, owned: &Owned<'_>, stages: &[StagePlan]) -
     }
     let is_live = |key: &StageKey| owned.of(key).iter().any(is_running);
     let live = owned.stages().filter(|key| is_live(key)).count();
-    // One that waits for the proxy goes as well, later.
+    // One that waits for the proxy goes as well, later. What others of its stage take the place of is replaced, not retired.
     let goes = |s: &&StagePlan| {
-        s.verdict == Verdict::Remove || (s.blocked.is_some() && !input.desired.stages.contains_key(&s.key))
+        let is_gone = !input.desired.stages.contains_key(&s.key) && !input.desired.is_surplus(&s.key);
+        is_gone && (s.verdict == Verdict::Remove || s.blocked.is_some())
     };
     let going: Vec<String> =
         stages.iter().filter(goes).filter(|s| is_live(&s.key)).map(|s| s.key.to_string()).collect();

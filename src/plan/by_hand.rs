@@ -10,7 +10,9 @@ use crate::model::{ChoiceKind, Desired, DesiredStage, ImageRef, PauseKind, Recor
 
 /// Why a stage is left alone, if it is: nothing of it is deployed, put right or removed.
 pub(super) fn paused(input: Input<'_>, key: &StageKey) -> Option<Held> {
-    let pause = input.recorded.stages.get(key)?.paused(input.now_ms)?;
+    let of = |key: &StageKey| input.recorded.stages.get(key)?.paused(input.now_ms);
+    // What is said of a stage holds for all of its instances.
+    let pause = of(key).or_else(|| key.stage.tag().and_then(|_| of(&key.written())))?;
     Some(match pause.kind {
         PauseKind::Suspended => Held::Suspended { since_ms: pause.since_ms, until_ms: pause.until_ms },
         PauseKind::Released => Held::Released { since_ms: pause.since_ms },

@@ -81,6 +81,8 @@ pub enum Cause {
     },
     /// The configuration does not name it any more.
     NotDesired,
+    /// Others of its stage took its place: so many run at a time.
+    Surplus,
     /// A new instance of what runs was asked for.
     Restart,
     /// Somebody went back to an earlier version.
@@ -111,7 +113,7 @@ impl Cause {
             | Self::Spec
             | Self::Adopted
             | Self::Secret { .. } => false,
-            Self::Network { .. } | Self::Published { .. } | Self::NotDesired => false,
+            Self::Network { .. } | Self::Published { .. } | Self::NotDesired | Self::Surplus => false,
             Self::Restart | Self::GoneBack { .. } | Self::ByHand | Self::Interrupted { .. } => false,
         }
     }
@@ -124,7 +126,7 @@ impl Cause {
             Self::First | Self::Version { .. } | Self::NewTag { .. } | Self::Moved | Self::Digest => None,
             Self::Spec | Self::Adopted | Self::Secret { .. } => None,
             Self::Gone | Self::Stopped | Self::Paused | Self::Renamed { .. } | Self::Disconnected { .. } => None,
-            Self::Route { .. } | Self::Leftover { .. } | Self::NotDesired => None,
+            Self::Route { .. } | Self::Leftover { .. } | Self::NotDesired | Self::Surplus => None,
             Self::Restart | Self::GoneBack { .. } | Self::ByHand | Self::Interrupted { .. } => None,
         }
     }
@@ -170,6 +172,7 @@ impl fmt::Display for Cause {
             Self::Route { what } => write!(f, "route: {what}"),
             Self::Leftover { name } => write!(f, "{name} is left over"),
             Self::NotDesired => f.write_str("not in the configuration"),
+            Self::Surplus => f.write_str("newer ones take its place"),
             Self::Restart => f.write_str("restart"),
             Self::GoneBack { from } => write!(f, "back from {from}"),
             Self::ByHand => f.write_str("deployed by hand"),

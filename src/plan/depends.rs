@@ -63,7 +63,7 @@ fn missing(
 }
 
 /// True for an instance that others can rely on, as far as Docker and the store tell.
-fn serves(input: Input<'_>, own: &Own<'_>) -> bool {
+pub(super) fn serves(input: Input<'_>, own: &Own<'_>) -> bool {
     let is_well = match own.container.health {
         None | Some(Health::Healthy) => true,
         Some(Health::Starting | Health::Unhealthy) => false,

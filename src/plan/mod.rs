@@ -23,6 +23,7 @@ mod planted;
 mod repair;
 mod resume;
 mod retire;
+mod several;
 mod stage;
 mod step;
 mod surroundings;
@@ -112,9 +113,10 @@ impl Options {
 pub struct Selection(pub Vec<String>);
 
 impl Selection {
-    /// True when the stage was picked.
+    /// True when the stage was picked; an instance also with all of its stage.
     pub fn contains(&self, key: &StageKey) -> bool {
-        let picks = |s: &String| *s == key.to_string() || *s == key.project.as_str();
+        let (text, written) = (key.to_string(), key.stage.tag().map(|_| key.written().to_string()));
+        let picks = |s: &String| *s == text || *s == key.project.as_str() || Some(s) == written.as_ref();
         self.0.is_empty() || self.0.iter().any(picks)
     }
 }
@@ -340,6 +342,7 @@ pub fn plan(input: Input<'_>) -> Plan {
             stages.push(repair::unless_resting(input, stage::plan(input, &owned, stage)));
         }
     }
+    stages.extend(input.desired.several.keys().filter(wanted).filter_map(|key| several::without_tags(input, key)));
     let mut gone: BTreeSet<StageKey> = owned.stages().cloned().collect();
     gone.extend(retire::routed_stages(input));
     for key in gone.iter().filter(|key| !input.desired.stages.contains_key(key)).filter(wanted) {
@@ -350,6 +353,7 @@ pub fn plan(input: Input<'_>) -> Plan {
             None => stages.push(retire::plan(input, &owned, key)),
         }
     }
+    several::settle(input, &owned, &mut stages);
     order::order(input, &owned, &mut stages);
     let held = breaker::check(input, &owned, &stages);
     Plan { shared: shared_steps(input, &stages), stages, held, endings }

@@ -15,10 +15,11 @@ const DEFAULT_GRACE: Millis = Millis::secs(10);
 /// Plans a stage that is not desired: its routes go, then its containers. Volumes and history stay (R3, R17).
 pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, key: &StageKey) -> StagePlan {
     let mut plan = StagePlan::new(key, Verdict::Remove);
-    plan.causes.push(Cause::NotDesired);
+    let is_surplus = input.desired.is_surplus(key);
+    plan.causes.push(if is_surplus { Cause::Surplus } else { Cause::NotDesired });
     let own = owned.of(key);
     plan.from = own.first().map(|o| o.labels.instance.clone());
-    if input.desired.settings.prune == Prune::Never {
+    if input.desired.settings.prune == Prune::Never && !is_surplus {
         plan.verdict = Verdict::Held;
         plan.held =
             Some(Held::Prune { what: format!("{key} is not in the configuration, and `settings.prune` is never") });

@@ -58,7 +58,7 @@ pub(super) fn wanted(
     if let Some(blocked) = refusal(input, stage) {
         return block(input, stage, own, blocked, plan);
     }
-    if let Some(what) = foreign_route(input, stage) {
+    if let Some(what) = input.desired.clashes.get(&stage.key).cloned().or_else(|| foreign_route(input, stage)) {
         plan.verdict = Verdict::Held;
         plan.held = Some(Held::Clash { what });
         keep_well(input, stage, own, &mut plan);

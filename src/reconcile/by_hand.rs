@@ -48,7 +48,13 @@ pub enum Order {
 /// As a pass has them, and when what is asked for cannot be had; nothing is changed then.
 pub async fn by_hand(places: &Places, key: &StageKey, order: &Order, sink: Sink) -> Result<Converged, Error> {
     let loaded = Arc::new(load(places).await?);
+    if loaded.desired.several.contains_key(key) && matches!(order, Order::Deploy { tag: None }) {
+        return deploy_newest(places, loaded, key, sink).await;
+    }
     let stage = stage_named(&loaded.desired, key)?;
+    if let (Some(_), Order::Deploy { tag: Some(_) }) = (key.tag(), order) {
+        return Err(Error::SeveralInstances(key.written()));
+    }
     let command = match order {
         Order::Deploy { .. } => "deploy",
         Order::Rollback { .. } => "rollback",
@@ -57,7 +63,10 @@ pub async fn by_hand(places: &Places, key: &StageKey, order: &Order, sink: Sink)
     let opened = open(places, &loaded.desired, command).await?;
     let recorded = opened.store.recorded().await?;
     refuse_paused(&recorded, key)?;
-    let desk = Desk { places, loaded: &loaded, stage, opened: &opened, recorded: &recorded };
+    // An instance may have its digest in its domain.
+    let digest = recorded.stages.get(key).and_then(|stage| stage.pin.as_ref()).map(|pin| &pin.digest);
+    let stage = loaded.desired.stage(key, digest).unwrap_or(stage);
+    let desk = Desk { places, loaded: &loaded, stage: &stage, opened: &opened, recorded: &recorded };
     match order {
         Order::Deploy { tag: None } => desk.look_up().await?,
         Order::Deploy { tag: Some(tag) } => desk.deploy(tag).await?,
@@ -72,6 +81,16 @@ pub async fn by_hand(places: &Places, key: &StageKey, order: &Order, sink: Sink)
         ..Options::default()
     };
     pass(places, Arc::clone(&loaded), &options, Watcher { sink, newest: Newest::default() }, opened).await
+}
+
+/// Of a stage that runs several instances the newest tags are looked up anew, and what failed of them is tried again.
+async fn deploy_newest(places: &Places, loaded: Arc<Loaded>, key: &StageKey, sink: Sink) -> Result<Converged, Error> {
+    let opened = open(places, &loaded.desired, "deploy").await?;
+    refuse_paused(&opened.store.recorded().await?, key)?;
+    let selection = Selection(vec![key.to_string()]);
+    let ask = Some(selection.clone());
+    let options = Options { selection, ask, retry: true, secrets_needed: true, ..Options::default() };
+    pass(places, loaded, &options, Watcher { sink, newest: Newest::default() }, opened).await
 }
 
 fn refuse_paused(recorded: &Recorded, key: &StageKey) -> Result<(), Error> {
@@ -218,7 +237,7 @@ fn known(result: Result<(), StoreError>) -> Result<(), StoreError> {
 /// Marks the host again that a release made somebody's, where it is still there; what is in its way, the next plan tells.
 async fn take_back(places: &Places, store: &Store, key: &StageKey) -> Result<(), Error> {
     let desired = load(places).await?.desired;
-    let Some(stage) = desired.stages.get(key).filter(|stage| !stage.domains.is_empty()) else { return Ok(()) };
+    let Some(stage) = desired.stage(key, None).filter(|stage| !stage.domains.is_empty()) else { return Ok(()) };
     match access::to_change(places, &desired).adopt(store.id(), key, &stage.domains).await {
         Ok(adopted) => Ok(store.set_host(key, Some(&adopted.host)).await?),
         Err(ProxyError::NothingToAdopt { .. } | ProxyError::NoAdoption | ProxyError::Conflict { .. }) => Ok(()),

@@ -46,7 +46,10 @@ pub(super) fn of_pass(view: &View, results: &Results, generation: i64, after: Op
         removed && results.get(key).is_some_and(StageResult::is_ok)
     };
     let recorded = view.recorded.stages.keys().filter(|key| !is_gone(key));
-    let known: BTreeSet<StageKey> = view.loaded.desired.stages.keys().chain(recorded).cloned().collect();
+    let mut known: BTreeSet<StageKey> = view.desired.stages.keys().chain(recorded).cloned().collect();
+    // What is said of a stage with several instances is said of each of them, once it has one.
+    let has_plan = |key: &StageKey| plan.stages.iter().any(|stage| stage.key == *key);
+    known.retain(|key| !view.desired.several.contains_key(key) || has_plan(key));
     let stages = stages.filter(|(key, _)| known.contains(key)).collect();
     Findings { generation: Some(generation), host: of_host(view), stages, known: Some(known) }
 }
@@ -230,6 +233,7 @@ fn of_error(error: &Error) -> Option<Said> {
         | Error::Paused { .. }
         | Error::NoWayBack { .. }
         | Error::NoImage { .. }
+        | Error::SeveralInstances(_)
         | Error::NotAdoptable { .. }
         | Error::NeverApplied(_)
         | Error::Internal(_) => None,

@@ -26,7 +26,7 @@ pub async fn examine(places: &Places) -> Vec<Finding> {
     let mut found = Vec::new();
     let desired = match load(places).await {
         Ok(loaded) => {
-            let stages = loaded.desired.stages.len();
+            let stages = loaded.desired.all_written().count();
             found.push(good("configuration", format!("{} in {}", counted(stages), places.config)));
             Some(loaded.desired)
         }
@@ -77,7 +77,7 @@ fn secrets(places: &Places, desired: &Desired) -> Finding {
         ProxySettings::NginxProxyManager(npm) => Some(&npm.password),
         ProxySettings::Embedded | ProxySettings::None => None,
     };
-    let containers = desired.stages.values().map(|stage| &stage.container);
+    let containers = desired.all_written().map(|stage| &stage.container);
     let containers = containers.flat_map(|spec| spec.secret_environment.values().chain(spec.secret_files.values()));
     let mut count = 0;
     for reference in registries.chain(proxy).chain(containers) {

@@ -68,6 +68,9 @@ pub enum Error {
         /// What there is.
         known: Vec<String>,
     },
+    /// It runs several instances, each of a tag, and what was asked is for one.
+    #[error("{0} runs several instances, each of one tag")]
+    SeveralInstances(StageKey),
     /// The plan is not the one that was asked for.
     #[error("plan {wanted} is not what would be done now: that is plan {now}")]
     OtherPlan {
@@ -149,6 +152,10 @@ impl Error {
             Self::UnknownSelection { known, .. } => {
                 (!known.is_empty()).then(|| format!("known here: {}", known.join(", ")))
             }
+            Self::SeveralInstances(key) => Some(format!(
+                "name one of them, as in `{key}@TAG`; `landfall status {key}` lists them, and `landfall deploy {key}` brings up \
+                 the newest"
+            )),
             Self::OtherPlan { .. } => Some("look at it with `landfall diff`, and name that one".into()),
             Self::Paused { key, .. } => Some(format!("`landfall resume {key}` looks after it again")),
             Self::NoWayBack { hint, .. } | Self::NoImage { hint, .. } => hint.clone(),

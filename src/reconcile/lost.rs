@@ -22,7 +22,7 @@ fn stores(desired: &Desired, containers: &[ObservedContainer]) -> BTreeMap<Store
     let mut stores: BTreeMap<StoreId, Vec<String>> = BTreeMap::new();
     for container in containers {
         let Some(labels) = &container.labels else { continue };
-        if labels.own_name == container.name && desired.stages.contains_key(&labels.key) {
+        if labels.own_name == container.name && desired.written(&labels.key).is_some() {
             stores.entry(labels.store).or_default().push(container.name.clone());
         }
     }

@@ -54,6 +54,17 @@ pub struct Adopted {
     pub(super) revision: String,
 }
 
+impl Found {
+    /// Leaves out the stages that are not to run: older instances than the newest.
+    pub(super) fn keep(&mut self, is_kept: impl Fn(&StageKey) -> bool) {
+        let before = self.adopted.len();
+        self.adopted.retain(|one| is_kept(&one.key));
+        self.pins.retain(|key, _| is_kept(key));
+        self.hosts.retain(|key, _| is_kept(key));
+        self.is_partial |= self.adopted.len() < before;
+    }
+}
+
 /// Deploys of our containers, under their own names, that have no instance in the store; nearly always none. One that is
 /// just being made is not lost: stages that others work on do not count.
 pub(super) fn candidates(recorded: &Recorded, observed: &Observed, busy: &BTreeSet<StageKey>) -> BTreeSet<DeployId> {
@@ -90,12 +101,14 @@ pub(super) fn find(
         for other in all.iter().filter(|own| unknown.contains(&own.labels.deploy)).filter(is_less) {
             found.unproven.push((key.clone(), other.container.id.clone(), instance(other, InstanceStatus::Failed)));
         }
-        let stage = desired.stages.get(key).filter(|_| unknown.contains(&best.labels.deploy));
-        if let Some((stage, image)) = stage.and_then(|stage| Some((stage, image(stage, best)?))) {
+        let digest = best.labels.digest.parse().ok();
+        let stage = desired.stage(key, digest.as_ref()).filter(|_| unknown.contains(&best.labels.deploy));
+        if let Some((stage, image)) = stage.as_deref().and_then(|stage| Some((stage, image(stage, best)?))) {
             let pin = pin(stage, &image, recorded);
             found.pins.extend(pin.map(|pin| (key.clone(), pin)));
             found.hosts.extend(host(desired, recorded, observed, key).map(|host| (key.clone(), host)));
-            found.adopted.extend(adopt(desired, stage, best, image, fingerprints.get(key)));
+            let fingerprint = fingerprints.get(key).or_else(|| fingerprints.get(&key.written()));
+            found.adopted.extend(adopt(desired, stage, best, image, fingerprint));
         }
     }
     found.is_partial = found.adopted.len() < unknown.len();

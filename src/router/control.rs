@@ -19,7 +19,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::name::InvalidName;
-use crate::model::{Domain, Name, StageKey, StoreId};
+use crate::model::{Domain, Name, StageKey, StageName, StoreId};
 
 /// Longest text of an upstream: a domain name and a port.
 const MAX_UPSTREAM: usize = 260;
@@ -92,7 +92,7 @@ pub struct Owner {
     /// The project in it.
     pub project: Name,
     /// The stage of the project.
-    pub stage: Name,
+    pub stage: StageName,
 }
 
 impl Owner {

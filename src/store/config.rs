@@ -34,13 +34,13 @@ impl Rows {
     pub(super) fn new(accepted: &AcceptedConfig) -> Result<Self> {
         let AcceptedConfig { revision, commit, desired } = accepted;
         // The revision inside says the same; what was accepted under counts.
-        let Desired { settings, registries, stages, revision: _ } = &**desired;
+        let Desired { settings, registries, stages, several, clashes: _, revision: _ } = &**desired;
         Ok(Self {
             revision: revision.clone(),
             commit: commit.clone(),
             settings: to_json(settings)?,
             registries: registries.iter().map(|(k, v)| Ok((k.to_string(), to_json(v)?))).collect::<Result<_>>()?,
-            stages: stages.iter().map(|(k, v)| Ok((k.clone(), to_json(v)?))).collect::<Result<_>>()?,
+            stages: stages.iter().chain(several).map(|(k, v)| Ok((k.clone(), to_json(v)?))).collect::<Result<_>>()?,
         })
     }
 }
@@ -159,10 +159,16 @@ pub(super) fn in_force(conn: &Connection) -> Result<Option<InForce>> {
     };
     let Rows { revision, commit, settings, registries, stages } = rows;
     let named = |(name, spec): (String, String)| Ok((name_of(&name)?, from_json::<Registry>(&spec)?));
+    // Which instances a stage runs, a pass finds out again.
+    let stages = stages.into_iter().filter(|(key, _)| key.stage.tag().is_none());
+    let stages = stages.map(|(k, v)| Ok((k, from_json::<DesiredStage>(&v)?))).collect::<Result<Vec<_>>>()?;
+    let (several, stages) = stages.into_iter().partition(|(_, stage)| stage.max_instances > 1);
     let desired = Desired {
         settings: from_json::<Settings>(&settings)?,
         registries: registries.into_iter().map(named).collect::<Result<_>>()?,
-        stages: stages.into_iter().map(|(k, v)| Ok((k, from_json::<DesiredStage>(&v)?))).collect::<Result<_>>()?,
+        stages,
+        several,
+        clashes: BTreeMap::new(),
         revision,
     };
     let sql = "SELECT accepted_at FROM generations WHERE generation = ?1";

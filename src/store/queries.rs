@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use crate::model::name::{Name, StageKey};
+use crate::model::name::{Name, StageKey, StageName};
 use crate::model::{DeployId, DesiredStage, InstanceStatus};
 
 use super::config::from_json;
@@ -25,11 +25,11 @@ pub(super) fn in_flight(conn: &Connection) -> Result<Vec<DeployRow>> {
 pub(super) fn deploys(conn: &Connection, filter: &Filter, limit: usize) -> Result<Vec<DeployRow>> {
     let sql = format!(
         "SELECT {DEPLOY_COLUMNS} {FROM_DEPLOYS}
-         WHERE (?1 IS NULL OR p.name = ?1) AND (?2 IS NULL OR s.name = ?2) ORDER BY d.id DESC LIMIT ?3"
+         WHERE (?1 IS NULL OR p.name = ?1) AND (?2 IS NULL OR s.name = ?2 OR substr(s.name, 1, length(?2) + 1) = ?2 || '@') ORDER BY d.id DESC LIMIT ?3"
     );
     let mut statement = conn.prepare(&sql)?;
     let project = filter.project.as_ref().map(Name::as_str);
-    let stage = filter.stage.as_ref().map(Name::as_str);
+    let stage = filter.stage.as_ref().map(StageName::as_str);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     Ok(statement.query_map((project, stage, limit), deploy_row)?.collect::<rusqlite::Result<_>>()?)
 }

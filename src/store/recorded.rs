@@ -55,7 +55,7 @@ pub(super) fn recorded(conn: &Connection) -> Result<Recorded> {
 
 fn stages(conn: &Connection) -> Result<ByStage> {
     let sql = "SELECT s.id, p.name, s.name, s.pin, d.id, d.spec, d.spec_hash, d.secrets,
-                   d.repository, d.tag, d.digest, d.is_local, s.route
+                   d.repository, d.tag, d.digest, d.is_local, s.route, s.removed_at IS NOT NULL
                FROM projects p JOIN stages s ON s.project_id = p.id LEFT JOIN deploys d ON d.id = s.live_deploy
                WHERE s.removed_at IS NULL OR EXISTS (SELECT 1 FROM instances i WHERE i.stage_id = s.id)
                    OR EXISTS (SELECT 1 FROM proxy_hosts h WHERE h.stage_id = s.id)
@@ -66,8 +66,8 @@ fn stages(conn: &Connection) -> Result<ByStage> {
     let (mut all, mut keys) = (Vec::new(), HashMap::new());
     while let Some(row) = rows.next()? {
         let key = StageKey::new(parsed(row, 1)?, parsed(row, 2)?);
-        let stage =
-            RecordedStage { pin: json(row, 3)?, live: live(row)?, route: json(row, 12)?, ..RecordedStage::default() };
+        let (pin, live, route, is_removed) = (json(row, 3)?, live(row)?, json(row, 12)?, row.get(13)?);
+        let stage = RecordedStage { is_removed, pin, live, route, ..RecordedStage::default() };
         keys.insert(row.get(0)?, key.clone());
         all.push((key, stage));
     }

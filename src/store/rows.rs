@@ -7,7 +7,7 @@ use rusqlite::Row;
 use rusqlite::types::Type;
 
 use crate::model::image::{Digest, Repository, Tag};
-use crate::model::name::{Name, StageKey};
+use crate::model::name::{Name, StageKey, StageName};
 use crate::model::secret::Fingerprint;
 use crate::model::{DeployId, DeployStatus, Desired, DesiredStage, ImageRef, InstanceStatus, Phase, Trigger};
 
@@ -153,8 +153,8 @@ pub struct InForce {
 pub struct Filter {
     /// Only this project.
     pub project: Option<Name>,
-    /// Only this stage of it.
-    pub stage: Option<Name>,
+    /// Only this stage of it, or all of its instances.
+    pub stage: Option<StageName>,
 }
 
 impl From<&StageKey> for Filter {

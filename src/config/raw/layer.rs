@@ -119,6 +119,10 @@ pub(in crate::config) struct Layer {
     pub(in crate::config) route: Option<Route>,
     /// When the image is fetched.
     pub(in crate::config) pull_policy: Option<PullPolicy>,
+    /// So many of the newest tags run at a time, each as an instance of its own with a domain of its own, as in
+    /// `route: { subdomain: "{tag}-shop" }`; 1 by default.
+    #[schemars(range(min = 1, max = 100))]
+    pub(in crate::config) max_instances: Option<u16>,
 }
 
 /// Which version of the image a stage runs.

@@ -7,6 +7,7 @@ use crate::config::collect::Entries;
 use crate::config::diagnostic::{Diagnostic, Place};
 use crate::config::report::{Part, Report};
 use crate::config::suggest::nearest;
+use crate::model::DesiredStage;
 use crate::model::circle::circle;
 use crate::model::{Name, StageKey};
 
@@ -80,6 +81,16 @@ fn missing(on: &StageKey, place: &Place, claims: &Claims, entries: &Entries<'_>,
                 .help(format!("there is {stages}: write which, since a project alone means its stage of the same name"))
         }
     });
+}
+
+/// Reports who depends on a stage that runs several instances: nobody could say which of them is meant.
+pub(super) fn check_single(claims: &Claims, several: &BTreeMap<StageKey, DesiredStage>, report: &Report<'_>) {
+    let all = claims.dependencies().values().flatten().filter(|(on, _)| several.contains_key(on));
+    for (on, place) in all.take_while(|_| !report.is_full()) {
+        let title = format!("`{on}` runs several instances, and none of them can be depended on");
+        let help = "depend on a stage that runs one";
+        report.add(Diagnostic::error(code::CONTRADICTION, place.clone(), title).help(help));
+    }
 }
 
 /// Every stage is on one circle at most of those that are shown.

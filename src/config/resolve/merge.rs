@@ -21,7 +21,7 @@ pub(super) fn over(own: Layer, base: Layer) -> Layer {
         working_dir, labels, cap_add, cap_drop, privileged, devices, network_mode, pid, ipc, read_only,
         init, shm_size, ulimits, extra_hosts, dns, logging, restart, stop_signal, security_opt, healthcheck,
         mem_limit, cpus, pids_limit, ports, networks, ready, strategy, drain, stop_grace_period, monitor,
-        depends_on, hooks, route, pull_policy,
+        depends_on, hooks, route, pull_policy, max_instances,
     } = own;
     Layer {
         // A variable is plain or secret, and the stage decides which.
@@ -68,6 +68,7 @@ pub(super) fn over(own: Layer, base: Layer) -> Layer {
         hooks: hooks.or(base.hooks),
         route: both(route, base.route, routes),
         pull_policy: pull_policy.or(base.pull_policy),
+        max_instances: max_instances.or(base.max_instances),
     }
 }
 

@@ -22,9 +22,12 @@ mod registry;
 mod route;
 mod secrets;
 mod settings;
+mod several;
 mod sources;
 mod stage;
 mod track;
+
+use std::collections::BTreeMap;
 
 use super::collect::Entries;
 use super::files::TreeFiles;
@@ -48,9 +51,12 @@ pub(super) fn resolve(entries: &Entries<'_>, files: &TreeFiles, report: &Report<
     cross::check(&claims, report);
     depends::check(&claims, entries, report);
     settings::check_references(&settings, entries, &claims, report);
+    let (several, stages): (Vec<_>, Vec<_>) = stages.into_iter().partition(|(_, stage)| stage.max_instances > 1);
     // Made of what is in order already, a map is half as large as one that grows.
-    let stages = stages.into_iter().collect();
-    let desired = Desired { settings: settings.value, registries, stages, revision: String::new() };
+    let (several, stages) = (several.into_iter().collect(), stages.into_iter().collect());
+    depends::check_single(&claims, &several, report);
+    let (settings, revision, clashes) = (settings.value, String::new(), BTreeMap::new());
+    let desired = Desired { settings, registries, stages, several, clashes, revision };
     (desired, sources)
 }
 

@@ -78,7 +78,7 @@ fn one(
     let stage_name = super::name(stage_item, report);
     let decoded = syntax::decode_top::<StageKeys, Layer>(stage_item.node(), "Stage", &[]);
     let raw = shape::report(report, stage_item, decoded);
-    let key = StageKey::new(project_name?.clone(), stage_name?);
+    let key = StageKey::new(project_name?.clone(), stage_name?.into());
     claims.stage(&key, stage_item);
     let (((keys, own), is_whole), project) = (raw?, project?);
     let failed = Cell::new(false);

@@ -4,59 +4,76 @@ use crate::config::code;
 use crate::config::raw;
 use crate::config::report::Part;
 use crate::config::syntax::short;
+use crate::model::several::DomainPattern;
 use crate::model::{Domain, ProxySettings, RouteOptions};
 
 use super::cross::Claims;
 use super::options;
 use super::project::Context;
+use super::several;
 
 /// Most domains that Nginx Proxy Manager takes for one host.
 const MAX_NPM_DOMAINS: usize = 100;
 
-/// The domains, sorted, and the options; each domain is claimed, so that two stages on one are found. Without a domain
-/// nothing is routed, and the options say nothing.
+/// How a stage is routed.
+#[derive(Default)]
+pub(super) struct Routed {
+    /// Its domains, sorted.
+    pub(super) domains: Vec<Domain>,
+    /// Domains of its instances, where it runs several.
+    pub(super) patterns: Vec<DomainPattern>,
+    /// The rest.
+    pub(super) options: RouteOptions,
+}
+
+/// The domains and the options; each domain is claimed, so that two stages on one are found. Without a domain nothing is
+/// routed, and the options say nothing.
 pub(super) fn route(
     cx: &Context<'_>,
     route: Option<raw::Route>,
     port: Option<u16>,
+    max_instances: u16,
     claims: &mut Claims,
-) -> (Vec<Domain>, RouteOptions) {
-    let Some(mut route) = route else { return (Vec::new(), RouteOptions::default()) };
-    let all = domains(cx, &mut route);
+) -> Routed {
+    let Some(mut route) = route else { return Routed::default() };
+    let texts = texts(cx, &mut route);
+    let is_pattern = |(_, text): &(String, String)| text.contains(['{', '}']);
+    let (patterns, plain): (Vec<_>, Vec<_>) = texts.into_iter().partition(is_pattern);
+    let all: Vec<(Domain, String)> =
+        plain.into_iter().filter_map(|(path, text)| Some((domain(cx, &path, &text)?, path))).collect();
     for (domain, path) in &all {
         claims.domain(cx.key, domain, cx.site.at(Part::Value, path));
     }
-    let options = options::options(cx, route, &all);
-    if all.is_empty() {
-        return (Vec::new(), RouteOptions::default());
+    let patterns = several::patterns(cx, max_instances, patterns, &all);
+    // A certificate has to cover instances as well: an example stands for them.
+    let examples = patterns.iter().filter_map(|(pattern, path)| Some((several::example(pattern)?, path.clone())));
+    let with_examples: Vec<(Domain, String)> = all.iter().cloned().chain(examples).collect();
+    let options = options::options(cx, route, &with_examples);
+    if with_examples.is_empty() {
+        return Routed::default();
     }
     check_reachable(cx, port);
+    check_number(cx, with_examples.len());
     let mut domains: Vec<Domain> = all.into_iter().map(|(domain, _)| domain).collect();
     domains.sort();
     domains.dedup();
-    check_number(cx, domains.len());
-    (domains, options)
+    Routed { domains, patterns: patterns.into_iter().map(|(pattern, _)| pattern).collect(), options }
 }
 
-/// The domains in the order that they are written in, each with its path.
-fn domains(cx: &Context<'_>, route: &mut raw::Route) -> Vec<(Domain, String)> {
+/// The domains in the order that they are written in, each with its path; `{project}` and `{stage}` are filled in.
+fn texts(cx: &Context<'_>, route: &mut raw::Route) -> Vec<(String, String)> {
+    let fill =
+        |text: &str| text.replace("{project}", cx.key.project.as_str()).replace("{stage}", cx.key.stage.as_str());
     let mut all = Vec::new();
     for (i, text) in route.domains.take().unwrap_or_default().iter().enumerate() {
-        let path = format!("route.domains.{i}");
-        all.extend(domain(cx, &path, text).map(|domain| (domain, path)));
+        all.push((format!("route.domains.{i}"), fill(text)));
     }
-    if let Some(text) = route.subdomain.take() {
-        all.extend(below(cx, &text).map(|domain| (domain, "route.subdomain".to_owned())));
-    }
+    let below = route.subdomain.take().and_then(|text| below(cx, &fill(&text)));
+    all.extend(below.map(|text| ("route.subdomain".to_owned(), text)));
     all
 }
 
 fn domain(cx: &Context<'_>, path: &str, text: &str) -> Option<Domain> {
-    if text.contains(['{', '}']) {
-        let title = format!("placeholders as in `{}` are not supported yet", short(text));
-        cx.site.refuse(code::NOT_SUPPORTED, path, title, "they arrive with previews");
-        return None;
-    }
     if text.contains('*') {
         let title = format!("`{}` is a wildcard, and a route needs whole names", short(text));
         cx.site.refuse(code::BAD_VALUE, path, title, "list the domains");
@@ -65,14 +82,17 @@ fn domain(cx: &Context<'_>, path: &str, text: &str) -> Option<Domain> {
     cx.site.parse(path, text)
 }
 
-fn below(cx: &Context<'_>, text: &str) -> Option<Domain> {
-    let name = domain(cx, "route.subdomain", text)?;
+/// A name below `settings.domain`.
+fn below(cx: &Context<'_>, text: &str) -> Option<String> {
+    if !text.contains(['{', '}']) {
+        domain(cx, "route.subdomain", text)?;
+    }
     let base = cx.settings.value.domain.as_ref();
     if base.is_none() && cx.settings.is_known {
         let help = "add `settings: { domain: apps.example.com }`, or write the whole name below `domains`";
         cx.site.refuse(code::BAD_REFERENCE, "route.subdomain", "`subdomain` needs `settings.domain`", help);
     }
-    cx.site.parse("route.subdomain", &format!("{name}.{}", base?))
+    Some(format!("{text}.{}", base?))
 }
 
 fn check_reachable(cx: &Context<'_>, port: Option<u16>) {

@@ -8,7 +8,7 @@ use crate::model::{ContainerSpec, DesiredStage, Millis};
 
 use super::cross::Claims;
 use super::project::{Context, Project};
-use super::{container, depends, hooks, ready, route, track};
+use super::{container, depends, hooks, ready, route, several, track};
 
 /// Default of `drain` and of `stop_grace_period`.
 const GRACE: Millis = Millis::secs(10);
@@ -30,7 +30,9 @@ pub(super) fn stage(
     }
     let track = track.and_then(|raw| track::track(cx, raw));
     let gate = layer.ready.take();
-    let (domains, route) = route::route(cx, layer.route.take(), project.port, claims);
+    let max_instances = several::number(cx, layer.max_instances.take());
+    let route::Routed { domains, patterns, options: route } =
+        route::route(cx, layer.route.take(), project.port, max_instances, claims);
     let drain = time(cx, "drain", layer.drain.take(), GRACE);
     let stop_grace_period = time(cx, "stop_grace_period", layer.stop_grace_period.take(), GRACE);
     let monitor = monitor(cx, layer.monitor.take());
@@ -41,7 +43,10 @@ pub(super) fn stage(
     let container = container::container(cx, layer, project.port, claims);
     let strategy = choose_strategy(cx, strategy, &container);
     let ready = ready::ready(cx, gate, &container);
-    refuse_host_network(cx, &container, !domains.is_empty());
+    refuse_host_network(cx, &container, !(domains.is_empty() && patterns.is_empty()));
+    if max_instances > 1 {
+        several::check(cx, track.as_ref(), &container);
+    }
     Some(DesiredStage {
         key: cx.key.clone(),
         repository: project.repository.clone()?,
@@ -57,6 +62,8 @@ pub(super) fn stage(
         route,
         depends_on,
         hooks,
+        max_instances,
+        patterns,
     })
 }
 

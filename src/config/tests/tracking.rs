@@ -53,3 +53,51 @@ fn what_only_a_registry_can_say_needs_one() {
         }
     }
 }
+
+/// A project with one stage that runs several instances.
+fn several(lines: &str) -> String {
+    with(&format!("max_instances: 3\n        {lines}")).replace("tag: \"1\"", "glob: dev-*")
+}
+
+#[test]
+fn several_instances_have_domains_with_their_tag() {
+    let text = several("route: { domains: [ \"{tag}.{project}.{stage}.test\", \"{digest}.test\" ] }");
+    let desired = std::sync::Arc::clone(&loaded(&text).desired);
+    assert!(desired.stages.is_empty());
+    let stage = desired.several.values().next().expect("there is a stage");
+    let patterns: Vec<String> = stage.patterns.iter().map(ToString::to_string).collect();
+    assert_eq!(patterns, ["{tag}.shop.prod.test", "{digest}.test"]);
+    let instance = stage.instance(&"dev-1".parse().unwrap(), None);
+    assert_eq!((instance.key.to_string().as_str(), instance.domains.len()), ("shop/prod@dev-1", 1));
+}
+
+#[test]
+fn what_several_instances_cannot_share_is_refused() {
+    for (lines, title) in [
+        ("route: { domains: [ a.test ] }", "`a.test` would lead to 3 instances"),
+        ("route: { domains: [ \"{branch}.test\" ] }", "`{branch}.test` has a placeholder that is none"),
+        ("volumes: [ \"data:/data\" ]", "several instances would write to one volume"),
+        ("ports: [ \"80:80\" ]", "several instances cannot have one port of the host"),
+    ] {
+        assert_eq!(titles(&several(lines)), [title], "{lines}");
+    }
+    for fixed in ["tag: \"1\"", "mutable: edge"] {
+        let kind = fixed.split(':').next().unwrap();
+        let title = format!("`track: {{ {kind}: … }}` leads to one version, and `max_instances` asks for several");
+        assert_eq!(titles(&several("").replace("glob: dev-*", fixed)), [title]);
+    }
+    for number in ["0", "101"] {
+        let title = format!("`max_instances` is a number from 1 to 100, and not {number}");
+        assert_eq!(titles(&several("").replace("max_instances: 3", &format!("max_instances: {number}"))), [title]);
+    }
+    let title = "`{tag}.test` differs from version to version, and a stage keeps its domains";
+    assert_eq!(titles(&with("route: { domains: [ \"{tag}.test\" ] }")), [title]);
+    assert_eq!(titles(&several("volumes: [ \"data:/data:ro\" ]")), [""; 0]);
+}
+
+#[test]
+fn nobody_depends_on_a_stage_that_runs_several_instances() {
+    let more = "      other: { track: { tag: \"1\" }, depends_on: [ shop/prod ] }\n";
+    let title = "`shop/prod` runs several instances, and none of them can be depended on";
+    assert_eq!(titles(&format!("{}{more}", several(""))), [title]);
+}

@@ -171,13 +171,13 @@ impl Directory {
     }
 
     fn retires(&self, outcome: &Outcome) -> bool {
-        let goes = |loaded: &Loaded| self.standing.iter().any(|key| !loaded.desired.stages.contains_key(key));
+        let goes = |loaded: &Loaded| self.standing.iter().any(|key| loaded.desired.written(key).is_none());
         outcome.as_ref().as_ref().is_ok_and(goes)
     }
 
     fn take(&mut self, scan: Arc<Scan>, outcome: Outcome) -> Read {
         if let Ok(loaded) = &*outcome {
-            self.standing = loaded.desired.stages.keys().cloned().collect();
+            self.standing = loaded.desired.all_written().map(|stage| stage.key.clone()).collect();
             self.eye.uses(loaded.uses.clone());
         }
         self.taken = Some((scan, outcome.is_ok()));

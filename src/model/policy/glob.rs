@@ -19,8 +19,8 @@ pub struct GlobPolicy {
 }
 
 impl GlobPolicy {
-    pub(super) fn newest<'a>(&self, tags: impl IntoIterator<Item = &'a str>) -> Selected {
-        order::newest(tags, |text| self.matcher.read(text).and_then(|key| Some(Natural(key))))
+    pub(super) fn newest<'a>(&self, tags: impl IntoIterator<Item = &'a str>, at_most: usize) -> Selected {
+        order::newest(tags, at_most, |text| self.matcher.read(text).and_then(|key| Some(Natural(key))))
     }
 }
 

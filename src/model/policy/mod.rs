@@ -87,20 +87,21 @@ pub fn accepts(track: &Track, tag: &Tag) -> bool {
     match track {
         Track::Tag(wanted) | Track::Mutable(wanted) => wanted == tag,
         Track::Digest(_) => false,
-        Track::Semver(_) | Track::Glob(_) | Track::Regex(_) => select(track, [tag.as_str()]).newest.is_some(),
+        Track::Semver(_) | Track::Glob(_) | Track::Regex(_) => select(track, [tag.as_str()], 1).matched > 0,
     }
 }
 
-/// The newest of these tags by what is tracked: by the policy's order, never by when a tag was pushed. Tags that are as new
-/// as each other are told apart by name. A fixed tag or a moving one is the newest where it is there; a digest has none.
-pub fn select<'a>(track: &Track, tags: impl IntoIterator<Item = &'a str>) -> Selected {
+/// The newest of these tags by what is tracked, at most so many: by the policy's order, never by when a tag was pushed. Tags
+/// that are as new as each other are told apart by name. A fixed tag or a moving one is the newest where it is there; a
+/// digest has none.
+pub fn select<'a>(track: &Track, tags: impl IntoIterator<Item = &'a str>, at_most: usize) -> Selected {
     match track {
         Track::Tag(tag) | Track::Mutable(tag) => {
-            order::newest(tags, |text| Read::or_other((text == tag.as_str()).then_some(())))
+            order::newest(tags, at_most, |text| Read::or_other((text == tag.as_str()).then_some(())))
         }
-        Track::Digest(_) => order::newest(tags, |_| Read::<()>::Other),
-        Track::Semver(policy) => policy.newest(tags),
-        Track::Glob(policy) => policy.newest(tags),
-        Track::Regex(policy) => policy.newest(tags),
+        Track::Digest(_) => order::newest(tags, at_most, |_| Read::<()>::Other),
+        Track::Semver(policy) => policy.newest(tags, at_most),
+        Track::Glob(policy) => policy.newest(tags, at_most),
+        Track::Regex(policy) => policy.newest(tags, at_most),
     }
 }

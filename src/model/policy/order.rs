@@ -1,14 +1,15 @@
 //! The newest of many tags by a key, and the keys that are ours: numbers, and text in natural order.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
 
 use crate::model::image::Tag;
 
 /// What a policy made of a list of tags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selected {
-    /// The newest tag that it accepts.
-    pub newest: Option<Tag>,
+    /// The newest tags that it accepts, as many as were asked for, newest first.
+    pub newest: Vec<Tag>,
     /// How many it accepts.
     pub matched: usize,
     /// How many it cannot read: no version where versions are tracked, no number where numbers order, or no tag at all.
@@ -46,12 +47,15 @@ impl<K> Read<K> {
     }
 }
 
-/// The newest tag: the one with the greatest key, and of those with the same one the last by name, in natural order.
+/// The newest tags, at most so many: those with the greatest keys, and of those with the same one the last by name, in
+/// natural order.
 pub(super) fn newest<'a, K: Ord>(
     tags: impl IntoIterator<Item = &'a str>,
+    at_most: usize,
     read: impl Fn(&'a str) -> Read<K>,
 ) -> Selected {
-    let mut best: Option<(K, Natural<'a>)> = None;
+    // The oldest of the best is on top, to be dropped first.
+    let mut best: BinaryHeap<Reverse<(K, Natural<'a>)>> = BinaryHeap::new();
     let (mut matched, mut skipped) = (0, 0);
     for text in tags {
         match if Tag::is(text) { read(text) } else { Read::Skipped } {
@@ -59,11 +63,15 @@ pub(super) fn newest<'a, K: Ord>(
             Read::Skipped => skipped += 1,
             Read::Key(key) => {
                 matched += 1;
-                best = best.max(Some((key, Natural(text))));
+                best.push(Reverse((key, Natural(text))));
+                if best.len() > at_most {
+                    best.pop();
+                }
             }
         }
     }
-    Selected { newest: best.and_then(|(_, Natural(text))| text.parse().ok()), matched, skipped }
+    let newest = best.into_sorted_vec().into_iter();
+    Selected { newest: newest.filter_map(|Reverse((_, Natural(text)))| text.parse().ok()).collect(), matched, skipped }
 }
 
 /// A whole number of any length: without the zeros before it, the longer one is the greater.

@@ -71,12 +71,14 @@ impl RegexPolicy {
         Ok(Self { matcher: Matcher::new(pattern).map_err(bad)?, order })
     }
 
-    pub(super) fn newest<'a>(&self, tags: impl IntoIterator<Item = &'a str>) -> Selected {
+    pub(super) fn newest<'a>(&self, tags: impl IntoIterator<Item = &'a str>, at_most: usize) -> Selected {
         let read = |text| self.matcher.read(text);
         match self.order {
-            Order::Numeric => order::newest(tags, |text| read(text).and_then(|key| Number::read(key.as_bytes()))),
-            Order::Semver => order::newest(tags, |text| read(text).and_then(version)),
-            Order::Alphabetical => order::newest(tags, read),
+            Order::Numeric => {
+                order::newest(tags, at_most, |text| read(text).and_then(|key| Number::read(key.as_bytes())))
+            }
+            Order::Semver => order::newest(tags, at_most, |text| read(text).and_then(version)),
+            Order::Alphabetical => order::newest(tags, at_most, read),
         }
     }
 }

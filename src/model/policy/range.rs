@@ -19,8 +19,8 @@ use crate::model::name::{InvalidName, text_conversions};
 pub struct SemverPolicy(VersionReq);
 
 impl SemverPolicy {
-    pub(super) fn newest<'a>(&self, tags: impl IntoIterator<Item = &'a str>) -> Selected {
-        order::newest(tags, |text| match version(text) {
+    pub(super) fn newest<'a>(&self, tags: impl IntoIterator<Item = &'a str>, at_most: usize) -> Selected {
+        order::newest(tags, at_most, |text| match version(text) {
             None => Read::Skipped,
             Some(version) => Read::or_other(self.0.matches(&version).then_some(version)),
         })

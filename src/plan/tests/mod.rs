@@ -7,6 +7,7 @@ mod held;
 mod in_flight;
 mod npm;
 mod ownership;
+mod several;
 mod whole;
 mod worlds;
 
@@ -59,7 +60,7 @@ fn digest(version: &str) -> Digest {
 
 /// The image that a stage's tag stands for; a policy chooses from these three.
 fn image_of(stage: &DesiredStage) -> ImageRef {
-    let chosen = || select(&stage.track, ["v1", "v2", "v3"]).newest;
+    let chosen = || select(&stage.track, ["v1", "v2", "v3"], 1).newest.pop();
     let tag = match &stage.track {
         Track::Tag(tag) => Some(tag.clone()),
         Track::Digest(_) => None,
@@ -85,7 +86,14 @@ impl World {
             timezone: crate::model::schedule::Zone::default(),
         };
         Self {
-            desired: Desired { settings, registries: BTreeMap::new(), stages: BTreeMap::new(), revision: "r1".into() },
+            desired: Desired {
+                settings,
+                registries: BTreeMap::new(),
+                stages: BTreeMap::new(),
+                several: BTreeMap::new(),
+                clashes: BTreeMap::new(),
+                revision: "r1".into(),
+            },
             recorded: Recorded { store: Some(store()), ..Recorded::default() },
             observed: Observed {
                 networks: ["landfall".to_owned(), NAMES.to_owned()].into(),
@@ -121,6 +129,8 @@ impl World {
             route: RouteOptions::default(),
             depends_on: Vec::new(),
             hooks: Hooks::default(),
+            max_instances: 1,
+            patterns: Vec::new(),
             key: key.clone(),
         };
         self.desired.stages.insert(key, stage);
@@ -157,7 +167,7 @@ impl World {
     /// The container that deploy `n` of a stage makes, running.
     fn instance(&self, stage: &DesiredStage, n: u16) -> ObservedContainer {
         let LiveDeploy { id: deploy, spec_json: _, image, spec_hash, secrets } = self.deployed(stage, n);
-        let name = format!("{}-{}", stage.key.dns_name(), deploy.short());
+        let name = format!("{}-{}", stage.key.stem(), deploy.short());
         let labels = Labels {
             store: store(),
             key: stage.key.clone(),
@@ -237,10 +247,9 @@ impl World {
     }
 
     fn plan(&self) -> Plan {
-        let images = self.desired.stages.values().map(|stage| {
-            let image = self.refused_images.get(&stage.key).cloned().map_or_else(|| Ok(image_of(stage)), Err);
-            (stage.key.clone(), image)
-        });
+        let images = self.desired.stages.values().map(|stage| (stage.key.clone(), Ok(image_of(stage))));
+        let refused = self.refused_images.iter().map(|(key, why)| (key.clone(), Err(why.clone())));
+        let images = images.chain(refused);
         plan(Input {
             desired: &self.desired,
             recorded: &self.recorded,

@@ -75,13 +75,15 @@ impl NginxProxyManager {
         let rows = self.rows().await?;
         let mut routes = look::routes(&rows, &self.settings.url, recorded);
         let mut domains = desired.stages.values().flat_map(|stage| &stage.domains);
-        if domains.any(|domain| !routes.contains_key(domain)) {
+        // Which domains instances will have is not known yet.
+        let has_patterns = desired.several.values().any(|stage| !stage.patterns.is_empty());
+        if has_patterns || domains.any(|domain| !routes.contains_key(domain)) {
             for (kind, list) in self.other_hosts().await {
                 look::add_others(&mut routes, kind, &list);
             }
         }
         let asks = |stage: &DesiredStage| stage.route.certificate != Certificate::None;
-        let certificates = if desired.stages.values().any(asks) {
+        let certificates = if desired.all_written().any(asks) {
             look::certificates(&self.call(Method::GET, "/nginx/certificates", None).await?)
         } else {
             Vec::new()

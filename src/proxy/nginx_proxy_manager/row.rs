@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{Domain, HostOptions, Name, StageKey, StoreId};
+use crate::model::{Domain, HostOptions, StageKey, StoreId};
 
 /// The key of our mark in `meta`. Lower case and without digits: newer admin pages rewrite other spellings.
 const MARK: &str = "landfall";
@@ -196,7 +196,7 @@ fn mark_of((store, key): (StoreId, &StageKey)) -> Value {
 
 fn mark(value: &Value) -> Option<(StoreId, StageKey)> {
     let text = |key: &str| value.get(key).and_then(Value::as_str);
-    let (project, stage): (Name, Name) = (text("project")?.parse().ok()?, text("stage")?.parse().ok()?);
+    let (project, stage) = (text("project")?.parse().ok()?, text("stage")?.parse().ok()?);
     Some((StoreId(text("store")?.parse().ok()?), StageKey::new(project, stage)))
 }
 

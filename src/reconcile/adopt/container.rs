@@ -4,6 +4,8 @@
 //! *Guarantees*: nothing of the container is changed here. Unless it is to be kept as it is, the next pass replaces it as
 //! it replaces an older version. *Caveats*: what it mounts is not compared, and is not given to its successor.
 
+use std::sync::Arc;
+
 use super::super::{Error, Opened, Places, accepted, load, open, stage_named};
 use crate::docker::{ContainerInfo, Docker};
 use crate::model::hash;
@@ -14,10 +16,10 @@ use crate::model::secret::Fingerprint;
 use crate::model::{
     ContainerState, Desired, DesiredStage, ImageRef, Recorded, Repository, StageKey, Strategy, Track, Trigger, labels,
 };
-use crate::observe;
 use crate::plan::Owned;
 use crate::secrets::{Key, Secrets, SecretsSeen};
 use crate::store::{DataDir, NewDeploy, NewInstance, Readopted, new_deploy_id, now_ms};
+use crate::{observe, pin};
 
 /// The label that Compose gives to what it makes.
 const COMPOSE: &str = "com.docker.compose.project";
@@ -49,7 +51,10 @@ pub async fn adopt_container(
 ) -> Result<AdoptedContainer, Error> {
     let loaded = load(places).await?;
     let desired = &loaded.desired;
-    let stage = stage_named(desired, key)?;
+    let stage = &*stage_named(desired, key)?;
+    if key.tag().is_some() {
+        return Err(Error::SeveralInstances(key.written()));
+    }
     let Opened { docker, host, store } = open(places, desired, "adopt").await?;
     let recorded = store.recorded().await?;
     if let Some(pause) = recorded.stages.get(key).and_then(|stage| stage.paused(now_ms())) {
@@ -69,7 +74,8 @@ pub async fn adopt_container(
     let image = image(&docker, stage, &found).await?;
     let new = New { places, desired, stage, found: &found, image: &image };
     let row = if as_is { new.kept().map_err(refuse)? } else { new.to_be_replaced() };
-    let generation = store.accept_config(accepted(&loaded)).await?;
+    let in_force = pin::as_recorded(desired, &recorded).map_or_else(|| Arc::clone(desired), Arc::new);
+    let generation = store.accept_config(accepted(&loaded, &in_force)).await?;
     if let (true, Some(pin)) = (as_is, Pin::of(&row.deploy.image)) {
         store.set_pin(key, &pin).await?;
     }
@@ -117,7 +123,7 @@ async fn image(docker: &Docker, stage: &DesiredStage, found: &ContainerInfo) -> 
     let mut own = own.map(|(_, tag)| tag);
     let tag = match &stage.track {
         Track::Tag(_) | Track::Semver(_) | Track::Glob(_) | Track::Regex(_) | Track::Mutable(_) => {
-            let wanted = select(&stage.track, own.clone()).newest;
+            let wanted = select(&stage.track, own.clone(), 1).newest.pop();
             wanted.or_else(|| own.next().and_then(|tag| tag.parse().ok()))
         }
         Track::Digest(_) => None,

@@ -17,7 +17,7 @@ pub(super) async fn examine(places: &Places, desired: &Desired) -> Vec<Finding> 
         let is_its = |repository: &&Repository| {
             registry::find(&desired.registries, repository).is_some_and(|found| std::ptr::eq(found, entry))
         };
-        let repositories: BTreeSet<_> = desired.stages.values().map(|stage| &stage.repository).filter(is_its).collect();
+        let repositories: BTreeSet<_> = desired.all_written().map(|stage| &stage.repository).filter(is_its).collect();
         if repositories.is_empty() {
             found.push(good("registry", format!("{name}: no stage has an image of it")));
             continue;

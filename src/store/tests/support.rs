@@ -65,7 +65,8 @@ pub(super) fn desired(revision: &str, keys: &[&str]) -> Desired {
         timezone: crate::model::schedule::Zone::default(),
     };
     let stages = keys.iter().map(|text| (key(text), stage(text))).collect();
-    Desired { settings, registries: BTreeMap::new(), stages, revision: revision.into() }
+    let (several, clashes) = (BTreeMap::new(), BTreeMap::new());
+    Desired { settings, registries: BTreeMap::new(), stages, several, clashes, revision: revision.into() }
 }
 
 pub(super) fn stage(text: &str) -> DesiredStage {
@@ -89,6 +90,8 @@ pub(super) fn stage(text: &str) -> DesiredStage {
         route: crate::model::RouteOptions::default(),
         depends_on: Vec::new(),
         hooks: crate::model::Hooks::default(),
+        max_instances: 1,
+        patterns: Vec::new(),
     }
 }
 

@@ -10,6 +10,7 @@ mod doctor;
 mod json;
 mod plain;
 mod policies;
+mod previews;
 mod remote;
 mod socket;
 mod through;

@@ -11,15 +11,15 @@ use crate::fake_registry::{FakeRegistry, Made};
 use crate::router_support::until;
 
 /// A registry with some versions of one image, and a host that knows them.
-struct Site {
-    host: Host,
-    registry: FakeRegistry,
+pub(super) struct Site {
+    pub(super) host: Host,
+    pub(super) registry: FakeRegistry,
     images: Vec<FakeImage>,
 }
 
 impl Site {
     /// Of all these versions, the first ones are pushed.
-    async fn new(versions: &[&str], pushed: usize) -> Self {
+    pub(super) async fn new(versions: &[&str], pushed: usize) -> Self {
         let registry = FakeRegistry::start();
         let image = |version: &&str| FakeImage::new(&registry.repository("demo/web"), version);
         let images: Vec<FakeImage> = versions.iter().map(image).collect();
@@ -29,28 +29,37 @@ impl Site {
         site
     }
 
-    fn push(&self, version: &str) {
+    pub(super) fn push(&self, version: &str) {
         self.registry.publish(self.images.iter().find(|image| image.version == version).expect("one of them"));
     }
 
     /// Stages of one project, each with what it tracks.
     fn write(&self, stages: &[(&str, &str)]) {
         let stage = |(name, track): &(&str, &str)| format!("      {name}: {{ track: {{ {track} }} }}\n");
+        self.write_stages(&stages.iter().map(stage).collect::<String>());
+    }
+
+    /// One stage, with what it tracks and more keys of it.
+    pub(super) fn write_stage(&self, name: &str, track: &str, more: &str) {
+        self.write_stages(&format!("      {name}: {{ track: {track}, {more} }}\n"));
+    }
+
+    /// The stages as YAML, indented by six.
+    pub(super) fn write_stages(&self, stages: &str) {
         self.host.write(&format!(
             "projects:\n  web:\n    image: {}\n    port: 8080\n    \
              ready: {{ http: {{ path: /healthz }}, interval: 20ms, timeout: 1s, deadline: 5s }}\n    stages:\n{}",
-            self.images[0].repository,
-            stages.iter().map(stage).collect::<String>()
+            self.images[0].repository, stages
         ));
     }
 
-    async fn run(&self, command: &str) -> Said {
+    pub(super) async fn run(&self, command: &str) -> Said {
         self.registry.forget();
         landfall(&self.host, &[command]).await
     }
 
     /// What the registry was asked since: lists of tags, and single tags.
-    fn asked(&self) -> (usize, Vec<String>) {
+    pub(super) fn asked(&self) -> (usize, Vec<String>) {
         let seen = self.registry.seen();
         let is_list = |path: &str| path.contains("/tags/list");
         let tag = |path: String| path.rsplit('/').next().unwrap_or_default().to_owned();
@@ -58,7 +67,7 @@ impl Site {
         (lists, seen.into_iter().filter(|seen| !is_list(&seen.path)).map(|seen| tag(seen.path)).collect())
     }
 
-    fn versions(&self) -> Vec<String> {
+    pub(super) fn versions(&self) -> Vec<String> {
         let named = |text: String, image: &FakeImage| text.replace(image.digest.as_str(), &image.version);
         let shown = |text: String| self.images.iter().fold(text.replace(" running", ""), named);
         self.host.containers().into_iter().map(shown).collect()

@@ -91,8 +91,8 @@ fn what_is_tracked_is_stored_as_it_is_written() {
 /// What the newest of some tags is, how many fit, and how many cannot be read.
 #[track_caller]
 fn assert_selects(tracked: Value, tags: &str, newest: &str, matched: usize, skipped: usize) {
-    let found = select(&track(tracked), tags.split_whitespace());
-    let name = found.newest.as_ref().map_or("none", Tag::as_str);
+    let found = select(&track(tracked), tags.split_whitespace(), 1);
+    let name = found.newest.first().map_or("none", Tag::as_str);
     assert_eq!((name, found.matched, found.skipped), (newest, matched, skipped));
 }
 

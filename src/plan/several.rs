@@ -1,0 +1,84 @@
+//! Stages that run several instances: an older one goes once a newer one serves in its place (R4), and stays while none
+//! does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::depends::serves;
+use super::stage::keep_well;
+use super::{After, Blocked, Effect, Input, Owned, StagePlan, Verdict};
+use crate::model::policy::select;
+use crate::model::{RecordedStage, StageKey, Tag};
+
+/// What is said of a stage that has no tag to run.
+pub(super) fn without_tags(input: Input<'_>, key: &StageKey) -> Option<StagePlan> {
+    let blocked: Blocked = input.images.get(key)?.as_ref().err()?.clone();
+    Some(StagePlan::new(key, Verdict::Unchanged).block(blocked))
+}
+
+/// Lets what is surplus go after what takes its place, and stay where nothing does.
+pub(super) fn settle(input: Input<'_>, owned: &Owned<'_>, stages: &mut [StagePlan]) {
+    let mut by_stage: BTreeMap<StageKey, Vec<StageKey>> = BTreeMap::new();
+    let goes = |plan: &&StagePlan| plan.verdict == Verdict::Remove && input.desired.is_surplus(&plan.key);
+    for plan in stages.iter().filter(goes) {
+        by_stage.entry(plan.key.written()).or_default().push(plan.key.clone());
+    }
+    for (written, surplus) in by_stage {
+        let places = Places::new(input, owned, stages, &written);
+        for (at, key) in newest_first(input, &written, surplus).into_iter().enumerate() {
+            if let Some(plan) = stages.iter_mut().find(|plan| plan.key == key) {
+                places.give(input, owned, at, plan);
+            }
+        }
+    }
+}
+
+/// A first instance that this plan brings up.
+fn is_coming(plan: &StagePlan) -> bool {
+    plan.steps.iter().any(|step| matches!(step.effect, Effect::Gate { .. }))
+}
+
+/// Who of a stage is to serve, and does not yet: so many older ones stay meanwhile.
+struct Places {
+    /// They come in this plan.
+    coming: BTreeSet<StageKey>,
+    /// They do not.
+    missing: Vec<StageKey>,
+}
+
+impl Places {
+    fn new(input: Input<'_>, owned: &Owned<'_>, stages: &[StagePlan], written: &StageKey) -> Self {
+        let wanted = input.desired.stages.keys().filter(|key| key.written() == *written);
+        let rest = wanted.filter(|key| !owned.of(key).iter().any(|own| serves(input, own))).cloned();
+        let comes = |key: &StageKey| stages.iter().any(|plan| plan.key == *key && is_coming(plan));
+        let (coming, missing): (Vec<StageKey>, Vec<StageKey>) = rest.partition(comes);
+        Self { coming: coming.into_iter().collect(), missing }
+    }
+
+    /// What becomes of a surplus instance, counted from the newest.
+    fn give(&self, input: Input<'_>, owned: &Owned<'_>, at: usize, plan: &mut StagePlan) {
+        if let Some(missing) = self.missing.get(at) {
+            plan.wait(format!("{missing} is to take its place, and does not serve yet"));
+            plan.causes.clear();
+            let live = input.recorded.stages.get(&plan.key).and_then(RecordedStage::served_spec);
+            if let Some(spec) = live {
+                keep_well(input, &spec, owned.of(&plan.key), plan);
+            }
+        } else if at < self.missing.len() + self.coming.len() {
+            plan.after.extend(self.coming.iter().cloned().map(After::TakesPlace));
+        }
+    }
+}
+
+/// By the order of the stage's policy; what had no tag of its own was there before all of them, and comes first: it has the
+/// traffic.
+fn newest_first(input: Input<'_>, written: &StageKey, surplus: Vec<StageKey>) -> Vec<StageKey> {
+    let (tagged, mut all): (Vec<StageKey>, Vec<StageKey>) =
+        surplus.into_iter().partition(|key| key.stage.tag().is_some());
+    let Some(stage) = input.desired.written(written) else { return [all, tagged].concat() };
+    let tags: Vec<Tag> = tagged.iter().filter_map(StageKey::tag).collect();
+    let newest = select(&stage.track, tags.iter().map(Tag::as_str), usize::MAX).newest;
+    all.extend(newest.iter().map(|tag| written.at(tag)));
+    let others: Vec<StageKey> = tagged.into_iter().filter(|key| !all.contains(key)).collect();
+    all.extend(others);
+    all
+}
