@@ -6,6 +6,7 @@
 //!
 //! *Guarantees*: a registry that fails takes no stage away from the image that is pinned.
 
+mod held_back;
 mod several;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::docker::Docker;
 use crate::model::policy::{Choice, choose, select};
+use crate::model::recorded::Pin;
 use crate::model::{Desired, DesiredStage, Digest, ImageRef, Recorded, Repository, StageKey, Tag};
 use crate::plan::{Blocked, Options};
 use crate::registry::{self, Access, Credentials, Registry};
@@ -48,6 +50,8 @@ pub struct Asking<'a> {
 pub struct Pins {
     /// The image of each stage that was selected; each failure stays with its stage.
     pub images: BTreeMap<StageKey, Pinned>,
+    /// What waits until somebody asks for it, of the stages that somebody has to ask for; none where nothing does.
+    pub candidates: BTreeMap<StageKey, Option<Pin>>,
     /// The tags that each stage of several instances is to run, newest first.
     pub instances: BTreeMap<StageKey, Vec<Tag>>,
     /// The registries that were asked, by host, and what is wrong with those that did not answer as they should.
@@ -63,15 +67,27 @@ struct Wanted {
     pinned: Option<ImageRef>,
 }
 
-/// Pins every selected stage. What may have changed since is asked for where the options say so.
-pub async fn pin(asking: Asking<'_>, recorded: &Recorded, options: &Options) -> Pins {
-    let stages = asking.desired.stages.values().filter(|stage| options.selection.contains(&stage.key));
+/// Pins every selected stage. What may have changed since is asked for where the options say so; what ran long enough in
+/// another stage was found out before.
+pub async fn pin(
+    asking: Asking<'_>,
+    recorded: &Recorded,
+    options: &Options,
+    promoted: BTreeMap<StageKey, ImageRef>,
+) -> Pins {
+    let selected = asking.desired.stages.values().filter(|stage| options.selection.contains(&stage.key));
     let choice = |stage: &DesiredStage| {
         let pin = recorded.stages.get(&stage.key).and_then(|s| s.pin.as_ref());
         choose(stage, pin, options.asks(&stage.key))
     };
+    let stages = selected.clone().filter(|stage| !held_back::waits(stage, recorded, options));
     let groups = several::groups(asking.desired, recorded, Some(options));
-    asking.pins(stages.map(|stage| (stage, choice(stage))).collect(), groups).await
+    let mut pins = asking.pins(stages.map(|stage| (stage, choice(stage))).collect(), groups).await;
+    for (key, image) in promoted.into_iter().filter(|(key, _)| options.selection.contains(key)) {
+        pins.images.insert(key, Ok(image));
+    }
+    selected.for_each(|stage| pins.hold_back(stage, recorded, options));
+    pins
 }
 
 /// Looks up anew what a stage tracks, whatever was recorded before: someone asked for it. The stage may be another one
@@ -102,6 +118,7 @@ impl<'a> Asking<'a> {
                 Choice::AskHost(repository, tag) => hosts.push((key, repository, tag)),
                 Choice::AskRegistry(repository, tag) => wanted.push(Wanted { key, repository, tag, pinned: None }),
                 Choice::AskMoved { repository, tag, pinned } => wanted.push(Wanted { key, repository, tag, pinned }),
+                Choice::AskStage { pinned } => drop(pinned.map(|image| pins.images.insert(key, Ok(image)))),
                 Choice::AskTags { repository, pinned } => lists.push((stage, repository, pinned)),
             }
         }

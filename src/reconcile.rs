@@ -82,6 +82,8 @@ pub struct View {
     pub observed: Observed,
     /// The pinned images.
     pub images: BTreeMap<StageKey, Result<ImageRef, Blocked>>,
+    /// What waits until somebody asks for it, where that is not recorded yet.
+    pub candidates: BTreeMap<StageKey, Option<Pin>>,
     /// The registries that were asked, by host, and what is wrong with those that did not answer as they should.
     pub registries: BTreeMap<String, Option<String>>,
     /// What must change.
@@ -333,6 +335,9 @@ async fn record_pins(store: &Store, view: &View) -> Result<(), Error> {
         if known != Some(&pin) {
             store.set_pin(key, &pin).await?;
         }
+    }
+    for (key, candidate) in &view.candidates {
+        store.set_candidate(key, candidate.as_ref()).await?;
     }
     Ok(())
 }

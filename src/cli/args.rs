@@ -191,6 +191,9 @@ pub enum Command {
         /// Run this tag until the configuration of the stage changes
         #[arg(long, value_name = "TAG")]
         tag: Option<Tag>,
+        /// Do not wait for the stage's `window`
+        #[arg(long)]
+        now: bool,
     },
     /// Go back to an earlier version; the stage stays there until its configuration changes
     Rollback {

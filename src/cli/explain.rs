@@ -6,7 +6,7 @@ use super::diff::warn;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::render::{Out, ago};
-use super::rows::{open_text, stage_text};
+use super::rows::{coming_text, open_text, stage_text};
 use crate::model::StageKey;
 use crate::plan::{Options, Owned, Selection, StagePlan, Verdict};
 use crate::reconcile::{self, Places, View};
@@ -107,6 +107,9 @@ fn told(deploy: &DeployRow, now: i64) -> String {
 fn next(view: &View, stage: &StagePlan, now: i64) -> String {
     let whole = view.plan.held.as_ref().filter(|_| stage.verdict != Verdict::Unchanged);
     match (stage.verdict, whole) {
+        (Verdict::Unchanged, _) if stage.coming.is_some() => {
+            stage.coming.iter().map(|coming| coming_text(coming, &stage.key, now)).collect()
+        }
         (Verdict::Unchanged, _) if stage.warnings.is_empty() => "nothing: it is as the configuration says".into(),
         (_, Some(held)) => format!("nothing, since all is held: {held}; `landfall apply --allow-prune` lets it"),
         _ => stage_text(stage, &view.loaded, now),

@@ -153,7 +153,7 @@ async fn run(cli: Cli, named: Vec<&'static str>, out: Out) -> Result<Exit, Failu
             Want::AdoptContainer { key, container, as_is }
         }
         Command::Adopt { container: None, stage: key, .. } => Want::AdoptHost { key },
-        Command::Deploy { stage: key, tag } => Want::ByHand { key, order: Order::Deploy { tag } },
+        Command::Deploy { stage: key, tag, now } => Want::ByHand { key, order: Order::Deploy { tag, now } },
         Command::Rollback { stage: key, to } => Want::ByHand { key, order: Order::Rollback { to } },
         Command::Restart { stage: key } => Want::ByHand { key, order: Order::Restart },
         Command::Suspend { stage, duration } => by_hand::suspend(stage, duration),

@@ -5,7 +5,7 @@ use owo_colors::OwoColorize as _;
 use super::render::ago;
 use crate::config::Loaded;
 use crate::model::{ImageRef, Moment, StageKey};
-use crate::plan::{Effect, Held, Plan, Resumed, StagePlan, Target, Verdict, age};
+use crate::plan::{Coming, Effect, Held, Plan, Resumed, StagePlan, Target, Verdict, age};
 use crate::reconcile::OpenDeploy;
 
 /// One line of a plan: what, to whom, why.
@@ -114,7 +114,21 @@ pub(super) fn held_text(held: &Held, key: &StageKey, now_ms: i64) -> String {
             ago(*since_ms, now_ms)
         ),
         Held::Rests { until_ms } => format!("{held}; the next time is in {}", age(now_ms, *until_ms)),
+        Held::Window { opens_ms } => format!(
+            "{held}, and opens in {}; `landfall deploy {key} --now` does not wait for it",
+            age(now_ms, *opens_ms)
+        ),
+        Held::Comes(coming) => coming_text(coming, key, now_ms),
         Held::Waits { what } | Held::Prune { what } => what.clone(),
+    }
+}
+
+/// What may come to a stage, and when or how.
+pub(super) fn coming_text(coming: &Coming, key: &StageKey, now_ms: i64) -> String {
+    match coming {
+        Coming::Candidate { .. } => format!("{coming}: `landfall deploy {key}`"),
+        Coming::Soaks { until_ms, .. } => format!("{coming}, in {}", age(now_ms, *until_ms)),
+        Coming::Stopped { .. } => coming.to_string(),
     }
 }
 

@@ -9,7 +9,7 @@ use super::diff::{stderr_has_color, warn};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::render::{Out, ago, time};
-use super::rows::{held_text, open_text};
+use super::rows::{coming_text, held_text, open_text};
 use crate::config::LoadError;
 use crate::model::desired::Check;
 use crate::model::observed::Health;
@@ -145,6 +145,7 @@ fn add_plan(plan: &Plan, key: &StageKey, status: &mut StageStatus) {
     if plan.held.is_some() && stage.verdict != Verdict::Unchanged {
         status.notes.push("held: the change would retire too much; `landfall diff` shows it".into());
     }
+    status.notes.extend(stage.coming.iter().map(|coming| coming_text(coming, key, now_ms())));
     status.notes.extend(stage.warnings.iter().cloned());
     status.ok &= stage.verdict == Verdict::Unchanged;
 }

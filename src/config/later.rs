@@ -18,8 +18,6 @@ const ROUTING: &str = "certificates and advanced routing";
 
 /// The type that a key is looked for in, the key, and its fate.
 const TABLE: &[(&str, &str, Fate)] = &[
-    // Track
-    ("Track", "promote", Later(TAGS)),
     // Route
     ("Route", "access_list", Later(ROUTING)),
     ("Route", "locations", Later(ROUTING)),
@@ -27,8 +25,6 @@ const TABLE: &[(&str, &str, Fate)] = &[
     ("Route", "advanced", Later(ROUTING)),
     ("Certificate", "letsencrypt", Later(ROUTING)),
     // Project and stage
-    ("Layer", "auto_deploy", Later(TAGS)),
-    ("Layer", "window", Later(TAGS)),
     ("Layer", "keep_images", Later(TAGS)),
     // Settings
     ("Settings", "notifications", Later("notifications")),

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use super::repeats::Repeats;
 use super::scheduler::Outcome;
 use crate::execute::{Event, Sink, StageResult};
+use crate::model::desired::Promote;
 use crate::model::{DeployStatus, StageKey};
-use crate::plan::{Held, Verdict};
+use crate::plan::Verdict;
 use crate::reconcile::{Converged, Error};
 use crate::store::now_ms;
 
@@ -72,15 +73,23 @@ fn failed(converged: &Converged) -> BTreeSet<StageKey> {
     bad.map(|(key, _)| key).chain(blocked.map(|stage| &stage.key)).cloned().collect()
 }
 
-/// Stages that are left alone until a time, and how long it is until then.
+/// Stages that wait for a time, and how long it is until then.
 fn later(converged: &Converged) -> BTreeMap<StageKey, Duration> {
     let now = now_ms();
-    let until = converged.view.plan.stages.iter().filter_map(|stage| match &stage.held {
-        Some(Held::Suspended { until_ms: Some(until), .. }) => Some((stage.key.clone(), *until)),
-        _ => None,
-    });
+    let until = converged.view.plan.stages.iter().filter_map(|stage| Some((stage.key.clone(), stage.due_ms()?)));
     let wait = |until: i64| Duration::from_millis(u64::try_from(until.saturating_sub(now)).unwrap_or(0));
-    until.map(|(key, until)| (key, wait(until))).collect()
+    until.map(|(key, until)| (key, wait(until))).chain(promoted(converged)).collect()
+}
+
+/// Stages that what this pass brought up will be promoted to, and when.
+fn promoted(converged: &Converged) -> impl Iterator<Item = (StageKey, Duration)> + '_ {
+    let is_new = |key: &StageKey| {
+        matches!(converged.results.get(key), Some(StageResult::Deployed { status: DeployStatus::Success, .. }))
+    };
+    converged.view.desired.stages.values().filter_map(move |stage| {
+        let Promote { from, after } = stage.track.promote()?;
+        is_new(from).then(|| (stage.key.clone(), after.duration()))
+    })
 }
 
 /// An error with what caused it, on one line.

@@ -10,7 +10,7 @@ use super::image::{Digest, Repository, Tag};
 use super::name::{Domain, Name, StageKey};
 use super::policy::{GlobPolicy, RegexPolicy, SemverPolicy};
 use super::route::{NpmSettings, Reach, RouteOptions};
-use super::schedule::{Schedule, Zone};
+use super::schedule::{Schedule, Window, Zone};
 use super::secret::SecretRef;
 use super::several::DomainPattern;
 use super::spec::ContainerSpec;
@@ -232,6 +232,21 @@ pub struct DesiredStage {
     /// Domains of these instances.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patterns: Vec<DomainPattern>,
+    /// What its policy finds is deployed without being asked for.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub auto_deploy: bool,
+    /// When it may be deployed; at any time unless it is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_yes(is: &bool) -> bool {
+    *is
 }
 
 const fn one() -> u16 {
@@ -272,6 +287,17 @@ pub enum Track {
     Regex(RegexPolicy),
     /// A tag that moves, looked up anew whenever the registry is asked.
     Mutable(Tag),
+    /// What ran well in another stage.
+    Promote(Promote),
+}
+
+/// What another stage of the project ran well for so long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promote {
+    /// That stage.
+    pub from: StageKey,
+    /// So long it was live and healthy there.
+    pub after: Millis,
 }
 
 impl Track {
@@ -280,6 +306,25 @@ impl Track {
         match self {
             Self::Tag(_) | Self::Digest(_) => false,
             Self::Semver(_) | Self::Glob(_) | Self::Regex(_) | Self::Mutable(_) => true,
+            // Nobody has to be asked for it.
+            Self::Promote(_) => false,
+        }
+    }
+
+    /// What it takes from another stage, if it does.
+    pub const fn promote(&self) -> Option<&Promote> {
+        match self {
+            Self::Promote(promote) => Some(promote),
+            Self::Tag(_) | Self::Digest(_) => None,
+            Self::Semver(_) | Self::Glob(_) | Self::Regex(_) | Self::Mutable(_) => None,
+        }
+    }
+
+    /// True where it leads to what nobody wrote down: `auto_deploy` is about that.
+    pub const fn finds(&self) -> bool {
+        match self {
+            Self::Tag(_) | Self::Digest(_) => false,
+            Self::Semver(_) | Self::Glob(_) | Self::Regex(_) | Self::Mutable(_) | Self::Promote(_) => true,
         }
     }
 
@@ -291,6 +336,7 @@ impl Track {
             Self::Semver(policy) => format!("the newest `{policy}`"),
             Self::Glob(policy) => format!("the newest `{policy}`"),
             Self::Regex(policy) => format!("the newest `{policy}`"),
+            Self::Promote(Promote { from, after }) => format!("what ran in {from} for {after}"),
         }
     }
 }

@@ -48,6 +48,11 @@ pub struct RecordedStage {
     pub is_removed: bool,
     /// The tag resolved to a digest once, and used from then on.
     pub pin: Option<Pin>,
+    /// A newer one that waits until somebody asks for it (`auto_deploy: false`).
+    pub candidate: Option<Pin>,
+    /// Since when it is ready, in milliseconds since 1970 UTC; the end of time where it is not. Looked up only where something
+    /// is promoted from it; none where it is not known.
+    pub ready_since_ms: Option<i64>,
     /// The newest successful deploy: what serves, or should.
     pub live: Option<LiveDeploy>,
     /// (spec hash, digest) pairs that failed and are not tried again (R12).
@@ -175,6 +180,8 @@ pub struct LiveDeploy {
     pub spec_hash: String,
     /// Fingerprints of its secrets.
     pub secrets: Option<Fingerprint>,
+    /// Since when it is live, in milliseconds since 1970 UTC; of one under way, since when it is as it is.
+    pub since_ms: i64,
 }
 
 impl LiveDeploy {

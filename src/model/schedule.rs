@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::name::{InvalidName, text_conversions};
 
+const MINUTE_MS: i64 = 60_000;
+
 /// When something is due: five fields of Unix cron.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -30,6 +32,30 @@ impl Schedule {
     pub fn after(&self, at_ms: i64, zone: Zone) -> Option<i64> {
         let at = DateTime::<Utc>::from_timestamp_millis(at_ms)?.with_timezone(&zone.0);
         Some(self.cron.find_next_occurrence(&at, false).ok()?.timestamp_millis())
+    }
+
+    /// True in a minute that it names.
+    pub fn matches(&self, at_ms: i64, zone: Zone) -> bool {
+        let minute = at_ms.div_euclid(MINUTE_MS) * MINUTE_MS;
+        let at = DateTime::<Utc>::from_timestamp_millis(minute).map(|at| at.with_timezone(&zone.0));
+        at.is_some_and(|at| self.cron.is_time_matching(&at).unwrap_or(false))
+    }
+}
+
+/// When a stage may be deployed: in the minutes that a schedule names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// These minutes.
+    pub cron: Schedule,
+    /// Their zone.
+    pub timezone: Zone,
+}
+
+impl Window {
+    /// When it opens next, in milliseconds since 1970 UTC; none while it is open.
+    pub fn opens(&self, now_ms: i64) -> Option<i64> {
+        let is_open = self.cron.matches(now_ms, self.timezone);
+        (!is_open).then(|| self.cron.after(now_ms, self.timezone).unwrap_or(i64::MAX))
     }
 }
 
@@ -112,6 +138,23 @@ mod tests {
         }
         for bad in ["", "* * * *", "* * * * * *", "61 * * * *", "0 0 30 2 *", "@reboot"] {
             assert!(bad.parse::<Schedule>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_window_is_open_in_its_minutes_of_its_zone_and_says_when_it_opens_next() {
+        let (cron, timezone) = ("* 9-16 * * MON-FRI".parse().unwrap(), "Europe/Berlin".parse().unwrap());
+        let window = Window { cron, timezone };
+        for open in ["2026-03-27T08:00:00Z", "2026-03-27T15:59:59.999Z", "2026-03-30T07:00:00Z"] {
+            assert_eq!(window.opens(ms(open)), None, "{open}");
+        }
+        // The clocks go forward in between.
+        for (closed, opens) in [
+            ("2026-03-27T07:59:59.999Z", "2026-03-27T08:00:00Z"),
+            ("2026-03-27T16:00:00Z", "2026-03-30T07:00:00Z"),
+            ("2026-03-28T12:00:00Z", "2026-03-30T07:00:00Z"),
+        ] {
+            assert_eq!(window.opens(ms(closed)), Some(ms(opens)), "{closed}");
         }
     }
 

@@ -57,7 +57,8 @@ impl Group<'_> {
                     wanted.push(Wanted { key: instance.key, repository, tag, pinned: None });
                 }
                 // A fixed tag of a registry leads to no other question.
-                Choice::AskRegistry(..) | Choice::AskHost(..) | Choice::AskTags { .. } | Choice::AskMoved { .. } => {}
+                Choice::AskRegistry(..) | Choice::AskHost(..) | Choice::AskTags { .. } => {}
+                Choice::AskMoved { .. } | Choice::AskStage { .. } => {}
             }
         }
         pins.instances.insert(self.stage.key.clone(), tags);

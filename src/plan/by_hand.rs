@@ -46,11 +46,12 @@ fn is_same(refused: DesiredStage, stage: &DesiredStage) -> bool {
     following(refused, stage) == *stage
 }
 
-/// An earlier spec of a stage as it would run now: how it is routed and what it depends on is what the configuration says,
-/// whichever version runs.
+/// An earlier spec of a stage as it would run now: how it is routed, what it depends on and when it is deployed is what the configuration
+/// says, whichever version runs.
 pub fn following(spec: DesiredStage, stage: &DesiredStage) -> DesiredStage {
     let (domains, route, depends_on) = (stage.domains.clone(), stage.route.clone(), stage.depends_on.clone());
-    DesiredStage { domains, route, depends_on, ..spec }
+    let (auto_deploy, window) = (stage.auto_deploy, stage.window.clone());
+    DesiredStage { domains, route, depends_on, auto_deploy, window, ..spec }
 }
 
 /// What a stage should run: what was chosen while that stands, else what the configuration leads to. No spec for a choice
@@ -93,7 +94,9 @@ pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, stage: &DesiredStage, ch
         keep_well(input, stage, owned.of(&stage.key), &mut plan);
         return plan;
     };
-    let mut plan = wanted(input, owned, &following(spec, stage), Some(&Ok(choice.image.clone())));
+    // Going back waits for no window: something is wrong.
+    let at_any_time = choice.kind == ChoiceKind::Rollback;
+    let mut plan = wanted(input, owned, &following(spec, stage), Some(&Ok(choice.image.clone())), at_any_time);
     match plan.verdict {
         Verdict::Unchanged => {
             plan.verdict = Verdict::Held;

@@ -28,6 +28,15 @@ pub enum Cause {
     },
     /// The tag that is tracked moves, and has moved.
     Moved,
+    /// Another version ran well in the stage that it is promoted from.
+    Promoted {
+        /// From.
+        from: String,
+        /// To.
+        to: String,
+    },
+    /// Somebody asked for it although its window is closed.
+    OutsideWindow,
     /// The same version leads to another digest.
     Digest,
     /// The container's spec changed.
@@ -109,6 +118,8 @@ impl Cause {
             | Self::Version { .. }
             | Self::NewTag { .. }
             | Self::Moved
+            | Self::Promoted { .. }
+            | Self::OutsideWindow
             | Self::Digest
             | Self::Spec
             | Self::Adopted
@@ -124,6 +135,7 @@ impl Cause {
             Self::Network { .. } => Some("network"),
             Self::Published { .. } => Some("proxy"),
             Self::First | Self::Version { .. } | Self::NewTag { .. } | Self::Moved | Self::Digest => None,
+            Self::Promoted { .. } | Self::OutsideWindow => None,
             Self::Spec | Self::Adopted | Self::Secret { .. } => None,
             Self::Gone | Self::Stopped | Self::Paused | Self::Renamed { .. } | Self::Disconnected { .. } => None,
             Self::Route { .. } | Self::Leftover { .. } | Self::NotDesired | Self::Surplus => None,
@@ -135,11 +147,12 @@ impl Cause {
     pub fn trigger(causes: &[Self]) -> Trigger {
         if causes.iter().any(|cause| matches!(cause, Self::GoneBack { .. })) {
             Trigger::Rollback
-        } else if causes.iter().any(|cause| matches!(cause, Self::Restart | Self::ByHand)) {
+        } else if causes.iter().any(|cause| matches!(cause, Self::Restart | Self::ByHand | Self::OutsideWindow)) {
             Trigger::Manual
         } else if !causes.is_empty() && causes.iter().all(Self::is_drift) {
             Trigger::Drift
-        } else if causes.iter().all(|cause| matches!(cause, Self::NewTag { .. } | Self::Moved)) {
+        } else if causes.iter().all(|cause| matches!(cause, Self::NewTag { .. } | Self::Moved | Self::Promoted { .. }))
+        {
             Trigger::Registry
         } else {
             Trigger::Config
@@ -154,6 +167,8 @@ impl fmt::Display for Cause {
             Self::Version { from, to } => write!(f, "version {from} → {to}"),
             Self::NewTag { from, to } => write!(f, "new tag {from} → {to}"),
             Self::Moved => f.write_str("the tag moved to another digest"),
+            Self::Promoted { from, to } => write!(f, "promoted {from} → {to}"),
+            Self::OutsideWindow => f.write_str("asked for outside its window"),
             Self::Digest => f.write_str("digest differs"),
             Self::Spec => f.write_str("spec changed"),
             Self::Adopted => f.write_str("adopted, to be replaced"),

@@ -7,11 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ownership::Own;
 use super::retire::is_running;
-use super::stage::block;
+use super::stage::{block, is_well};
 use super::{After, Blocked, Effect, Held, Input, Owned, PlannedDeploy, StagePlan, Verdict};
-use crate::model::observed::Health;
+use crate::model::StageKey;
 use crate::model::recorded::LiveDeploy;
-use crate::model::{ContainerState, StageKey};
 
 /// Blocks every deploy that depends on what neither serves nor is brought up in this plan.
 pub(super) fn hold_back(input: Input<'_>, owned: &Owned<'_>, stages: &mut [StagePlan]) {
@@ -64,12 +63,7 @@ fn missing(
 
 /// True for an instance that others can rely on, as far as Docker and the store tell.
 pub(super) fn serves(input: Input<'_>, own: &Own<'_>) -> bool {
-    let is_well = match own.container.health {
-        None | Some(Health::Healthy) => true,
-        Some(Health::Starting | Health::Unhealthy) => false,
-    };
-    let has_failed = input.recorded.has_failed(&own.labels.key, &own.container.id);
-    own.container.state == ContainerState::Running && is_well && !has_failed
+    is_well(own.container) && !input.recorded.has_failed(&own.labels.key, &own.container.id)
 }
 
 /// Holds what is to go while something that serves depends on it, and cannot be replaced or removed in this plan.

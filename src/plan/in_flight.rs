@@ -120,7 +120,7 @@ fn end(ending: &Ending, now_ms: i64, recorded: &mut Recorded, observed: &mut Obs
         stage.quarantine.push(held(&open, ending, now_ms));
     }
     if ending.is_live {
-        stage.live = Some(open.deploy);
+        stage.live = Some(LiveDeploy { since_ms: now_ms, ..open.deploy });
         stage.route = None;
     }
 }

@@ -20,6 +20,7 @@ mod in_flight;
 mod order;
 mod ownership;
 mod planted;
+mod promote;
 mod repair;
 mod resume;
 mod retire;
@@ -46,6 +47,7 @@ pub use cause::Cause;
 pub use changes::{FieldChange, changes, leaves};
 pub use in_flight::{Ending, Left};
 pub use ownership::{Own, Owned};
+pub use promote::{Coming, promotions};
 pub use resume::{Resumed, WayBack};
 pub use step::{Effect, Step, Target};
 pub use text::age;
@@ -88,6 +90,10 @@ pub struct Options {
     pub only: Option<String>,
     /// Bring a new instance of what runs, though nothing changed.
     pub renew: bool,
+    /// Deploy also what is outside its window.
+    pub now: bool,
+    /// What is found is taken also where somebody has to ask for it: somebody does.
+    pub take: bool,
     /// Stages that a pass beside this one works on: they are left to it.
     #[serde(skip)]
     pub busy: Arc<BTreeSet<StageKey>>,
@@ -147,6 +153,13 @@ pub enum Held {
         /// Which deploy, by its short id.
         deploy: String,
     },
+    /// It may be deployed at other times alone.
+    Window {
+        /// The next such time, in milliseconds since 1970 UTC.
+        opens_ms: i64,
+    },
+    /// Nothing is to run yet.
+    Comes(Coming),
     /// Someone else owns what the stage needs (R1).
     Clash {
         /// What, and whose it is.
@@ -258,6 +271,8 @@ pub struct StagePlan {
     pub blocked: Option<Blocked>,
     /// What must succeed first, and why.
     pub after: BTreeSet<After>,
+    /// What may come of its own accord, or once somebody asks for it.
+    pub coming: Option<Coming>,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
@@ -277,7 +292,22 @@ impl StagePlan {
             held: None,
             blocked: None,
             after: BTreeSet::new(),
+            coming: None,
             warnings: Vec::new(),
+        }
+    }
+
+    /// When it has to be looked at again, in milliseconds since 1970 UTC, where that is known.
+    pub fn due_ms(&self) -> Option<i64> {
+        let soaks = |coming: &Coming| match coming {
+            Coming::Soaks { until_ms, .. } => Some(*until_ms),
+            Coming::Candidate { .. } | Coming::Stopped { .. } => None,
+        };
+        match &self.held {
+            Some(Held::Suspended { until_ms, .. }) => *until_ms,
+            Some(Held::Window { opens_ms }) => Some(*opens_ms),
+            Some(Held::Comes(coming)) => soaks(coming),
+            _ => self.coming.as_ref().and_then(soaks),
         }
     }
 

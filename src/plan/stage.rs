@@ -8,12 +8,13 @@ use super::planted::{self, Bug};
 use super::repair::repair;
 use super::retire::{foreign_route, retire_steps};
 use super::{
-    Blocked, Cause, Held, Input, Owned, PlannedDeploy, StagePlan, Verdict, changes, in_flight, resume, surroundings,
+    Blocked, Cause, Held, Input, Owned, PlannedDeploy, StagePlan, Verdict, changes, in_flight, promote, resume,
+    surroundings,
 };
 use crate::model::hash::{self, HashInput, SecretsMatch};
 use crate::model::policy;
 use crate::model::recorded::{InFlight, LiveDeploy, Quarantine};
-use crate::model::{ContainerState, DesiredStage, ImageRef, ObservedProxy};
+use crate::model::{ContainerState, DesiredStage, ImageRef, ObservedContainer, ObservedProxy};
 
 /// Plans a stage: left alone, kept at what somebody chose, or brought to what the configuration wants.
 pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, stage: &DesiredStage) -> StagePlan {
@@ -24,7 +25,10 @@ pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, stage: &DesiredStage) ->
     let image = input.images.get(&stage.key);
     match by_hand::chosen(input.recorded, stage, image) {
         Some(choice) => by_hand::plan(input, owned, stage, choice),
-        None => wanted(input, owned, stage, image),
+        None => {
+            let plan = wanted(input, owned, stage, image, false);
+            StagePlan { coming: promote::coming(input, owned, stage), ..plan }
+        }
     }
 }
 
@@ -34,6 +38,7 @@ pub(super) fn wanted(
     owned: &Owned<'_>,
     stage: &DesiredStage,
     image: Option<&Result<ImageRef, Blocked>>,
+    at_any_time: bool,
 ) -> StagePlan {
     let mut plan = StagePlan::new(&stage.key, Verdict::Unchanged);
     let open = input.recorded.stages.get(&stage.key).and_then(|recorded| recorded.in_flight.as_ref());
@@ -45,7 +50,7 @@ pub(super) fn wanted(
     let image = match image {
         Some(Ok(image)) => image,
         Some(Err(blocked)) => return block(input, stage, own, blocked.clone(), plan),
-        None => return plan.block(unpinned()),
+        None => return without_image(input, owned, stage, own, plan),
     };
     plan.to = Some(image.version());
     if let Some(why) = input.unreadable.get(&stage.key) {
@@ -86,8 +91,24 @@ pub(super) fn wanted(
     }
     match target.quarantine() {
         Some(failed) if !input.options.retry => hold(input, stage, own, failed, plan),
-        Some(_) | None => target.deploy(own, plan),
+        Some(_) | None if at_any_time => target.deploy(own, plan),
+        Some(_) | None => target.deploy_in_window(own, plan),
     }
+}
+
+/// Nothing is to run, yet; what serves is kept well meanwhile.
+fn without_image(
+    input: Input<'_>,
+    owned: &Owned<'_>,
+    stage: &DesiredStage,
+    own: &[Own<'_>],
+    mut plan: StagePlan,
+) -> StagePlan {
+    let Some(coming) = promote::coming(input, owned, stage) else { return plan.block(unpinned()) };
+    plan.verdict = Verdict::Held;
+    plan.held = Some(Held::Comes(coming));
+    keep_well(input, stage, own, &mut plan);
+    plan
 }
 
 fn unpinned() -> Blocked {
@@ -200,6 +221,32 @@ impl Wanted<'_> {
         plan
     }
 
+    /// A new instance, unless its window is closed. What ran is made again at any time: that is no deploy of something new.
+    fn deploy_in_window(&self, own: &[Own<'_>], plan: StagePlan) -> StagePlan {
+        let Some(opens_ms) = self.stage.window.as_ref().and_then(|window| window.opens(self.input.now_ms)) else {
+            return self.deploy(own, plan);
+        };
+        let mut open = self.deploy(own, plan.clone());
+        if open.causes.iter().all(Cause::is_drift) {
+            return open;
+        }
+        if self.input.options.now {
+            open.causes.push(Cause::OutsideWindow);
+            return open;
+        }
+        // What served is gone: it is made again as it was.
+        let live = self.input.recorded.stages.get(&self.stage.key).filter(|_| own.is_empty());
+        if let Some((spec, live)) = live.and_then(|recorded| Some((recorded.served_spec()?, recorded.live.as_ref()?))) {
+            let again = Wanted { input: self.input, stage: &spec, image: &live.image };
+            let to = Some(live.image.version());
+            return again.deploy(own, StagePlan { to, ..plan });
+        }
+        let held = Some(Held::Window { opens_ms });
+        let mut plan = StagePlan { verdict: Verdict::Held, held, ..plan };
+        keep_well(self.input, self.stage, own, &mut plan);
+        plan
+    }
+
     /// What is left of a deploy that was interrupted, under its own id (R15).
     fn go_on(&self, open: &InFlight, made: Option<&Own<'_>>, own: &[Own<'_>], plan: StagePlan) -> StagePlan {
         let mut plan = self.deploy(own, plan);
@@ -224,6 +271,9 @@ impl Wanted<'_> {
         let to = self.image.version();
         match old_digest {
             None => plan.causes.push(Cause::First),
+            Some(_) if from != to && self.stage.track.finds() && !self.stage.track.moves() => {
+                plan.causes.push(Cause::Promoted { from, to });
+            }
             Some(_) if from != to && self.is_followed(&from) => plan.causes.push(Cause::NewTag { from, to }),
             Some(_) if from != to => plan.causes.push(Cause::Version { from, to }),
             Some(old) if old != self.image.digest.as_str() && self.is_followed(&to) => plan.causes.push(Cause::Moved),
@@ -311,6 +361,16 @@ pub(super) fn keep_well(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>],
             }
         }
     }
+}
+
+/// True for a container that serves as far as Docker tells.
+pub(super) fn is_well(container: &ObservedContainer) -> bool {
+    use crate::model::observed::Health;
+    let is_healthy = match container.health {
+        None | Some(Health::Healthy) => true,
+        Some(Health::Starting | Health::Unhealthy) => false,
+    };
+    container.state == ContainerState::Running && is_healthy
 }
 
 /// The best of several that all are what the stage should run: running, not unhealthy, serving, oldest.

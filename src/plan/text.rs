@@ -78,6 +78,8 @@ impl fmt::Display for Held {
             Self::Suspended { .. } => f.write_str("suspended"),
             Self::Released { .. } => f.write_str("released"),
             Self::Rests { .. } => f.write_str("it has to be put right again and again, and is so less and less often"),
+            Self::Window { .. } => f.write_str("its window is closed"),
+            Self::Comes(coming) => write!(f, "{coming}"),
             Self::Clash { what } | Self::Waits { what } | Self::Prune { what } => f.write_str(what),
         }
     }

@@ -32,6 +32,9 @@ pub enum Order {
     Deploy {
         /// That tag.
         tag: Option<Tag>,
+        /// Also outside the window of the stage.
+        #[serde(default)]
+        now: bool,
     },
     /// An earlier success; the one before what serves unless a deploy is named (R13).
     Rollback {
@@ -48,11 +51,12 @@ pub enum Order {
 /// As a pass has them, and when what is asked for cannot be had; nothing is changed then.
 pub async fn by_hand(places: &Places, key: &StageKey, order: &Order, sink: Sink) -> Result<Converged, Error> {
     let loaded = Arc::new(load(places).await?);
-    if loaded.desired.several.contains_key(key) && matches!(order, Order::Deploy { tag: None }) {
-        return deploy_newest(places, loaded, key, sink).await;
+    if loaded.desired.several.contains_key(key) && matches!(order, Order::Deploy { tag: None, .. }) {
+        let now = matches!(order, Order::Deploy { now: true, .. });
+        return deploy_newest(places, loaded, key, now, sink).await;
     }
     let stage = stage_named(&loaded.desired, key)?;
-    if let (Some(_), Order::Deploy { tag: Some(_) }) = (key.tag(), order) {
+    if let (Some(_), Order::Deploy { tag: Some(_), .. }) = (key.tag(), order) {
         return Err(Error::SeveralInstances(key.written()));
     }
     let command = match order {
@@ -68,8 +72,8 @@ pub async fn by_hand(places: &Places, key: &StageKey, order: &Order, sink: Sink)
     let stage = loaded.desired.stage(key, digest).unwrap_or(stage);
     let desk = Desk { places, loaded: &loaded, stage: &stage, opened: &opened, recorded: &recorded };
     match order {
-        Order::Deploy { tag: None } => desk.look_up().await?,
-        Order::Deploy { tag: Some(tag) } => desk.deploy(tag).await?,
+        Order::Deploy { tag: None, .. } => desk.look_up().await?,
+        Order::Deploy { tag: Some(tag), .. } => desk.deploy(tag).await?,
         Order::Rollback { to } => desk.roll_back(to.as_deref()).await?,
         Order::Restart => {}
     }
@@ -77,6 +81,8 @@ pub async fn by_hand(places: &Places, key: &StageKey, order: &Order, sink: Sink)
         selection: Selection(vec![key.to_string()]),
         retry: true,
         renew: *order == Order::Restart,
+        now: matches!(order, Order::Deploy { now: true, .. }),
+        take: matches!(order, Order::Deploy { tag: None, .. }),
         secrets_needed: true,
         ..Options::default()
     };
@@ -84,12 +90,18 @@ pub async fn by_hand(places: &Places, key: &StageKey, order: &Order, sink: Sink)
 }
 
 /// Of a stage that runs several instances the newest tags are looked up anew, and what failed of them is tried again.
-async fn deploy_newest(places: &Places, loaded: Arc<Loaded>, key: &StageKey, sink: Sink) -> Result<Converged, Error> {
+async fn deploy_newest(
+    places: &Places,
+    loaded: Arc<Loaded>,
+    key: &StageKey,
+    now: bool,
+    sink: Sink,
+) -> Result<Converged, Error> {
     let opened = open(places, &loaded.desired, "deploy").await?;
     refuse_paused(&opened.store.recorded().await?, key)?;
     let selection = Selection(vec![key.to_string()]);
     let ask = Some(selection.clone());
-    let options = Options { selection, ask, retry: true, secrets_needed: true, ..Options::default() };
+    let options = Options { selection, ask, now, retry: true, secrets_needed: true, ..Options::default() };
     pass(places, loaded, &options, Watcher { sink, newest: Newest::default() }, opened).await
 }
 
@@ -112,10 +124,13 @@ struct Desk<'a> {
 impl Desk<'_> {
     /// What the configuration says counts again, and its tag is looked up anew.
     async fn look_up(&self) -> Result<(), Error> {
-        let image = self.find(self.stage).await?;
         let key = &self.stage.key;
-        if let Some(pin) = Pin::of(&image) {
-            known(self.opened.store.set_pin(key, &pin).await)?;
+        // What another stage ran, the pass finds out itself.
+        if !matches!(self.stage.track, Track::Promote(_)) {
+            let image = self.find(self.stage).await?;
+            if let Some(pin) = Pin::of(&image) {
+                known(self.opened.store.set_pin(key, &pin).await)?;
+            }
         }
         Ok(known(self.opened.store.choose(key, None).await)?)
     }
@@ -221,6 +236,7 @@ impl Desk<'_> {
         let pin = self.recorded.stages.get(&self.stage.key).and_then(|stage| stage.pin.as_ref());
         match policy::choose(self.stage, pin, false) {
             Known::Known(image) => Some(image.digest),
+            Known::AskStage { pinned } => pinned.map(|image| image.digest),
             Known::AskRegistry(..) | Known::AskHost(..) | Known::AskTags { .. } | Known::AskMoved { .. } => None,
         }
     }

@@ -8,7 +8,7 @@ use crate::model::observed::Health;
 use crate::model::{
     ConditionKind, ContainerState, DeployStatus, Findings, Observed, ObservedProxy, Recorded, Said, StageKey, Truth,
 };
-use crate::plan::{Held, Plan, StagePlan, Verdict};
+use crate::plan::{Coming, Held, Plan, StagePlan, Verdict};
 use crate::store::{DataDir, Store, StoreError};
 
 use ConditionKind::{
@@ -159,6 +159,9 @@ fn of_held(held: &Held) -> Stand {
         Held::Failed { .. } => Stand::Waits("DeployFailed", text),
         Held::Clash { .. } => Stand::Waits("Clash", text),
         Held::Waits { .. } => Stand::OnItsWay("WaitsForAnother", text),
+        Held::Window { .. } => Stand::OnItsWay("OutsideWindow", text),
+        Held::Comes(Coming::Candidate { .. }) => Stand::Waits("NotAskedFor", text),
+        Held::Comes(Coming::Soaks { .. } | Coming::Stopped { .. }) => Stand::OnItsWay("NotPromoted", text),
         Held::Chosen { .. } => Stand::Waits("Chosen", text),
         Held::Suspended { .. } => Stand::Waits("Suspended", text),
         Held::Released { .. } => Stand::Waits("Released", text),

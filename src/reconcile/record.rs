@@ -26,6 +26,8 @@ pub(super) fn remember(recorded: &mut Recorded, found: &Found) {
             image: one.image.clone(),
             spec_hash: one.spec_hash.clone(),
             secrets: one.secrets.clone(),
+            // Nobody knows for how long: nothing is promoted from it before that is recorded.
+            since_ms: i64::MAX,
         });
         let (name, host_port, deploy) = (one.name.clone(), one.host_port, one.deploy);
         let instance = RecordedInstance { name, host_port, deploy, status: InstanceStatus::Running, adopted: None };

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Error, Places, View, check_selection, readopt, record};
+use super::{Error, Places, View, check_selection, conditions, readopt, record};
 use crate::config::Loaded;
 use crate::docker::Docker;
 use crate::model::secret::Fingerprint;
-use crate::model::{DeployId, Desired, Observed, Recorded, StageKey};
+use crate::model::{ConditionKind, DeployId, Desired, DesiredStage, Observed, Recorded, StageKey, Truth};
 use crate::pin;
 use crate::plan::{self, Input, Options};
 use crate::secrets::{Key, Secrets, SecretsSeen};
@@ -45,31 +45,57 @@ pub(super) async fn view(
 ) -> Result<View, Error> {
     let Seen { mut recorded, observed, key, unknown } = seen;
     let secrets = Secrets::new(&places.credentials);
-    let mut known = Known::read(&loaded.desired, &secrets, key.as_ref());
-    let mut found = readopt::find(&loaded.desired, &recorded, &observed, &known.fingerprints, &unknown);
+    let mut sealed = Known::read(&loaded.desired, &secrets, key.as_ref());
+    let mut found = readopt::find(&loaded.desired, &recorded, &observed, &sealed.fingerprints, &unknown);
     record::remember(&mut recorded, &found);
     let registry = places.beside.registry();
     let asking = pin::Asking { docker, registry: &registry, secrets: &secrets, desired: &loaded.desired };
-    let pins = pin::pin(asking, &recorded, options).await;
+    note_ready(places, &loaded.desired, &mut recorded).await?;
+    let now_ms = now_ms();
+    let promoted = plan::promotions(&loaded.desired, &recorded, &observed, now_ms);
+    let mut pins = pin::pin(asking, &recorded, options, promoted).await;
+    let known = |key: &StageKey| recorded.stages.get(key).and_then(|stage| stage.candidate.as_ref());
+    pins.candidates.retain(|key, candidate| known(key) != candidate.as_ref());
+    for (key, candidate) in &pins.candidates {
+        recorded.stages.entry(key.clone()).or_default().candidate.clone_from(candidate);
+    }
     let desired = pins.expand(&loaded.desired, &recorded).map_or_else(|| Arc::clone(&loaded.desired), Arc::new);
-    known.spread(&desired);
+    sealed.spread(&desired);
     found.keep(|key| desired.stages.contains_key(key));
-    let pin::Pins { images, registries, instances: _ } = pins;
+    let pin::Pins { images, candidates, registries, instances: _ } = pins;
     let input = Input {
         desired: &desired,
         recorded: &recorded,
         observed: &observed,
         images: &images,
-        fingerprints: &known.fingerprints,
-        unreadable: &known.unreadable,
+        fingerprints: &sealed.fingerprints,
+        unreadable: &sealed.unreadable,
         options,
-        now_ms: now_ms(),
+        now_ms,
     };
     let plan = plan::plan(input);
     tracing::debug!(plan = plan.id(), "planned");
     let planned = plan.stages.iter().map(|stage| &stage.key);
     check_selection(&options.selection, planned.chain(desired.stages.keys()).chain(desired.several.keys()))?;
-    Ok(View { loaded, desired, recorded, observed, images, registries, plan, open: Vec::new(), found })
+    Ok(View { loaded, desired, recorded, observed, images, candidates, registries, plan, open: Vec::new(), found })
+}
+
+/// Since when the stages are ready that something is promoted from; looked up only where there are such.
+async fn note_ready(places: &Places, desired: &Desired, recorded: &mut Recorded) -> Result<(), Error> {
+    let promotes = |stage: &DesiredStage| stage.track.promote().map(|promote| promote.from.clone());
+    let from: BTreeSet<StageKey> = desired.stages.values().filter_map(promotes).collect();
+    if from.is_empty() {
+        return Ok(());
+    }
+    let all = conditions(&places.data).await?;
+    for key in from {
+        let ready = all.stages.get(&key).and_then(|own| own.get(ConditionKind::Ready));
+        let since_ms = ready.map(|ready| if ready.status == Truth::True { ready.since_ms } else { i64::MAX });
+        if let Some(stage) = recorded.stages.get_mut(&key) {
+            stage.ready_since_ms = since_ms;
+        }
+    }
+    Ok(())
 }
 
 /// What is known of the secrets of each stage.

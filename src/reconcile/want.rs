@@ -123,8 +123,10 @@ impl fmt::Display for Want {
                 let flags = flags.chain(flag(*allow_rewrite, "--allow-rewrite")).chain(only).chain(store);
                 std::iter::once("apply".to_owned()).chain(options.selection.0.iter().cloned()).chain(flags).collect()
             }
-            Self::ByHand { key, order: Order::Deploy { tag: None } } => vec![format!("deploy {key}")],
-            Self::ByHand { key, order: Order::Deploy { tag: Some(tag) } } => vec![format!("deploy {key} --tag {tag}")],
+            Self::ByHand { key, order: Order::Deploy { tag, now } } => {
+                let tag = tag.iter().map(|tag| format!("--tag {tag}"));
+                std::iter::once(format!("deploy {key}")).chain(tag).chain(now.then(|| "--now".to_owned())).collect()
+            }
             Self::ByHand { key, order: Order::Rollback { to: None } } => vec![format!("rollback {key}")],
             Self::ByHand { key, order: Order::Rollback { to: Some(to) } } => vec![format!("rollback {key} --to {to}")],
             Self::ByHand { key, order: Order::Restart } => vec![format!("restart {key}")],

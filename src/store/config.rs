@@ -128,7 +128,7 @@ fn accept_stages(tx: &Transaction<'_>, rows: &Rows, generation: i64, now: i64) -
 /// Forgets what a removed stage ran once nothing of it is left, so that a stage of the same name later begins anew;
 /// its deploys stay (R17).
 pub(super) fn forget_when_gone(tx: &Transaction<'_>, key: &StageKey) -> Result<()> {
-    let sql = "UPDATE stages SET pin = NULL, live_deploy = NULL
+    let sql = "UPDATE stages SET pin = NULL, candidate = NULL, live_deploy = NULL
                WHERE project_id = (SELECT id FROM projects WHERE name = ?1) AND name = ?2 AND removed_at IS NOT NULL
                  AND NOT EXISTS (SELECT 1 FROM instances WHERE stage_id = stages.id)";
     if tx.execute(sql, (key.project.as_str(), key.stage.as_str()))? > 0 {
@@ -148,6 +148,12 @@ pub(super) fn stage_id(conn: &Connection, key: &StageKey) -> Result<String> {
 pub(super) fn set_pin(tx: &Transaction<'_>, key: &StageKey, pin: &Pin) -> Result<()> {
     let (id, pin) = (stage_id(tx, key)?, to_json(pin)?);
     tx.execute("UPDATE stages SET pin = ?1 WHERE id = ?2 AND pin IS NOT ?1", (pin, id))?;
+    Ok(())
+}
+
+pub(super) fn set_candidate(tx: &Transaction<'_>, key: &StageKey, candidate: Option<&Pin>) -> Result<()> {
+    let (id, candidate) = (stage_id(tx, key)?, candidate.map(to_json).transpose()?);
+    tx.execute("UPDATE stages SET candidate = ?1 WHERE id = ?2 AND candidate IS NOT ?1", (candidate, id))?;
     Ok(())
 }
 

@@ -17,6 +17,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../schema/migrations/0004_giving_up.sql"),
     include_str!("../../schema/migrations/0005_adopted.sql"),
     include_str!("../../schema/migrations/0006_conditions.sql"),
+    include_str!("../../schema/migrations/0007_candidates.sql"),
 ];
 
 /// The newest schema version of a list.

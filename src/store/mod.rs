@@ -77,6 +77,13 @@ impl Store {
         self.write("store.set_pin", Durable::Disk, move |tx| config::set_pin(tx, &key, &pin)).await
     }
 
+    /// Remembers what a stage waits for somebody to ask for; none for nothing.
+    pub async fn set_candidate(&self, key: &StageKey, candidate: Option<&Pin>) -> Result<()> {
+        let (key, candidate) = (key.clone(), candidate.cloned());
+        self.write("store.set_candidate", Durable::Disk, move |tx| config::set_candidate(tx, &key, candidate.as_ref()))
+            .await
+    }
+
     /// Records a deploy as `pending`. [`StoreError::InFlight`] when its stage is being deployed already.
     pub async fn begin_deploy(&self, new: NewDeploy) -> Result<()> {
         self.write("store.begin_deploy", Durable::Disk, move |tx| deploys::begin(tx, &new)).await

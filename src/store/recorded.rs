@@ -55,7 +55,8 @@ pub(super) fn recorded(conn: &Connection) -> Result<Recorded> {
 
 fn stages(conn: &Connection) -> Result<ByStage> {
     let sql = "SELECT s.id, p.name, s.name, s.pin, d.id, d.spec, d.spec_hash, d.secrets,
-                   d.repository, d.tag, d.digest, d.is_local, s.route, s.removed_at IS NOT NULL
+                   d.repository, d.tag, d.digest, d.is_local, coalesce(d.finished_at, d.updated_at), s.route,
+                   s.removed_at IS NOT NULL, s.candidate
                FROM projects p JOIN stages s ON s.project_id = p.id LEFT JOIN deploys d ON d.id = s.live_deploy
                WHERE s.removed_at IS NULL OR EXISTS (SELECT 1 FROM instances i WHERE i.stage_id = s.id)
                    OR EXISTS (SELECT 1 FROM proxy_hosts h WHERE h.stage_id = s.id)
@@ -66,8 +67,9 @@ fn stages(conn: &Connection) -> Result<ByStage> {
     let (mut all, mut keys) = (Vec::new(), HashMap::new());
     while let Some(row) = rows.next()? {
         let key = StageKey::new(parsed(row, 1)?, parsed(row, 2)?);
-        let (pin, live, route, is_removed) = (json(row, 3)?, live(row)?, json(row, 12)?, row.get(13)?);
-        let stage = RecordedStage { is_removed, pin, live, route, ..RecordedStage::default() };
+        let (pin, live, route, is_removed) = (json(row, 3)?, live(row)?, json(row, 13)?, row.get(14)?);
+        let stage =
+            RecordedStage { is_removed, pin, live, route, candidate: json(row, 15)?, ..RecordedStage::default() };
         keys.insert(row.get(0)?, key.clone());
         all.push((key, stage));
     }
@@ -82,7 +84,7 @@ fn live(row: &Row<'_>) -> rusqlite::Result<Option<LiveDeploy>> {
     applied(row, 4).map(Some)
 }
 
-/// Reads what a deploy applies: id, spec, spec hash, secrets, image.
+/// Reads what a deploy applies: id, spec, spec hash, secrets, image, time.
 fn applied(row: &Row<'_>, at: usize) -> rusqlite::Result<LiveDeploy> {
     Ok(LiveDeploy {
         id: DeployId(parsed(row, at)?),
@@ -90,6 +92,7 @@ fn applied(row: &Row<'_>, at: usize) -> rusqlite::Result<LiveDeploy> {
         spec_hash: row.get(at + 2)?,
         secrets: json(row, at + 3)?,
         image: image(row, at + 4)?,
+        since_ms: row.get(at + 8)?,
     })
 }
 
@@ -172,7 +175,7 @@ fn add_hosts(conn: &Connection, stages: &mut ByStage) -> Result<()> {
 /// Deploys without an end (R15).
 fn add_in_flight(conn: &Connection, stages: &mut ByStage) -> Result<()> {
     let sql = "SELECT d.stage_id, d.id, d.spec, d.spec_hash, d.secrets, d.repository, d.tag, d.digest, d.is_local,
-                   d.secrets_label, d.phase, p.port, d.giving_up
+                   d.updated_at, d.secrets_label, d.phase, p.port, d.giving_up
                FROM deploys d LEFT JOIN port_reservations p ON p.deploy_id = d.id WHERE d.phase <> 'done'";
     let mut statement = conn.prepare(sql)?;
     let mut rows = statement.query([])?;
@@ -180,10 +183,10 @@ fn add_in_flight(conn: &Connection, stages: &mut ByStage) -> Result<()> {
         if let Some((_, stage)) = stages.get_mut(row)? {
             stage.in_flight = Some(Box::new(InFlight {
                 deploy: applied(row, 1)?,
-                secrets_label: row.get(9)?,
-                phase: known(row, 10, Phase::parse)?,
-                host_port: row.get(11)?,
-                giving_up: json(row, 12)?,
+                secrets_label: row.get(10)?,
+                phase: known(row, 11, Phase::parse)?,
+                host_port: row.get(12)?,
+                giving_up: json(row, 13)?,
             }));
         }
     }

@@ -123,6 +123,11 @@ pub(in crate::config) struct Layer {
     /// `route: { subdomain: "{tag}-shop" }`; 1 by default.
     #[schemars(range(min = 1, max = 100))]
     pub(in crate::config) max_instances: Option<u16>,
+    /// With `false`, what the policy of `track` finds is listed by `landfall status` and waits for `landfall deploy`; true by
+    /// default. A `tag` or `digest` that is written here is deployed in any case.
+    pub(in crate::config) auto_deploy: Option<bool>,
+    /// When the stage may be deployed; what drifted is put right at any time, and `landfall deploy --now` does not wait.
+    pub(in crate::config) window: Option<Window>,
 }
 
 /// Which version of the image a stage runs.
@@ -142,6 +147,29 @@ pub(in crate::config) enum Track {
     Regex(RegexTrack),
     /// A tag that moves: its digest is looked up anew whenever the registry is asked.
     Mutable(Text),
+    /// The very digest that ran well in another stage of the project.
+    Promote(Promote),
+}
+
+/// Which stage, and for how long it was live and healthy there.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) struct Promote {
+    /// A stage of the same project.
+    #[schemars(required)]
+    pub(in crate::config) from: Option<String>,
+    /// So long it must have been live and healthy there, as in `30m`.
+    #[schemars(required)]
+    pub(in crate::config) after: Option<Duration>,
+}
+
+/// The minutes in which a stage may be deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) struct Window {
+    /// Five fields of Unix cron, as in `* 9-16 * * MON-FRI`: every minute that they name.
+    #[schemars(required)]
+    pub(in crate::config) cron: Option<String>,
+    /// Time zone of `cron`; `settings.timezone` by default.
+    pub(in crate::config) timezone: Option<String>,
 }
 
 /// A regular expression for tags, and how its matches are ordered.

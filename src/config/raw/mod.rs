@@ -9,7 +9,7 @@ mod top;
 mod values;
 
 pub(super) use layer::{
-    Healthcheck, Http, Layer, Logging, ProjectKeys, Ready, RegexOrder, RegexTrack, StageKeys, Track,
+    Healthcheck, Http, Layer, Logging, ProjectKeys, Promote, Ready, RegexOrder, RegexTrack, StageKeys, Track, Window,
 };
 pub(super) use layer::{Hook, Hooks, PullPolicy, Strategy};
 pub(super) use route::{Certificate, Https, Route};

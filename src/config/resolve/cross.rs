@@ -17,6 +17,7 @@ pub(super) struct Claims {
     domains: BTreeMap<Domain, Vec<(StageKey, Place)>>,
     ports: BTreeMap<(u16, Protocol), Vec<PortClaim>>,
     dependencies: Dependencies,
+    promotions: BTreeMap<StageKey, (StageKey, Place)>,
 }
 
 /// What each stage depends on, and where that is written.
@@ -46,6 +47,16 @@ impl Claims {
         self.dependencies.entry(key.clone()).or_default().insert(on, place);
     }
 
+    /// A stage runs what ran well in another one.
+    pub(super) fn promotion(&mut self, key: &StageKey, from: StageKey, place: Place) {
+        self.promotions.insert(key.clone(), (from, place));
+    }
+
+    /// What stages promote from.
+    pub(super) fn promotions(&self) -> &BTreeMap<StageKey, (StageKey, Place)> {
+        &self.promotions
+    }
+
     /// What stages depend on.
     pub(super) fn dependencies(&self) -> &Dependencies {
         &self.dependencies
@@ -65,7 +76,7 @@ impl Claims {
 
 /// Reports every clash.
 pub(super) fn check(claims: &Claims, report: &Report<'_>) {
-    let Claims { stages, domains, ports, dependencies: _ } = claims;
+    let Claims { stages, domains, ports, dependencies: _, promotions: _ } = claims;
     check_names(stages, report);
     check_domains(domains, report);
     check_ports(ports, report);

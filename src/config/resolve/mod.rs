@@ -26,6 +26,7 @@ mod several;
 mod sources;
 mod stage;
 mod track;
+mod window;
 
 use std::collections::BTreeMap;
 
@@ -50,11 +51,13 @@ pub(super) fn resolve(entries: &Entries<'_>, files: &TreeFiles, report: &Report<
     let claims = shared.claims;
     cross::check(&claims, report);
     depends::check(&claims, entries, report);
+    track::check(&claims, entries, report);
     settings::check_references(&settings, entries, &claims, report);
     let (several, stages): (Vec<_>, Vec<_>) = stages.into_iter().partition(|(_, stage)| stage.max_instances > 1);
     // Made of what is in order already, a map is half as large as one that grows.
     let (several, stages) = (several.into_iter().collect(), stages.into_iter().collect());
     depends::check_single(&claims, &several, report);
+    track::check_single(&claims, &several, report);
     let (settings, revision, clashes) = (settings.value, String::new(), BTreeMap::new());
     let desired = Desired { settings, registries, stages, several, clashes, revision };
     (desired, sources)

@@ -56,16 +56,21 @@ pub(super) fn example(pattern: &DomainPattern) -> Option<Domain> {
 }
 
 /// What two instances at a time cannot share, and what cannot say which there are.
-pub(super) fn check(cx: &Context<'_>, track: Option<&Track>, container: &ContainerSpec) {
+pub(super) fn check(cx: &Context<'_>, track: Option<&Track>, container: &ContainerSpec, auto_deploy: bool) {
     let fixed = match track {
         Some(Track::Tag(_)) => Some("tag"),
         Some(Track::Digest(_)) => Some("digest"),
         Some(Track::Mutable(_)) => Some("mutable"),
+        Some(Track::Promote(_)) => Some("promote"),
         Some(Track::Semver(_) | Track::Glob(_) | Track::Regex(_)) | None => None,
     };
     if let Some(kind) = fixed {
         let title = format!("`track: {{ {kind}: … }}` leads to one version, and `max_instances` asks for several");
         refuse(cx, &format!("track.{kind}"), title, "track a `glob`, `regex` or `semver`, or remove `max_instances`");
+    }
+    if !auto_deploy {
+        let title = "the newest of several instances cannot wait for `landfall deploy`".to_owned();
+        refuse(cx, "auto_deploy", title, "write `auto_deploy: true` at the stage, or remove `max_instances`");
     }
     let is_volume = |source: &MountSource| matches!(source, MountSource::Volume(_) | MountSource::ExternalVolume(_));
     if container.mounts.iter().any(|mount| !mount.read_only && is_volume(&mount.source)) {

@@ -8,7 +8,7 @@ use crate::model::{ContainerSpec, DesiredStage, Millis};
 
 use super::cross::Claims;
 use super::project::{Context, Project};
-use super::{container, depends, hooks, ready, route, several, track};
+use super::{container, depends, hooks, ready, route, several, track, window};
 
 /// Default of `drain` and of `stop_grace_period`.
 const GRACE: Millis = Millis::secs(10);
@@ -28,7 +28,7 @@ pub(super) fn stage(
         let title = format!("stage `{}` has no `track`", cx.key);
         cx.site.refuse(code::MISSING, "", title, "write which version it runs, as in `track: { tag: \"1.0\" }`");
     }
-    let track = track.and_then(|raw| track::track(cx, raw));
+    let track = track.and_then(|raw| track::track(cx, raw, claims));
     let gate = layer.ready.take();
     let max_instances = several::number(cx, layer.max_instances.take());
     let route::Routed { domains, patterns, options: route } =
@@ -38,6 +38,8 @@ pub(super) fn stage(
     let monitor = monitor(cx, layer.monitor.take());
     let depends_on = depends::depends_on(cx, layer.depends_on.take(), claims);
     let hooks = hooks::hooks(cx, layer.hooks.take());
+    let auto_deploy = layer.auto_deploy.take().unwrap_or(true);
+    let window = window::window(cx, layer.window.take());
     let strategy = layer.strategy.take();
     let pull_policy = track::pull_policy(cx, layer.pull_policy.take(), track.as_ref());
     let container = container::container(cx, layer, project.port, claims);
@@ -45,7 +47,7 @@ pub(super) fn stage(
     let ready = ready::ready(cx, gate, &container);
     refuse_host_network(cx, &container, !(domains.is_empty() && patterns.is_empty()));
     if max_instances > 1 {
-        several::check(cx, track.as_ref(), &container);
+        several::check(cx, track.as_ref(), &container, auto_deploy);
     }
     Some(DesiredStage {
         key: cx.key.clone(),
@@ -64,6 +66,8 @@ pub(super) fn stage(
         hooks,
         max_instances,
         patterns,
+        auto_deploy,
+        window,
     })
 }
 

@@ -1,16 +1,21 @@
 //! `track` → which version of the image a stage runs.
 
-use crate::config::code;
-use crate::config::raw;
-use crate::config::report::Part;
-use crate::model::Track;
-use crate::model::desired::PullPolicy;
-use crate::model::policy::{Order, RegexPolicy};
+use std::collections::BTreeMap;
 
+use crate::config::code;
+use crate::config::collect::Entries;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::raw;
+use crate::config::report::{Part, Report};
+use crate::model::desired::{Promote, PullPolicy};
+use crate::model::policy::{Order, RegexPolicy};
+use crate::model::{DesiredStage, Name, StageKey, Track};
+
+use super::cross::Claims;
 use super::project::Context;
 
 /// What a stage tracks; every pattern is checked here, once.
-pub(super) fn track(cx: &Context<'_>, raw: raw::Track) -> Option<Track> {
+pub(super) fn track(cx: &Context<'_>, raw: raw::Track, claims: &mut Claims) -> Option<Track> {
     let site = &cx.site;
     match raw {
         raw::Track::Tag(text) => site.parse("track.tag", &text.0).map(Track::Tag),
@@ -19,6 +24,54 @@ pub(super) fn track(cx: &Context<'_>, raw: raw::Track) -> Option<Track> {
         raw::Track::Glob(text) => site.parse("track.glob", &text.0).map(Track::Glob),
         raw::Track::Regex(raw) => regex(cx, raw).map(Track::Regex),
         raw::Track::Mutable(text) => site.parse("track.mutable", &text.0).map(Track::Mutable),
+        raw::Track::Promote(raw) => promote(cx, raw, claims).map(Track::Promote),
+    }
+}
+
+fn promote(cx: &Context<'_>, raw: raw::Promote, claims: &mut Claims) -> Option<Promote> {
+    let raw::Promote { from, after } = raw;
+    let missing = |key: &str, help: &str| {
+        let error = cx.site.error_at_key(code::MISSING, "track.promote", format!("`promote` has no `{key}`"));
+        cx.site.report.add(error.help(help));
+    };
+    if from.is_none() {
+        missing("from", "write a stage of this project, as in `from: staging`");
+    }
+    if after.is_none() {
+        missing("after", "write for how long it must have been live and healthy there, as in `after: 30m`");
+    }
+    let from: Name = cx.site.parse("track.promote.from", &from?)?;
+    let from = StageKey::new(cx.key.project.clone(), from.into());
+    claims.promotion(cx.key, from.clone(), cx.site.at(Part::Value, "track.promote.from"));
+    Some(Promote { from, after: cx.site.parse("track.promote.after", &after?.0)? })
+}
+
+/// Reports what is promoted from a stage that is not there, and stages that would promote to each other.
+pub(super) fn check(claims: &Claims, entries: &Entries<'_>, report: &Report<'_>) {
+    let promotions = claims.promotions();
+    for (key, (from, place)) in promotions.iter().take_while(|_| !report.is_full()) {
+        if !claims.knows(from) && entries.complete {
+            let known: Vec<String> =
+                claims.stages().filter(|one| one.project == key.project).map(ToString::to_string).collect();
+            let error = Diagnostic::error(code::BAD_REFERENCE, place.clone(), format!("there is no stage `{from}`"));
+            report.add(error.help(format!("write a stage of this project: {}", known.join(", "))));
+        }
+        let way = std::iter::successors(Some(from), |at| promotions.get(at).map(|(from, _)| from));
+        if way.take(promotions.len()).any(|at| at == key) {
+            let title = format!("what `{key}` runs would be promoted to itself");
+            let help = "let one stage of the circle track tags";
+            report.add(Diagnostic::error(code::CONTRADICTION, place.clone(), title).help(help));
+        }
+    }
+}
+
+/// Reports who promotes from a stage that runs several instances.
+pub(super) fn check_single(claims: &Claims, several: &BTreeMap<StageKey, DesiredStage>, report: &Report<'_>) {
+    for (from, place) in claims.promotions().values().filter(|(from, _)| several.contains_key(from)) {
+        let title = format!("`{from}` runs several instances, and none of them is the one to be promoted");
+        report.add(
+            Diagnostic::error(code::CONTRADICTION, place.clone(), title).help("promote from a stage that runs one"),
+        );
     }
 }
 
@@ -58,7 +111,7 @@ pub(super) fn pull_policy(cx: &Context<'_>, raw: Option<raw::PullPolicy>, track:
         Some(Track::Glob(_)) => "glob",
         Some(Track::Regex(_)) => "regex",
         Some(Track::Mutable(_)) => "mutable",
-        Some(Track::Tag(_) | Track::Digest(_)) | None => return policy,
+        Some(Track::Tag(_) | Track::Digest(_) | Track::Promote(_)) | None => return policy,
     };
     if policy == PullPolicy::Never {
         let title = format!("`pull_policy: never` cannot work with `track: {{ {asks}: … }}`");

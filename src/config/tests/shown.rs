@@ -29,7 +29,7 @@ macro_rules! shown {
 shown! {
     a_misspelt_key_shows_the_nearest_one: stage("enviroment: { A: b }");
     several_mistakes_are_shown_at_once_by_place: stage("drain: soon\n        read_only: no\n        colour: red\n        ready: { http: { path: healthz, expect: 99 }, dead_line: 5s }");
-    a_key_of_a_later_step_says_so: stage("auto_deploy: false\n        route: { certificate: letsencrypt, domains: [ a.example.com ] }");
+    a_key_of_a_later_step_says_so: stage("sysctls: {}\n        route: { certificate: letsencrypt, domains: [ a.example.com ] }");
     a_key_of_compose_says_what_to_write_instead: stage("build: .\n        container_name: shop");
     a_tag_in_the_image_is_refused: "projects:\n  shop:\n    image: nginx:1.25\n    stages:\n      prod: { track: { tag: latest } }\n";
     a_route_beyond_the_embedded_proxy_says_what_it_needs: stage("route: { domains: [ a.example.com ], certificate: { id: 3 }, https: redirect, websockets: false }");
@@ -38,7 +38,7 @@ shown! {
     a_certificate_and_https_say_what_they_can_be: with_npm(&stage("route: { domains: [ a.example.com ], certificate: wildcard, https: true }\n      dev: { track: { tag: a }, route: { certificate: \"*.a.b\", https: ridirect } }"));
     a_proxy_manager_without_its_keys_says_what_to_write: "settings:\n  proxy:\n    nginx_proxy_manager: {}\n";
     a_proxy_manager_is_checked: "settings:\n  proxy:\n    nginx_proxy_manager:\n      url: http://npm.lan:81/nginx\n      email: landfall\n      password: hunter2\n      probe: npm.lan\n      upstream: docker\n";
-    a_later_way_to_track_says_so: "projects:\n  shop:\n    image: nginx\n    stages:\n      prod: { track: { promote: staging } }\n      dev: { track: { tga: \"1\" } }\n      test: { track: latest }\n";
+    a_way_to_track_that_is_none_says_what_there_is: "projects:\n  shop:\n    image: nginx\n    stages:\n      prod: { track: { promote: staging } }\n      dev: { track: { tga: \"1\" } }\n      test: { track: latest }\n";
     a_tag_policy_that_cannot_work_says_what_to_write: "projects:\n  shop:\n    image: nginx\n    pull_policy: never\n    stages:\n      a: { track: { semver: latest }, pull_policy: missing }\n      b: { track: { glob: dev }, pull_policy: missing }\n      c: { track: { regex: { match: \"v(1\", order: numeric } }, pull_policy: missing }\n      d: { track: { regex: { match: v1 } }, pull_policy: missing }\n      e: { track: { regex: v1 }, pull_policy: missing }\n      f: { track: { regex: { match: v1, order: newest } }, pull_policy: missing }\n      g: { track: { mutable: \"a b\" }, pull_policy: missing }\n      h: { track: { mutable: latest } }\n";
     a_duplicate_key_shows_both_places: stage("user: a\n        user: b");
     two_stages_on_one_domain_show_both_places: "projects:\n  a: { image: x, port: 80, stages: { s: { track: { tag: t }, route: { domains: [ www.example.com ] } } } }\n  b:\n    image: x\n    port: 80\n    stages:\n      s:\n        track: { tag: t }\n        route:\n          domains:\n            - WWW.example.com\n";

@@ -1,6 +1,6 @@
 //! `track`: what a stage may track, and what of it is refused.
 
-use super::rules::{titles, with};
+use super::rules::{stage, titles, with};
 use super::*;
 
 /// What a stage tracks, as it is stored.
@@ -100,4 +100,43 @@ fn nobody_depends_on_a_stage_that_runs_several_instances() {
     let more = "      other: { track: { tag: \"1\" }, depends_on: [ shop/prod ] }\n";
     let title = "`shop/prod` runs several instances, and none of them can be depended on";
     assert_eq!(titles(&format!("{}{more}", several(""))), [title]);
+}
+
+#[test]
+fn what_is_promoted_comes_from_another_stage_of_the_project() {
+    let two = |promote: &str, more: &str| {
+        let stage = format!("      next: {{ track: {{ promote: {promote} }} }}\n{more}");
+        format!("{}{stage}", with(""))
+    };
+    let desired = std::sync::Arc::clone(&loaded(&two("{ from: prod, after: 30m }", "")).desired);
+    let track = serde_json::to_value(&desired.stages[&"shop/next".parse().unwrap()].track).unwrap();
+    assert_eq!(track, serde_json::json!({ "promote": { "from": "shop/prod", "after": 1_800_000 } }));
+    for (promote, title) in [
+        ("{ after: 30m }", "`promote` has no `from`"),
+        ("{ from: prod }", "`promote` has no `after`"),
+        ("{ from: pord, after: 1m }", "there is no stage `shop/pord`"),
+        ("{ from: next, after: 1m }", "what `shop/next` runs would be promoted to itself"),
+        ("{ from: shop/prod, after: 1m }", "`shop/prod` is not a name"),
+    ] {
+        assert_eq!(titles(&two(promote, "")), [title], "{promote}");
+    }
+    let circle = "      last: { track: { promote: { from: next, after: 1s } } }\n";
+    assert_eq!(titles(&two("{ from: last, after: 1m }", circle)).len(), 2);
+    let title = "`shop/prod` runs several instances, and none of them is the one to be promoted";
+    let several = format!("{}      next: {{ track: {{ promote: {{ from: prod, after: 1m }} }} }}\n", several(""));
+    assert_eq!(titles(&several), [title]);
+}
+
+#[test]
+fn a_window_is_a_schedule_in_the_zone_of_the_settings_or_its_own() {
+    let zone = |lines: &str| stage(lines).window.expect("a window").timezone.to_string();
+    assert_eq!(zone("window: { cron: \"* 9-16 * * MON-FRI\" }"), "UTC");
+    assert_eq!(zone("window: { cron: \"* 9 * * *\", timezone: Europe/Berlin }"), "Europe/Berlin");
+    for (lines, title) in [
+        ("window: { timezone: Europe/Berlin }", "`window` has no `cron`"),
+        ("window: { cron: \"* 9 * *\" }", "`* 9 * *` is not a schedule"),
+        ("window: { cron: \"* * * * *\", timezone: Berlin }", "`Berlin` is not a time zone"),
+    ] {
+        assert_eq!(titles(&with(lines)), [title], "{lines}");
+    }
 }

@@ -46,6 +46,11 @@ pub enum Choice {
         /// What it stood for last.
         pinned: Option<ImageRef>,
     },
+    /// What another stage ran, and that is for `plan::promotions` to say.
+    AskStage {
+        /// What was taken from it last.
+        pinned: Option<ImageRef>,
+    },
 }
 
 /// Chooses a stage's image from what it tracks and what was pinned before. With `ask`, what may have changed since is
@@ -65,6 +70,7 @@ pub fn choose(stage: &DesiredStage, pin: Option<&Pin>, ask: bool) -> Choice {
         }
         (Track::Semver(_) | Track::Glob(_) | Track::Regex(_), pinned) => Choice::AskTags { repository, pinned },
         (Track::Mutable(tag), pinned) => Choice::AskMoved { repository, tag: tag.clone(), pinned },
+        (Track::Promote(_), pinned) => Choice::AskStage { pinned },
     }
 }
 
@@ -87,19 +93,20 @@ pub fn accepts(track: &Track, tag: &Tag) -> bool {
     match track {
         Track::Tag(wanted) | Track::Mutable(wanted) => wanted == tag,
         Track::Digest(_) => false,
+        Track::Promote(_) => true,
         Track::Semver(_) | Track::Glob(_) | Track::Regex(_) => select(track, [tag.as_str()], 1).matched > 0,
     }
 }
 
 /// The newest of these tags by what is tracked, at most so many: by the policy's order, never by when a tag was pushed. Tags
 /// that are as new as each other are told apart by name. A fixed tag or a moving one is the newest where it is there; a
-/// digest has none.
+/// digest, or what another stage runs, has none.
 pub fn select<'a>(track: &Track, tags: impl IntoIterator<Item = &'a str>, at_most: usize) -> Selected {
     match track {
         Track::Tag(tag) | Track::Mutable(tag) => {
             order::newest(tags, at_most, |text| Read::or_other((text == tag.as_str()).then_some(())))
         }
-        Track::Digest(_) => order::newest(tags, at_most, |_| Read::<()>::Other),
+        Track::Digest(_) | Track::Promote(_) => order::newest(tags, at_most, |_| Read::<()>::Other),
         Track::Semver(policy) => policy.newest(tags, at_most),
         Track::Glob(policy) => policy.newest(tags, at_most),
         Track::Regex(policy) => policy.newest(tags, at_most),

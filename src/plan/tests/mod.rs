@@ -8,6 +8,7 @@ mod in_flight;
 mod npm;
 mod ownership;
 mod several;
+mod waits;
 mod whole;
 mod worlds;
 
@@ -63,7 +64,7 @@ fn image_of(stage: &DesiredStage) -> ImageRef {
     let chosen = || select(&stage.track, ["v1", "v2", "v3"], 1).newest.pop();
     let tag = match &stage.track {
         Track::Tag(tag) => Some(tag.clone()),
-        Track::Digest(_) => None,
+        Track::Digest(_) | Track::Promote(_) => None,
         Track::Semver(_) | Track::Glob(_) | Track::Regex(_) | Track::Mutable(_) => chosen(),
     };
     let tag = tag.expect("these tests track tags");
@@ -131,6 +132,8 @@ impl World {
             hooks: Hooks::default(),
             max_instances: 1,
             patterns: Vec::new(),
+            auto_deploy: true,
+            window: None,
             key: key.clone(),
         };
         self.desired.stages.insert(key, stage);
@@ -166,7 +169,7 @@ impl World {
 
     /// The container that deploy `n` of a stage makes, running.
     fn instance(&self, stage: &DesiredStage, n: u16) -> ObservedContainer {
-        let LiveDeploy { id: deploy, spec_json: _, image, spec_hash, secrets } = self.deployed(stage, n);
+        let LiveDeploy { id: deploy, spec_json: _, image, spec_hash, secrets, since_ms: _ } = self.deployed(stage, n);
         let name = format!("{}-{}", stage.key.stem(), deploy.short());
         let labels = Labels {
             store: store(),
@@ -208,6 +211,7 @@ impl World {
             image: image_of(stage),
             spec_hash: hash::spec_hash(stage.hash_input(&self.desired.settings)),
             secrets: self.fingerprints.get(&stage.key).cloned(),
+            since_ms: 0,
         }
     }
 
@@ -249,12 +253,16 @@ impl World {
     fn plan(&self) -> Plan {
         let images = self.desired.stages.values().map(|stage| (stage.key.clone(), Ok(image_of(stage))));
         let refused = self.refused_images.iter().map(|(key, why)| (key.clone(), Err(why.clone())));
-        let images = images.chain(refused);
+        self.plan_with(&images.chain(refused).collect())
+    }
+
+    /// The plan with these images.
+    fn plan_with(&self, images: &BTreeMap<StageKey, Result<ImageRef, Blocked>>) -> Plan {
         plan(Input {
             desired: &self.desired,
             recorded: &self.recorded,
             observed: &self.observed,
-            images: &images.collect(),
+            images,
             fingerprints: &self.fingerprints,
             unreadable: &BTreeMap::new(),
             options: &self.options,

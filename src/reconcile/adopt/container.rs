@@ -122,7 +122,7 @@ async fn image(docker: &Docker, stage: &DesiredStage, found: &ContainerInfo) -> 
     let own = tags.iter().filter_map(|text| text.rsplit_once(':')).filter(|(repository, _)| is_its(repository));
     let mut own = own.map(|(_, tag)| tag);
     let tag = match &stage.track {
-        Track::Tag(_) | Track::Semver(_) | Track::Glob(_) | Track::Regex(_) | Track::Mutable(_) => {
+        Track::Tag(_) | Track::Semver(_) | Track::Glob(_) | Track::Regex(_) | Track::Mutable(_) | Track::Promote(_) => {
             let wanted = select(&stage.track, own.clone(), 1).newest.pop();
             wanted.or_else(|| own.next().and_then(|tag| tag.parse().ok()))
         }
@@ -155,9 +155,12 @@ impl New<'_> {
         let (stage, found) = (self.stage, self.found);
         let other = || format!("leave out `--as-is`: the next apply then brings {} beside it", stage.track.version());
         let is_wanted = match &stage.track {
-            Track::Tag(_) | Track::Semver(_) | Track::Glob(_) | Track::Regex(_) | Track::Mutable(_) => {
-                self.image.tag.as_ref().is_some_and(|tag| accepts(&stage.track, tag))
-            }
+            Track::Tag(_)
+            | Track::Semver(_)
+            | Track::Glob(_)
+            | Track::Regex(_)
+            | Track::Mutable(_)
+            | Track::Promote(_) => self.image.tag.as_ref().is_some_and(|tag| accepts(&stage.track, tag)),
             Track::Digest(digest) => self.image.digest == *digest,
         };
         if !is_wanted {

@@ -92,6 +92,8 @@ pub(super) fn stage(text: &str) -> DesiredStage {
         hooks: crate::model::Hooks::default(),
         max_instances: 1,
         patterns: Vec::new(),
+        auto_deploy: true,
+        window: None,
     }
 }
 

@@ -11,6 +11,7 @@ mod json;
 mod plain;
 mod policies;
 mod previews;
+mod promotion;
 mod remote;
 mod socket;
 mod through;

@@ -193,7 +193,7 @@ fn a_request_survives_the_way_whatever_it_asks_for() {
             adopt_store: None,
             allow_rewrite: false,
         },
-        Want::ByHand { key: key(), order: Order::Deploy { tag: Some("v1".parse().unwrap()) } },
+        Want::ByHand { key: key(), order: Order::Deploy { tag: Some("v1".parse().unwrap()), now: false } },
         Want::ByHand { key: key(), order: Order::Rollback { to: Some("0".into()) } },
         Want::ByHand { key: key(), order: Order::Restart },
         Want::Pause { key: key(), pause: None },

@@ -95,7 +95,7 @@ async fn r13_a_deploy_can_be_named_and_going_back_twice_goes_back_further() {
     let second = host.deploys()[1].id.short();
     order(&host, &Order::Rollback { to: Some(second) }).await.unwrap();
     assert_eq!(host.version_at("web.test").await, "v2");
-    order(&host, &Order::Deploy { tag: None }).await.unwrap();
+    order(&host, &Order::Deploy { tag: None, now: false }).await.unwrap();
     assert_eq!(host.version_at("web.test").await, "v3");
     assert!(host.look().await.unwrap().plan.is_noop());
 }
@@ -158,7 +158,7 @@ async fn r12_a_deploy_by_hand_tries_again_what_failed() {
     let host = after_a_failure().await;
     assert!(host.look().await.unwrap().plan.is_held());
     host.fake.app_behaviour(&image("v2"), &Behaviour::Healthy);
-    assert_eq!(ended(&order(&host, &Order::Deploy { tag: None }).await.unwrap()).0, "success");
+    assert_eq!(ended(&order(&host, &Order::Deploy { tag: None, now: false }).await.unwrap()).0, "success");
     assert_eq!(host.version_at("web.test").await, "v2");
 }
 
