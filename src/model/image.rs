@@ -1,7 +1,11 @@
 //! Images: a repository (never with a tag), a tag, a digest, and the three together as what runs.
+//!
+//! Their texts are shared by whoever holds a copy: each stage's image is in what is desired, pinned, recorded and planned.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +20,8 @@ const MAX_REPOSITORY: usize = 255;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Repository {
-    host: String,
-    path: String,
+    host: Arc<str>,
+    path: Arc<str>,
 }
 
 impl Repository {
@@ -51,19 +55,19 @@ impl FromStr for Repository {
         }
         let (first, rest) = text.split_once('/').unwrap_or(("", text));
         let is_host = first.contains('.') || first.contains(':') || first == "localhost";
-        let (host, path) =
-            if is_host { (first.to_owned(), rest.to_owned()) } else { ("docker.io".to_owned(), text.to_owned()) };
+        let (host, path) = if is_host { (first, rest) } else { ("docker.io", text) };
         if path.contains(':') {
             return Err(bad("the tag belongs to `track: { tag: … }`"));
         }
-        let path = if host == "docker.io" && !path.contains('/') { format!("library/{path}") } else { path };
-        if !is_host_and_port(&host) {
+        let is_short = host == "docker.io" && !path.contains('/');
+        let path = if is_short { Cow::Owned(format!("library/{path}")) } else { Cow::Borrowed(path) };
+        if !is_host_and_port(host) {
             return Err(bad("the registry is not a host name, or its port is not a number"));
         }
         if path.len() + host.len() > MAX_REPOSITORY || !path.split('/').all(is_path_component) {
             return Err(bad("use lower case letters, digits and single `.`, `_`, `-` between them"));
         }
-        Ok(Self { host, path })
+        Ok(Self { host: host.into(), path: path.into() })
     }
 }
 
@@ -86,7 +90,7 @@ fn is_path_component(part: &str) -> bool {
 /// A tag: `[A-Za-z0-9_][A-Za-z0-9._-]{0,127}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Tag(String);
+pub struct Tag(Arc<str>);
 
 impl Tag {
     /// The tag as text.
@@ -114,7 +118,7 @@ impl FromStr for Tag {
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         if Self::is(text) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(InvalidName(format!("`{text}` is not a tag: use letters, digits, `.`, `_`, `-`, at most {MAX_TAG}")))
         }
@@ -124,7 +128,7 @@ impl FromStr for Tag {
 /// A content digest, `sha256:` and 64 hex digits: of a manifest, or of an image on this host (an image id).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Digest(String);
+pub struct Digest(Arc<str>);
 
 impl Digest {
     /// The digest as text, `sha256:…`.
@@ -150,7 +154,7 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         let hex = text.strip_prefix("sha256:").unwrap_or("");
         if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(InvalidName(format!("`{text}` is not a digest: write `sha256:` and 64 lower-case hex digits")))
         }

@@ -27,14 +27,23 @@ const LABEL_HASH: usize = 8;
 const TAG_MARK: char = '@';
 
 /// A project, stage or registry name: `[a-z0-9]([a-z0-9-]{0,22}[a-z0-9])?`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+///
+/// It lies where it is used: ten thousand stages have their names in a dozen tables each, and as texts of their own they
+/// would take twice the room and most of the time of making these.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Name(String);
+pub struct Name {
+    /// Zeros behind its end, which no name holds: so it is ordered as its text is.
+    text: [u8; MAX_NAME],
+    len: u8,
+}
 
 impl Name {
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        let used = self.text.get(..self.len.into()).unwrap_or_default();
+        // Only a-z, 0-9 and `-` were put there.
+        std::str::from_utf8(used).unwrap_or_default()
     }
 }
 
@@ -47,8 +56,10 @@ impl FromStr for Name {
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && !text.starts_with('-')
             && !text.ends_with('-');
-        if ok {
-            Ok(Self(text.to_owned()))
+        let mut name = Self { text: [0; MAX_NAME], len: u8::try_from(text.len()).unwrap_or_default() };
+        if let (true, Some(place)) = (ok, name.text.get_mut(..text.len())) {
+            place.copy_from_slice(text.as_bytes());
+            Ok(name)
         } else {
             Err(InvalidName(format!(
                 "`{text}` is not a name: use 1 to {MAX_NAME} of a-z, 0-9 and `-`, not at either end"
@@ -60,28 +71,32 @@ impl FromStr for Name {
 /// A stage within its project, as in `prod`; or one instance of a stage that runs several, with its tag: `preview@dev-142`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct StageName(String);
+pub struct StageName {
+    name: Name,
+    /// All of it, of an instance.
+    with_tag: Option<Box<str>>,
+}
 
 impl StageName {
     /// All of it as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.with_tag.as_deref().unwrap_or(self.name.as_str())
     }
 
     /// The name as it is written in the configuration.
     pub fn written(&self) -> &str {
-        self.0.split_once(TAG_MARK).map_or(self.as_str(), |(name, _)| name)
+        self.name.as_str()
     }
 
     /// The tag of an instance; none for a stage.
     pub fn tag(&self) -> Option<&str> {
-        self.0.split_once(TAG_MARK).map(|(_, tag)| tag)
+        self.with_tag.as_deref()?.split_once(TAG_MARK).map(|(_, tag)| tag)
     }
 }
 
 impl From<Name> for StageName {
     fn from(name: Name) -> Self {
-        Self(name.0)
+        Self { name, with_tag: None }
     }
 }
 
@@ -89,10 +104,9 @@ impl FromStr for StageName {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let (name, tag) = text.split_once(TAG_MARK).map_or((text, None), |(name, tag)| (name, Some(tag)));
-        name.parse::<Name>()?;
-        tag.map(str::parse::<Tag>).transpose()?;
-        Ok(Self(text.to_owned()))
+        let Some((name, tag)) = text.split_once(TAG_MARK) else { return text.parse::<Name>().map(Self::from) };
+        tag.parse::<Tag>()?;
+        Ok(Self { name: name.parse()?, with_tag: Some(text.into()) })
     }
 }
 
@@ -115,14 +129,14 @@ impl StageKey {
     /// The stage as it is written in the configuration: without the tag of an instance.
     #[must_use]
     pub fn written(&self) -> Self {
-        Self { project: self.project.clone(), stage: StageName(self.stage.written().to_owned()) }
+        Self { project: self.project.clone(), stage: self.stage.name.clone().into() }
     }
 
     /// The instance of this stage at a tag.
     #[must_use]
     pub fn at(&self, tag: &Tag) -> Self {
-        let stage = StageName(format!("{}{TAG_MARK}{tag}", self.stage.written()));
-        Self { project: self.project.clone(), stage }
+        let with_tag = Some(format!("{}{TAG_MARK}{tag}", self.stage.written()).into());
+        Self { project: self.project.clone(), stage: StageName { name: self.stage.name.clone(), with_tag } }
     }
 
     /// The tag of an instance of a stage that runs several.
@@ -230,13 +244,19 @@ text_conversions!(Name, StageName, StageKey, Domain);
 
 impl fmt::Display for StageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Name").field(&self.as_str()).finish()
     }
 }
 
@@ -281,6 +301,16 @@ mod tests {
         assert_ne!(one, other);
         assert_eq!(dns_label("-Ü_x-"), "x");
         assert_eq!(dns_label("___").len(), 8);
+    }
+
+    #[test]
+    fn names_are_ordered_and_told_apart_as_their_texts_are() {
+        let texts = ["a", "a-b", "a0", "aa", "ab", "b", "0", "app1", "app10", "app2", &"a".repeat(24), &"a".repeat(23)];
+        for (one, other) in texts.iter().flat_map(|one| texts.iter().map(move |other| (*one, *other))) {
+            let (a, b): (Name, Name) = (one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!((a.cmp(&b), a == b, a.as_str()), (one.cmp(other), one == other, one));
+        }
+        assert_eq!(format!("{:?}", "shop".parse::<Name>().unwrap()), r#"Name("shop")"#);
     }
 
     #[test]

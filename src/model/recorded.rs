@@ -164,6 +164,12 @@ impl Pin {
         let ImageRef { repository, tag, digest, local } = image;
         Some(Self { repository: repository.clone(), tag: tag.clone()?, digest: digest.clone(), local: *local })
     }
+
+    /// The image that it stood for.
+    pub fn image(&self) -> ImageRef {
+        let Self { repository, tag, digest, local } = self.clone();
+        ImageRef { repository, tag: Some(tag), digest, local }
+    }
 }
 
 /// What a deploy applies: the newest successful one, or one under way.

@@ -1,6 +1,7 @@
-//! Texts by name, as small as they can be: ten thousand stages hold a hundred thousand of them, and the smallest node of
-//! a `BTreeMap` takes the room of eleven.
+//! Texts by name, as small as they can be: ten thousand stages hold a hundred thousand of them, the smallest node of a
+//! `BTreeMap` takes the room of eleven, and a text of its own takes thirty bytes beside what it says.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -8,41 +9,68 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Variables, or labels: sorted by name, each name once; written and read as a mapping.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Texts(Box<[(Box<str>, Box<str>)]>);
+pub struct Texts {
+    /// Each name and its text, one behind the other.
+    all: Box<str>,
+    /// Where each name ends, and where its text does.
+    ends: Box<[(usize, usize)]>,
+}
 
 impl Texts {
     /// True when there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ends.is_empty()
     }
 
     /// The text of a name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let at = self.0.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
-        self.0.get(at).map(|(_, text)| &**text)
+        let (mut from, mut to) = (0, self.ends.len());
+        while from < to {
+            let middle = from.midpoint(to);
+            let (known, text) = self.at(middle)?;
+            match known.cmp(name) {
+                Ordering::Less => from = middle + 1,
+                Ordering::Equal => return Some(text),
+                Ordering::Greater => to = middle,
+            }
+        }
+        None
     }
 
     /// Names and texts, in the order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, text)| (&**name, &**text))
+        (0..self.ends.len()).filter_map(|at| self.at(at))
+    }
+
+    fn at(&self, at: usize) -> Option<(&str, &str)> {
+        let (middle, end) = *self.ends.get(at)?;
+        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |(_, end)| *end);
+        Some((self.all.get(start..middle)?, self.all.get(middle..end)?))
     }
 }
 
 impl FromIterator<(String, String)> for Texts {
     /// Of two texts with one name the later counts.
     fn from_iter<I: IntoIterator<Item = (String, String)>>(texts: I) -> Self {
-        let boxed = |(name, text): (String, String)| (name.into_boxed_str(), text.into_boxed_str());
-        let mut all: Vec<_> = texts.into_iter().map(boxed).collect();
+        let mut sorted: Vec<(String, String)> = texts.into_iter().collect();
         // Stable, so that the later of two stays the later.
-        all.sort_by(|(one, _), (other, _)| one.cmp(other));
-        all.dedup_by(|later, kept| {
+        sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
+        sorted.dedup_by(|later, kept| {
             let is_same = later.0 == kept.0;
             if is_same {
                 std::mem::swap(later, kept);
             }
             is_same
         });
-        Self(all.into())
+        let mut all = String::with_capacity(sorted.iter().map(|(name, text)| name.len() + text.len()).sum());
+        let put = |(name, text): &(String, String)| {
+            all.push_str(name);
+            let middle = all.len();
+            all.push_str(text);
+            (middle, all.len())
+        };
+        let ends = sorted.iter().map(put).collect();
+        Self { all: all.into(), ends }
     }
 }
 
@@ -79,6 +107,12 @@ mod tests {
         let texts = Texts::from([("b", "1"), ("a", "2"), ("b", "3"), ("c", "4")].map(|(k, v)| (k.into(), v.into())));
         assert_eq!(texts.iter().collect::<Vec<_>>(), [("a", "2"), ("b", "3"), ("c", "4")]);
         assert_eq!((texts.get("b"), texts.get("d")), (Some("3"), None));
+        assert_eq!(
+            (texts.get(""), texts.get("aa"), texts.get("bb"), Texts::default().get("a")),
+            (None, None, None, None)
+        );
+        let empty = Texts::from([("", "x"), ("a", ""), ("b", "")].map(|(k, v)| (k.into(), v.into())));
+        assert_eq!((empty.get(""), empty.get("a"), empty.get("b")), (Some("x"), Some(""), Some("")));
     }
 
     #[test]

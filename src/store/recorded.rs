@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::model::name::StageKey;
-use crate::model::recorded::{InFlight, LiveDeploy, Quarantine, RecordedInstance};
+use crate::model::recorded::{InFlight, LiveDeploy, Pin, Quarantine, RecordedInstance};
 use crate::model::{DeployId, InstanceStatus, Labels, Phase, Recorded, RecordedStage, StoreId};
 
 use super::error::Result;
@@ -67,9 +67,10 @@ fn stages(conn: &Connection) -> Result<ByStage> {
     let (mut all, mut keys) = (Vec::new(), HashMap::new());
     while let Some(row) = rows.next()? {
         let key = StageKey::new(parsed(row, 1)?, parsed(row, 2)?);
-        let (pin, live, route, is_removed) = (json(row, 3)?, live(row)?, json(row, 13)?, row.get(14)?);
-        let stage =
-            RecordedStage { is_removed, pin, live, route, candidate: json(row, 15)?, ..RecordedStage::default() };
+        let pin: Option<Pin> = json(row, 3)?;
+        let (live, candidate) = (live(row, pin.as_ref())?, json(row, 15)?);
+        let (route, is_removed) = (json(row, 13)?, row.get(14)?);
+        let stage = RecordedStage { is_removed, pin, candidate, live, route, ..RecordedStage::default() };
         keys.insert(row.get(0)?, key.clone());
         all.push((key, stage));
     }
@@ -77,11 +78,16 @@ fn stages(conn: &Connection) -> Result<ByStage> {
     Ok(ByStage { all: all.into_iter().collect(), keys })
 }
 
-fn live(row: &Row<'_>) -> rusqlite::Result<Option<LiveDeploy>> {
+/// The newest success of a stage. Mostly it is what the tag is pinned to, and shares the texts of that.
+fn live(row: &Row<'_>, pin: Option<&Pin>) -> rusqlite::Result<Option<LiveDeploy>> {
     if row.get_ref(4)?.as_str_or_null()?.is_none() {
         return Ok(None);
     }
-    applied(row, 4).map(Some)
+    let mut live = applied(row, 4)?;
+    if let Some(pin) = pin.filter(|pin| Pin::of(&live.image).as_ref() == Some(*pin)) {
+        live.image = pin.image();
+    }
+    Ok(Some(live))
 }
 
 /// Reads what a deploy applies: id, spec, spec hash, secrets, image, time.

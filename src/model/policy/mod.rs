@@ -76,11 +76,9 @@ pub fn choose(stage: &DesiredStage, pin: Option<&Pin>, ask: bool) -> Choice {
 
 /// What was pinned, where it is still an answer to what the stage tracks.
 fn usable(stage: &DesiredStage, pin: Option<&Pin>) -> Option<ImageRef> {
-    let Pin { repository, tag, digest, local } = pin?;
+    let pin @ Pin { repository, tag, digest: _, local } = pin?;
     let is_usable = *repository == stage.repository && *local == is_local(stage) && accepts(&stage.track, tag);
-    let image =
-        || ImageRef { repository: repository.clone(), tag: Some(tag.clone()), digest: digest.clone(), local: *local };
-    is_usable.then(image)
+    is_usable.then(|| pin.image())
 }
 
 /// True for an image of the host. The configuration refuses that for what only a registry can answer.
