@@ -46,7 +46,7 @@ pub use error::Error;
 pub use kept::{conditions, in_force};
 pub use lost::adopt_store;
 pub use readopt::Found;
-use view::{Seen, unknown_deploys, view};
+use view::{Seen, ask_store, view};
 pub use want::{Done, Want};
 
 /// Where everything is.
@@ -138,8 +138,9 @@ pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
         recorded.stages.entry(deploy.key.clone()).and_modify(|stage| stage.in_flight = None);
     }
     let key = Key::read(&data.fingerprint_key());
-    let unknown = unknown_deploys(&data, readopt::candidates(&recorded, &observed, &BTreeSet::new())).await?;
-    let seen = Seen { recorded, observed, key, unknown };
+    let candidates = readopt::candidates(&recorded, &observed, &BTreeSet::new());
+    let unknown = ask_store(places, candidates, |reader, ids| reader.unknown_deploys(&ids)).await?;
+    let seen = Seen { recorded, observed, key, unknown, store: None };
     let view = view(places, &docker, Arc::new(loaded), seen, options).await?;
     Ok(View { open, ..view })
 }
@@ -223,7 +224,9 @@ async fn pass(
         some => store.unknown_deploys(some).await?,
     };
     let options = &Options { busy: Arc::clone(busy), ..options.clone() };
-    let view = view(places, &docker, loaded, Seen { recorded, observed, key, unknown }, options).await?;
+    let view =
+        view(places, &docker, loaded, Seen { recorded, observed, key, unknown, store: Some(store.clone()) }, options)
+            .await?;
     if let Some(wanted) = options.only.as_ref().filter(|wanted| **wanted != view.plan.id()) {
         return Err(Error::OtherPlan { wanted: wanted.clone(), now: view.plan.id() });
     }

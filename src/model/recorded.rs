@@ -1,6 +1,6 @@
 //! What the store remembers: what was applied, tried, pinned and held.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,16 @@ impl Recorded {
     pub fn adopted(&self) -> BTreeMap<&str, &Labels> {
         let instances = self.stages.values().flat_map(|stage| &stage.instances);
         instances.filter_map(|(id, instance)| Some((id.as_str(), instance.adopted.as_deref()?))).collect()
+    }
+
+    /// Adds the specs that were read of some deploys. One of these whose spec is not there any more cannot be read by
+    /// anybody.
+    pub fn add_specs(&mut self, of: &BTreeSet<DeployId>, mut specs: BTreeMap<DeployId, String>) {
+        for live in self.stages.values_mut().filter_map(|stage| stage.live.as_mut()) {
+            if live.spec_json.is_none() && of.contains(&live.id) {
+                live.spec_json = Some(specs.remove(&live.id).unwrap_or_default());
+            }
+        }
     }
 
     /// True for a container that never became ready and could not be removed: whatever it looks like now, it is not what
@@ -177,9 +187,9 @@ impl Pin {
 pub struct LiveDeploy {
     /// Which deploy.
     pub id: DeployId,
-    /// Its resolved spec as JSON, secrets as references; read only when a change is shown, since a no-op over many
-    /// stages must not parse them all.
-    pub spec_json: String,
+    /// Its resolved spec as JSON, secrets as references. None where nobody read it yet: what stays as it is needs none, and
+    /// those of many stages are large ([`Recorded::add_specs`]).
+    pub spec_json: Option<String>,
     /// Its image.
     pub image: ImageRef,
     /// Its spec hash with version.
@@ -191,9 +201,9 @@ pub struct LiveDeploy {
 }
 
 impl LiveDeploy {
-    /// The resolved spec; none when a newer version wrote it and this one cannot read it.
+    /// The resolved spec; none when nobody read it yet, or a newer version wrote it and this one cannot read it.
     pub fn spec(&self) -> Option<DesiredStage> {
-        serde_json::from_str(&self.spec_json).ok()
+        serde_json::from_str(self.spec_json.as_deref()?).ok()
     }
 }
 

@@ -130,7 +130,7 @@ fn held(open: &InFlight, ending: &Ending, now_ms: i64) -> Quarantine {
         spec_hash: open.deploy.spec_hash.clone(),
         digest: open.deploy.image.digest.clone(),
         secrets: open.secrets_label.clone(),
-        spec_json: open.deploy.spec_json.clone(),
+        spec_json: open.deploy.spec_json.clone().unwrap_or_default(),
         deploy: open.deploy.id,
         failed_at_ms: now_ms,
         version: open.deploy.image.version(),

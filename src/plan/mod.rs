@@ -389,6 +389,14 @@ pub fn plan(input: Input<'_>) -> Plan {
     Plan { shared: shared_steps(input, &stages), stages, held, endings }
 }
 
+/// The newest successes that a plan says something of, and whose specs were not read: with them it may say more. What
+/// stays as it is was compared by its hash, and no plan turns to its spec.
+pub fn lacking(plan: &Plan, recorded: &Recorded) -> BTreeSet<DeployId> {
+    let moving = plan.stages.iter().filter(|stage| stage.verdict != Verdict::Unchanged);
+    let live = moving.filter_map(|stage| recorded.stages.get(&stage.key)?.live.as_ref());
+    live.filter(|live| live.spec_json.is_none()).map(|live| live.id).collect()
+}
+
 /// The networks that instances join, when they are missing.
 fn shared_steps(input: Input<'_>, stages: &[StagePlan]) -> Vec<Step> {
     let settings = &input.desired.settings;

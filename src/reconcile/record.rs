@@ -22,7 +22,7 @@ pub(super) fn remember(recorded: &mut Recorded, found: &Found) {
         stage.route = None;
         stage.live = Some(LiveDeploy {
             id: one.deploy,
-            spec_json: serde_json::to_string(&one.spec).unwrap_or_default(),
+            spec_json: serde_json::to_string(&one.spec).ok(),
             image: one.image.clone(),
             spec_hash: one.spec_hash.clone(),
             secrets: one.secrets.clone(),

@@ -9,19 +9,23 @@ use crate::docker::Docker;
 use crate::model::secret::Fingerprint;
 use crate::model::{ConditionKind, DeployId, Desired, DesiredStage, Observed, Recorded, StageKey, Truth};
 use crate::pin;
-use crate::plan::{self, Input, Options};
+use crate::plan::{self, Input, Options, Plan};
 use crate::secrets::{Key, Secrets, SecretsSeen};
-use crate::store::{DataDir, Store, now_ms};
+use crate::store::{DataDir, Reader, Store, StoreError, now_ms};
 
-/// Those of some deploys that the store has no row of; asked only where there are some.
-pub(super) async fn unknown_deploys(data: &DataDir, some: BTreeSet<DeployId>) -> Result<BTreeSet<DeployId>, Error> {
+/// Asks the store something of some deploys; only where there are some. A missing store knows nothing of them.
+pub(super) async fn ask_store<T: Default + Send + 'static>(
+    places: &Places,
+    some: BTreeSet<DeployId>,
+    ask: impl FnOnce(&Reader, BTreeSet<DeployId>) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Error> {
     if some.is_empty() {
-        return Ok(some);
+        return Ok(T::default());
     }
-    let data = data.clone();
+    let data = DataDir::new(&places.data);
     let joined = tokio::task::spawn_blocking(move || match Store::open_read(&data)? {
-        Some(reader) => Ok(reader.unknown_deploys(&some)?),
-        None => Ok(BTreeSet::new()),
+        Some(reader) => Ok(ask(&reader, some)?),
+        None => Ok(T::default()),
     });
     joined.await.map_err(|error| Error::Internal(error.to_string()))?
 }
@@ -33,6 +37,29 @@ pub(super) struct Seen {
     pub(super) key: Option<Key>,
     /// Deploys of our containers that the store has no row of.
     pub(super) unknown: BTreeSet<DeployId>,
+    /// The store under the lock; none when only looking.
+    pub(super) store: Option<Store>,
+}
+
+/// Plans, and again with the specs of what is to change: most stages stay as they are, and theirs are large.
+async fn plan_with_specs(
+    places: &Places,
+    store: Option<&Store>,
+    recorded: &mut Recorded,
+    plan: impl Fn(&Recorded) -> Plan,
+) -> Result<Plan, Error> {
+    loop {
+        let found = plan(recorded);
+        let lacking = plan::lacking(&found, recorded);
+        if lacking.is_empty() {
+            return Ok(found);
+        }
+        let specs = match store {
+            Some(store) => store.specs(lacking.clone()).await?,
+            None => ask_store(places, lacking.clone(), |reader, ids| reader.specs(&ids)).await?,
+        };
+        recorded.add_specs(&lacking, specs);
+    }
 }
 
 /// Pins and plans.
@@ -43,7 +70,7 @@ pub(super) async fn view(
     seen: Seen,
     options: &Options,
 ) -> Result<View, Error> {
-    let Seen { mut recorded, observed, key, unknown } = seen;
+    let Seen { mut recorded, observed, key, unknown, store } = seen;
     let secrets = Secrets::new(&places.credentials);
     let mut sealed = Known::read(&loaded.desired, &secrets, key.as_ref());
     let mut found = readopt::find(&loaded.desired, &recorded, &observed, &sealed.fingerprints, &unknown);
@@ -63,17 +90,19 @@ pub(super) async fn view(
     sealed.spread(&desired);
     found.keep(|key| desired.stages.contains_key(key));
     let pin::Pins { images, candidates, registries, instances: _ } = pins;
-    let input = Input {
-        desired: &desired,
-        recorded: &recorded,
-        observed: &observed,
-        images: &images,
-        fingerprints: &sealed.fingerprints,
-        unreadable: &sealed.unreadable,
-        options,
-        now_ms,
+    let plan = |recorded: &Recorded| {
+        plan::plan(Input {
+            desired: &desired,
+            recorded,
+            observed: &observed,
+            images: &images,
+            fingerprints: &sealed.fingerprints,
+            unreadable: &sealed.unreadable,
+            options,
+            now_ms,
+        })
     };
-    let plan = plan::plan(input);
+    let plan = plan_with_specs(places, store.as_ref(), &mut recorded, plan).await?;
     tracing::debug!(plan = plan.id(), "planned");
     let planned = plan.stages.iter().map(|stage| &stage.key);
     check_selection(&options.selection, planned.chain(desired.stages.keys()).chain(desired.several.keys()))?;

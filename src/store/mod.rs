@@ -38,7 +38,7 @@ mod rows;
 mod watched;
 mod writer;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::desired::History;
 use crate::model::name::StageKey;
@@ -227,9 +227,14 @@ impl Store {
 
 /// Reading, on the writer's connection: sees everything written before.
 impl Store {
-    /// What a plan needs to know of the past.
+    /// What a plan needs to know of the past, without the specs of the newest successes.
     pub async fn recorded(&self) -> Result<Recorded> {
         self.read(recorded::recorded).await
+    }
+
+    /// The resolved specs of some deploys, as JSON; those that are not there are left out.
+    pub async fn specs(&self, ids: BTreeSet<DeployId>) -> Result<BTreeMap<DeployId, String>> {
+        self.read(move |conn| recorded::specs(conn, &ids)).await
     }
 
     /// How everything is, as the last passes found it.

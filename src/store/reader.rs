@@ -1,6 +1,6 @@
 //! The store, read only: for `diff`, `status`, `history` and the pages, with or without a writer beside it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -45,9 +45,14 @@ impl Reader {
         self.read(|conn| open::check(conn, &self.path))
     }
 
-    /// What a plan needs to know of the past.
+    /// What a plan needs to know of the past, without the specs of the newest successes.
     pub fn recorded(&self) -> Result<Recorded> {
         self.read(recorded::recorded)
+    }
+
+    /// The resolved specs of some deploys, as JSON; those that are not there are left out.
+    pub fn specs(&self, ids: &BTreeSet<DeployId>) -> Result<BTreeMap<DeployId, String>> {
+        self.read(|conn| recorded::specs(conn, ids))
     }
 
     /// How everything is, as the last passes found it.

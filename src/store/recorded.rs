@@ -1,6 +1,6 @@
 //! `Recorded`: what a plan needs to know of the past, in ten queries however many stages there are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
@@ -54,7 +54,7 @@ pub(super) fn recorded(conn: &Connection) -> Result<Recorded> {
 }
 
 fn stages(conn: &Connection) -> Result<ByStage> {
-    let sql = "SELECT s.id, p.name, s.name, s.pin, d.id, d.spec, d.spec_hash, d.secrets,
+    let sql = "SELECT s.id, p.name, s.name, s.pin, d.id, NULL, d.spec_hash, d.secrets,
                    d.repository, d.tag, d.digest, d.is_local, coalesce(d.finished_at, d.updated_at), s.route,
                    s.removed_at IS NOT NULL, s.candidate
                FROM projects p JOIN stages s ON s.project_id = p.id LEFT JOIN deploys d ON d.id = s.live_deploy
@@ -78,7 +78,7 @@ fn stages(conn: &Connection) -> Result<ByStage> {
     Ok(ByStage { all: all.into_iter().collect(), keys })
 }
 
-/// The newest success of a stage. Mostly it is what the tag is pinned to, and shares the texts of that.
+/// The newest success of a stage, without its spec. Mostly it is what the tag is pinned to, and shares the texts of that.
 fn live(row: &Row<'_>, pin: Option<&Pin>) -> rusqlite::Result<Option<LiveDeploy>> {
     if row.get_ref(4)?.as_str_or_null()?.is_none() {
         return Ok(None);
@@ -197,4 +197,15 @@ fn add_in_flight(conn: &Connection, stages: &mut ByStage) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The resolved specs of some deploys, as JSON; those that are not there are left out.
+pub(super) fn specs(conn: &Connection, ids: &BTreeSet<DeployId>) -> Result<BTreeMap<DeployId, String>> {
+    let mut statement = conn.prepare("SELECT spec FROM deploys WHERE id = ?1")?;
+    let mut specs = BTreeMap::new();
+    for id in ids {
+        let spec: Option<String> = statement.query_row([id.to_string()], |row| row.get(0)).optional()?;
+        specs.extend(spec.map(|spec| (*id, spec)));
+    }
+    Ok(specs)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::child::{Role, Second};
-use super::support::{Scratch, accepted, begun, key, scratch, succeeded};
+use super::support::{Scratch, accepted, begun, key, read_whole, scratch, succeeded, whole};
 use crate::store::{DaemonLock, DataDir, FoundDaemon, Restored, Store, StoreError, backup, migrate, restore};
 
 fn names(dir: &Path) -> Vec<String> {
@@ -52,8 +52,7 @@ async fn a_backup_is_one_whole_file_for_its_owner_and_a_store_where_it_is_put() 
     let other = DataDir::new(scratch.tmp.path().join("other"));
     fs::create_dir(other.root()).unwrap();
     fs::copy(&file, other.db()).unwrap();
-    let recorded = Store::open_read(&other).unwrap().unwrap().recorded().unwrap();
-    assert_eq!(recorded, Store::open_read(&scratch.dir).unwrap().unwrap().recorded().unwrap());
+    assert_eq!(read_whole(&other), read_whole(&scratch.dir));
     assert_eq!(names(other.root()), ["landfall.db"], "it needs no log beside it");
 }
 
@@ -120,23 +119,23 @@ async fn a_damaged_store_gives_no_backup() {
 #[tokio::test]
 async fn a_restored_store_is_the_one_of_the_backup_and_the_one_before_is_kept() {
     let (scratch, file) = backed_up().await;
-    let then = Store::open_read(&scratch.dir).unwrap().unwrap().recorded().unwrap();
+    let then = read_whole(&scratch.dir);
     let store = scratch.store().await;
     succeeded(&store, "shop/prod").await;
-    let now = store.recorded().await.unwrap();
+    let now = whole(&store).await;
     drop(store);
     let restored = scratch.restore(&file).await.unwrap();
     assert_eq!((restored.copied.deploys, restored.before), (1, then.store));
-    assert_eq!(Store::open_read(&scratch.dir).unwrap().unwrap().recorded().unwrap(), then);
+    assert_eq!(read_whole(&scratch.dir), then);
     let store = scratch.store().await;
-    assert_eq!(store.recorded().await.unwrap(), then);
+    assert_eq!(whole(&store).await, then);
     begun(&store, "shop/prod").await;
     // What was there before is a store as well, without a log of its own.
     let kept = restored.kept.unwrap();
     let other = DataDir::new(scratch.tmp.path().join("other"));
     fs::create_dir(other.root()).unwrap();
     fs::rename(&kept, other.db()).unwrap();
-    assert_eq!(Store::open_read(&other).unwrap().unwrap().recorded().unwrap(), now);
+    assert_eq!(read_whole(&other), now);
     drop(store);
     let left = ["daemon.lock", "landfall.db", "landfall.db-shm", "landfall.db-wal", "lock"];
     assert_eq!(names(scratch.dir.root()), left);

@@ -23,7 +23,16 @@ async fn a_deploy_is_read_back_as_it_was_begun() {
     store.finish(new.id, DeployStatus::Success, None, false).await.unwrap();
     let live = store.recorded().await.unwrap().stages.remove(&key("shop/prod")).unwrap().live.unwrap();
     assert_eq!((live.id, live.secrets.clone()), (new.id, new.secrets));
-    assert_eq!(live.spec(), Some(new.spec));
+    // Its spec is read only where someone asks for it.
+    assert_eq!((live.spec_json, live.id), (None, new.id));
+    let mut recorded = store.recorded().await.unwrap();
+    let (wanted, gone) = (new.id, new_deploy_id());
+    let specs = store.specs([wanted, gone].into()).await.unwrap();
+    assert_eq!(specs.keys().collect::<Vec<_>>(), [&wanted]);
+    recorded.add_specs(&[gone].into(), specs.clone());
+    assert_eq!(recorded, store.recorded().await.unwrap());
+    recorded.add_specs(&[wanted].into(), specs);
+    assert_eq!(recorded.stages.remove(&key("shop/prod")).unwrap().live.unwrap().spec(), Some(new.spec));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::child::{Role, Second};
-use super::support::{begun, instance, key, scratch, succeeded};
+use super::support::{begun, instance, key, scratch, succeeded, whole};
 use crate::model::hash::sha256_hex;
 use crate::model::recorded::LiveDeploy;
 use crate::model::{DeployStatus, Recorded};
@@ -123,7 +123,7 @@ async fn a_store_from_before_there_were_hosts_is_brought_up_to_date_and_keeps_ev
         store.add_instance(instance("shop/prod", live, "c1")).await.unwrap();
         let failed = begun(&store, "shop/test").await;
         store.finish(failed, DeployStatus::Failed, Some("exit 1"), true).await.unwrap();
-        (store.recorded().await.unwrap(), store.in_force().await.unwrap())
+        (whole(&store).await, store.in_force().await.unwrap())
     };
     // As it was then: without the table, and with specs that say nothing of how they are routed.
     let conn = Connection::open(scratch.dir.db()).unwrap();
@@ -139,7 +139,7 @@ async fn a_store_from_before_there_were_hosts_is_brought_up_to_date_and_keeps_ev
     assert!(reader.hint().is_some_and(|hint| hint.contains("landfall apply")), "{reader:?}");
 
     let store = scratch.store().await;
-    let after = store.recorded().await.unwrap();
+    let after = whole(&store).await;
     let specs = |recorded: &Recorded| {
         let stages = recorded.stages.values();
         stages.map(|stage| stage.live.as_ref().and_then(LiveDeploy::spec)).collect::<Vec<_>>()
@@ -150,7 +150,7 @@ async fn a_store_from_before_there_were_hosts_is_brought_up_to_date_and_keeps_ev
         let mut stages = recorded.stages.clone();
         for stage in stages.values_mut() {
             stage.quarantine.iter_mut().for_each(|held| held.spec_json.clear());
-            stage.live.iter_mut().for_each(|live| live.spec_json.clear());
+            stage.live.iter_mut().for_each(|live| live.spec_json = None);
         }
         stages
     };

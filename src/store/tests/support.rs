@@ -1,6 +1,6 @@
 //! What the tests share: a scratch directory with a store, and things to put into it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::model::desired::{Check, PullPolicy, Ready};
 use crate::model::name::StageKey;
 use crate::model::{
     Choice, ChoiceKind, ContainerSpec, DeployId, DeployStatus, Desired, DesiredStage, ImageRef, Millis, Phase,
-    ProxySettings, Settings, Strategy, Track, Trigger,
+    ProxySettings, Recorded, Settings, Strategy, Track, Trigger,
 };
 use crate::store::{AcceptedConfig, DataDir, Lock, NewDeploy, NewInstance, Store, new_deploy_id};
 
@@ -164,4 +164,25 @@ pub(super) async fn begun(store: &Store, text: &str) -> DeployId {
     let id = new.id;
     store.begin_deploy(new).await.unwrap();
     id
+}
+
+/// What is recorded, with the spec of every newest success.
+pub(super) async fn whole(store: &Store) -> Recorded {
+    let mut recorded = store.recorded().await.unwrap();
+    let live = live(&recorded);
+    recorded.add_specs(&live, store.specs(live.clone()).await.unwrap());
+    recorded
+}
+
+/// The same, of a store that nobody has open for writing.
+pub(super) fn read_whole(dir: &DataDir) -> Recorded {
+    let reader = Store::open_read(dir).unwrap().unwrap();
+    let mut recorded = reader.recorded().unwrap();
+    let live = live(&recorded);
+    recorded.add_specs(&live, reader.specs(&live).unwrap());
+    recorded
+}
+
+fn live(recorded: &Recorded) -> BTreeSet<DeployId> {
+    recorded.stages.values().filter_map(|stage| stage.live.as_ref()).map(|live| live.id).collect()
 }

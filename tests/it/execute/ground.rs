@@ -188,7 +188,7 @@ impl Host {
     }
 
     pub fn recorded(&self) -> Recorded {
-        self.reader().recorded().expect("what is recorded")
+        whole(&self.reader())
     }
 
     /// Every deploy, oldest first.
@@ -296,4 +296,12 @@ pub fn web(version: &str, more: &str) -> String {
 {more}",
         image(version).digest
     )
+}
+
+/// What is recorded, with the spec of every newest success.
+pub fn whole(reader: &Reader) -> Recorded {
+    let mut recorded = reader.recorded().expect("what is recorded");
+    let live = recorded.stages.values().filter_map(|stage| stage.live.as_ref()).map(|live| live.id).collect();
+    recorded.add_specs(&live, reader.specs(&live).expect("their specs"));
+    recorded
 }

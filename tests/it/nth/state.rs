@@ -10,6 +10,7 @@ use landfall::model::{HookLabels, Labels, ObservedProxy, Recorded, StoreId};
 use landfall::store::{InstanceRow, Reader};
 
 use super::ground::Ground;
+use crate::execute::ground::whole;
 use crate::execute::words::version;
 use crate::fake_docker::FakeContainer;
 
@@ -25,7 +26,7 @@ impl State {
             state.say("no store".to_owned());
             return state;
         };
-        let recorded = reader.recorded().expect("what is recorded");
+        let recorded = whole(&reader);
         state.say_docker(ground, recorded.store, &reader.instances().expect("instances"));
         state.say_routes(ground).await;
         state.say_recorded(&reader, &recorded);
