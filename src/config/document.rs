@@ -26,9 +26,10 @@ const MAX_COUNTED: usize = 4096;
 
 impl Document {
     /// Reads a file.
-    pub(super) fn read(path: &str, bytes: &[u8]) -> Self {
-        let (text, fault) = text_of(without_mark(bytes));
-        let (path, text, problems) = (path.to_owned(), text.into(), Vec::new());
+    pub(super) fn read(path: String, bytes: Vec<u8>) -> Self {
+        let (text, fault) = text_of(without_mark(&bytes));
+        drop(bytes);
+        let problems = Vec::new();
         let mut document = Self { path, text, nodes: None, problems, lines: OnceLock::new() };
         let fault = fault.or_else(|| conflict(&document.text)).or_else(|| nul(&document.text));
         if let Some((code, span, title, help)) = fault {
@@ -91,9 +92,9 @@ fn without_mark(bytes: &[u8]) -> &[u8] {
 
 type Fault = (&'static str, Span, &'static str, &'static str);
 
-fn text_of(bytes: &[u8]) -> (String, Option<Fault>) {
+fn text_of(bytes: &[u8]) -> (Arc<str>, Option<Fault>) {
     let error = match std::str::from_utf8(bytes) {
-        Ok(text) => return (text.to_owned(), None),
+        Ok(text) => return (text.into(), None),
         Err(error) => error,
     };
     let (title, help) = if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
@@ -102,7 +103,7 @@ fn text_of(bytes: &[u8]) -> (String, Option<Fault>) {
         ("this is not UTF-8 text", "save the file as UTF-8")
     };
     let span = point(error.valid_up_to());
-    (String::from_utf8_lossy(bytes).into_owned(), Some((code::ENCODING, span, title, help)))
+    (String::from_utf8_lossy(bytes).into(), Some((code::ENCODING, span, title, help)))
 }
 
 fn conflict(text: &str) -> Option<Fault> {

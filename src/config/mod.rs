@@ -20,6 +20,7 @@ mod error;
 mod files;
 mod head;
 mod later;
+mod parallel;
 mod raw;
 mod remote;
 mod render;
@@ -94,20 +95,20 @@ pub fn load(dir: &Path) -> Result<Loaded, LoadError> {
 /// # Errors
 /// As [`load`].
 pub fn load_with(cache: &Cache, dir: &Path) -> Result<Loaded, LoadError> {
-    load_read(cache, dir, &read_dir(dir)?)
+    load_read(cache, dir, read_dir(dir)?)
 }
 
 /// As [`load_with`] for a directory that was scanned; none if the bytes that are read now are not those that the scan
 /// saw.
 pub fn load_scanned(cache: &Cache, dir: &Path, scan: &Scan) -> Option<Result<Loaded, LoadError>> {
     match read_dir(dir) {
-        Ok(tree) if scan.is_of(&tree) => Some(load_read(cache, dir, &tree)),
+        Ok(tree) if scan.is_of(&tree) => Some(load_read(cache, dir, tree)),
         Err(error) if scan.is_empty() => Some(Err(error)),
         Ok(_) | Err(_) => None,
     }
 }
 
-fn load_read(cache: &Cache, dir: &Path, tree: &Tree) -> Result<Loaded, LoadError> {
+fn load_read(cache: &Cache, dir: &Path, tree: Tree) -> Result<Loaded, LoadError> {
     let shown_root = format!("{}/", dir.display().to_string().trim_end_matches('/'));
     match load_tree_with(cache, tree) {
         Ok(loaded) => Ok(Loaded { warnings: Diagnostics { shown_root, ..loaded.warnings }, ..loaded }),
@@ -120,7 +121,7 @@ fn load_read(cache: &Cache, dir: &Path, tree: &Tree) -> Result<Loaded, LoadError
 ///
 /// # Errors
 /// Anything in it is wrong.
-pub fn load_tree(tree: &Tree) -> Result<Loaded, LoadError> {
+pub fn load_tree(tree: Tree) -> Result<Loaded, LoadError> {
     load_tree_with(&Cache::default(), tree)
 }
 
@@ -128,14 +129,16 @@ pub fn load_tree(tree: &Tree) -> Result<Loaded, LoadError> {
 ///
 /// # Errors
 /// As [`load_tree`].
-pub fn load_tree_with(cache: &Cache, tree: &Tree) -> Result<Loaded, LoadError> {
-    let docs = cache.documents(&tree.files);
-    let found = tree.problems.iter().chain(docs.iter().flat_map(|doc| &doc.problems)).cloned().collect();
-    let is_readable = tree.problems.is_empty();
+pub fn load_tree_with(cache: &Cache, tree: Tree) -> Result<Loaded, LoadError> {
+    let files = tree.others();
+    let Tree { files: yaml, problems, .. } = tree;
+    let hasher = hasher_of(&yaml);
+    let docs = cache.documents(yaml);
+    let is_readable = problems.is_empty();
+    let found = problems.into_iter().chain(docs.iter().flat_map(|doc| doc.problems.iter().cloned())).collect();
     let report = Report::new(&docs, found);
     let mut entries = collect::collect(&docs, &report);
     entries.complete &= is_readable;
-    let files = tree.others();
     let (mut desired, sources) = resolve::resolve(&entries, &files, &report);
     let texts = || docs.iter().map(|doc| (doc.path.clone(), doc.text.clone())).collect();
     let list = report.into_list();
@@ -145,18 +148,23 @@ pub fn load_tree_with(cache: &Cache, tree: &Tree) -> Result<Loaded, LoadError> {
         return Err(LoadError::Invalid(warnings));
     }
     let index = Index::of(&entries);
-    let hash = hash_of(tree, &sources.used());
+    let hash = hash_of(hasher, &sources.used());
     desired.revision.clone_from(&hash);
     let desired = Arc::new(desired);
     Ok(Loaded { desired, warnings, hash, commit: None, note: None, files, uses: sources.paths(), index, docs })
 }
 
-fn hash_of(tree: &Tree, used: &BTreeMap<String, String>) -> String {
+/// What the files that are read as configuration add to the hash of all.
+fn hasher_of(files: &BTreeMap<String, Vec<u8>>) -> Sha256 {
     let mut hasher = Sha256::new();
-    for (path, bytes) in &tree.files {
+    for (path, bytes) in files {
         hasher.update(format!("{} {}\n{path}", path.len(), bytes.len()));
         hasher.update(bytes);
     }
+    hasher
+}
+
+fn hash_of(mut hasher: Sha256, used: &BTreeMap<String, String>) -> String {
     for (path, hash) in used {
         hasher.update(format!("{} {hash}\n{path}", path.len()));
     }

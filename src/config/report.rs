@@ -49,6 +49,16 @@ impl<'a> Report<'a> {
         result
     }
 
+    /// The documents, for a report of a part of the work that [`Self::take_in`] takes in.
+    pub(super) fn docs(&self) -> &'a [Arc<Document>] {
+        self.docs
+    }
+
+    /// Adds what was found in a part, as if it had been found here.
+    pub(super) fn take_in(&self, found: Vec<Diagnostic>) {
+        found.into_iter().for_each(|diagnostic| self.add(diagnostic));
+    }
+
     pub(super) fn into_list(self) -> Vec<Diagnostic> {
         self.found.into_inner()
     }

@@ -51,7 +51,7 @@ pub(super) fn load_entries(
     if tree.files.is_empty() && tree.problems.is_empty() {
         return Err(LoadError::EmptyCommit { commit: commit.clone(), folder: folder.to_owned() });
     }
-    let mut loaded = load_tree_with(cache, &tree)?;
+    let mut loaded = load_tree_with(cache, tree)?;
     commit.as_str().clone_into(&mut Arc::make_mut(&mut loaded.desired).revision);
     Ok(Loaded { commit: Some(commit.clone()), ..loaded })
 }

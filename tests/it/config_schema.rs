@@ -232,7 +232,7 @@ fn what_the_schema_refuses_the_loader_refuses() {
     for text in bad.chain(BAD_ROUTE.iter().map(|keys| with_route(keys))) {
         assert!(!validator.is_valid(&as_json(&text)), "the schema accepts {text}");
         let tree = Tree::from_memory([("site.yaml".to_owned(), text.clone().into_bytes())]);
-        assert!(load_tree(&tree).is_err(), "the loader accepts {text}");
+        assert!(load_tree(tree).is_err(), "the loader accepts {text}");
     }
 }
 
@@ -309,7 +309,7 @@ fn what_the_loader_takes_the_schema_takes() {
     let good = GOOD.iter().map(|text| (*text).to_owned()).chain(GOOD_STAGE.iter().map(|lines| with_stage(lines)));
     for text in good.chain(GOOD_ROUTE.iter().map(|keys| with_route(keys))) {
         let tree = Tree::from_memory([("site.yaml".to_owned(), text.clone().into_bytes())]);
-        if let Err(error) = load_tree(&tree) {
+        if let Err(error) = load_tree(tree) {
             panic!("{text}\n{error}");
         }
         let instance = as_json(&text);

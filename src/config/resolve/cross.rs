@@ -27,6 +27,19 @@ pub(super) type Dependencies = BTreeMap<StageKey, BTreeMap<StageKey, Place>>;
 type PortClaim = (StageKey, Option<String>, Place);
 
 impl Claims {
+    /// Adds what was claimed in a part of the projects that comes after these.
+    pub(super) fn take_in(&mut self, later: Self) {
+        let Self { stages, domains, ports, dependencies } = later;
+        self.stages.extend(stages);
+        for (domain, claims) in domains {
+            self.domains.entry(domain).or_default().extend(claims);
+        }
+        for (port, claims) in ports {
+            self.ports.entry(port).or_default().extend(claims);
+        }
+        self.dependencies.extend(dependencies);
+    }
+
     /// A stage exists.
     pub(super) fn stage(&mut self, key: &StageKey, item: &Item<'_>) {
         self.stages.insert(key.clone(), (item.doc, item.entry.span()));

@@ -31,24 +31,31 @@ mod window;
 use std::collections::BTreeMap;
 
 use super::collect::Entries;
+use super::diagnostic::Diagnostic;
 use super::files::TreeFiles;
-use super::report::Report;
-use crate::model::{Desired, Name};
+use super::parallel;
+use super::report::{Item, Report};
+use crate::model::{Desired, DesiredStage, Name, StageKey};
 
 pub(super) use sources::Sources;
+
+/// From so many projects on a second thread saves more than it costs: one takes some twenty microseconds.
+const WORTH_A_THREAD: usize = 500;
+/// So many of them are one part then.
+const AT_ONCE: usize = 250;
 
 /// Resolves everything. The result is only worth something when nothing was reported as an error.
 pub(super) fn resolve(entries: &Entries<'_>, files: &TreeFiles, report: &Report<'_>) -> (Desired, Sources) {
     let sources = Sources::new(files.clone());
     let settings = settings::settings(entries, report);
     let registries = registry::registries(&entries.registries, report);
-    let claims = cross::Claims::default();
-    let mut shared = project::Shared { settings: &settings, sources: &sources, report, claims, values: 0 };
+    let mut claims = cross::Claims::default();
     let mut stages = Vec::with_capacity(entries.projects.len());
-    for item in entries.projects.values().take_while(|_| !report.is_full()) {
-        stages.extend(project::stages(&mut shared, item));
+    for part in parts(entries, &settings, &sources, report) {
+        report.take_in(part.found);
+        claims.take_in(part.claims);
+        stages.extend(part.stages);
     }
-    let claims = shared.claims;
     cross::check(&claims, report);
     depends::check(&claims, entries, report);
     track::check(&claims, entries, report);
@@ -63,10 +70,38 @@ pub(super) fn resolve(entries: &Entries<'_>, files: &TreeFiles, report: &Report<
     (desired, sources)
 }
 
+/// What came of some of the projects.
+struct Part {
+    stages: Vec<(StageKey, DesiredStage)>,
+    claims: cross::Claims,
+    found: Vec<Diagnostic>,
+}
+
+/// Resolves the projects, some at once, each part without a look at the others; in their order. A part stops where it
+/// finds so much wrong that no more is kept.
+fn parts(entries: &Entries<'_>, settings: &settings::Known, sources: &Sources, report: &Report<'_>) -> Vec<Part> {
+    let docs = report.docs();
+    let fitting = project::fitting(entries.projects.values());
+    let items: Vec<(&Item<'_>, bool)> =
+        entries.projects.values().enumerate().map(|(at, item)| (item, at < fitting)).collect();
+    let work = |items: &[(&Item<'_>, bool)]| {
+        let report = Report::new(docs, Vec::new());
+        let mut shared = project::Shared { settings, sources, report: &report, claims: cross::Claims::default() };
+        let mut stages = Vec::with_capacity(items.len());
+        for (item, fits) in items.iter().take_while(|_| !report.is_full()) {
+            stages.extend(project::stages(&mut shared, item, *fits));
+        }
+        let claims = shared.claims;
+        Part { stages, claims, found: report.into_list() }
+    };
+    let is_much = items.len() >= WORTH_A_THREAD;
+    let size = if is_much { AT_ONCE } else { items.len().max(1) };
+    parallel::each(items.chunks(size).collect(), is_much && !report.is_full(), work)
+}
+
 /// A name of a project, stage or registry; reported at its key when it is none.
-fn name(item: &super::report::Item<'_>, report: &Report<'_>) -> Option<Name> {
+fn name(item: &Item<'_>, report: &Report<'_>) -> Option<Name> {
     use super::code;
-    use super::diagnostic::Diagnostic;
     item.name()
         .parse()
         .map_err(|error: crate::model::name::InvalidName| {

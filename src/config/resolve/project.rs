@@ -39,17 +39,30 @@ pub(super) struct Context<'a> {
 /// variables for each of ten thousand stages fit into one file, and not into memory.
 const MAX_VALUES: u64 = 3_000_000;
 
-/// What resolving all projects shares.
+/// What resolving some projects shares.
 pub(super) struct Shared<'a> {
     pub(super) settings: &'a Known,
     pub(super) sources: &'a Sources,
     pub(super) report: &'a Report<'a>,
     pub(super) claims: Claims,
-    pub(super) values: u64,
 }
 
-/// Resolves all stages of a project; those with errors are left out.
-pub(super) fn stages(shared: &mut Shared<'_>, item: &Item<'_>) -> Vec<(StageKey, DesiredStage)> {
+/// How many of the projects, from the first on, hold no more values together than all may.
+pub(super) fn fitting<'a>(items: impl Iterator<Item = &'a Item<'a>>) -> usize {
+    let sums = items.scan(0_u64, |values, item| {
+        let stages = item.node().get("stages").map(|entry| entry.value().entries());
+        let (count, inner) = stages.map_or((0, 0), |stages| {
+            (stages.len() as u64, stages.map(|stage| u64::from(stage.value().weight())).sum::<u64>())
+        });
+        let own = u64::from(item.node().weight()).saturating_sub(inner);
+        *values = values.saturating_add(inner).saturating_add(own.saturating_mul(count));
+        Some(*values)
+    });
+    sums.take_while(|values| *values <= MAX_VALUES).count()
+}
+
+/// Resolves all stages of a project; those with errors are left out. Where it does not `fit`, that is the error.
+pub(super) fn stages(shared: &mut Shared<'_>, item: &Item<'_>, fits: bool) -> Vec<(StageKey, DesiredStage)> {
     let report = shared.report;
     let name = super::name(item, report);
     let failed = Cell::new(false);
@@ -59,7 +72,9 @@ pub(super) fn stages(shared: &mut Shared<'_>, item: &Item<'_>) -> Vec<(StageKey,
     let project =
         decoded.map(|((keys, layer), is_whole)| report.on(is_whole, || project(&site, is_whole, keys, layer)));
     let stages = stage_items(&site);
-    if !is_small(shared, &site, &stages) {
+    if !fits {
+        let title = format!("all stages together hold more than {MAX_VALUES} values");
+        site.refuse(code::BAD_VALUE, "", title, "what a project says counts for each of its stages: split the host");
         return Vec::new();
     }
     let project = project.map(|project| Project { is_sound: project.is_sound && !failed.get(), ..project });
@@ -74,7 +89,7 @@ fn one(
     project: Option<&Project>,
     stage_item: &Item<'_>,
 ) -> Option<(StageKey, DesiredStage)> {
-    let Shared { settings, sources, report, claims, .. } = shared;
+    let Shared { settings, sources, report, claims } = shared;
     let stage_name = super::name(stage_item, report);
     let decoded = syntax::decode_top::<StageKeys, Layer>(stage_item.node(), "Stage", &[]);
     let raw = shape::report(report, stage_item, decoded);
@@ -90,18 +105,6 @@ fn one(
     });
     let is_sound = is_whole && project.is_whole && project.is_sound && !failed.get();
     stage.filter(|_| is_sound).map(|stage| (key, stage))
-}
-
-fn is_small(shared: &mut Shared<'_>, site: &Site<'_>, stages: &[Item<'_>]) -> bool {
-    let inner: u64 = stages.iter().map(|stage| u64::from(stage.node().weight())).sum();
-    let own = u64::from(site.own.node().weight()).saturating_sub(inner);
-    shared.values = shared.values.saturating_add(inner).saturating_add(own.saturating_mul(stages.len() as u64));
-    let is_small = shared.values <= MAX_VALUES;
-    if !is_small {
-        let title = format!("all stages together hold more than {MAX_VALUES} values");
-        site.refuse(code::BAD_VALUE, "", title, "what a project says counts for each of its stages: split the host");
-    }
-    is_small
 }
 
 fn project(site: &Site<'_>, is_whole: bool, keys: ProjectKeys, layer: Layer) -> Project {

@@ -1,8 +1,7 @@
 //! Files of the config directory that stages refer to: read once each, however many stages name them.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::files::{TreeError, TreeFiles};
 use crate::config::syntax::short;
@@ -15,57 +14,64 @@ const MAX_ENV_FILE: u64 = 1 << 20;
 pub(super) type Refusal = (String, String);
 
 /// Variables of a file.
-type Lines = Result<Rc<Vec<(String, String)>>, Refusal>;
+type Lines = Result<Arc<Vec<(String, String)>>, Refusal>;
 
 /// Reads files when asked and remembers what they held.
 pub(in crate::config) struct Sources {
     files: TreeFiles,
-    hashes: RefCell<BTreeMap<String, Result<String, Refusal>>>,
-    variables: RefCell<BTreeMap<String, (String, Lines)>>,
+    hashes: Mutex<BTreeMap<String, Result<String, Refusal>>>,
+    variables: Mutex<BTreeMap<String, (String, Lines)>>,
 }
 
 impl Sources {
     pub(super) fn new(files: TreeFiles) -> Self {
-        Self { files, hashes: RefCell::default(), variables: RefCell::default() }
+        Self { files, hashes: Mutex::default(), variables: Mutex::default() }
     }
 
     /// The hash of every file that was referred to, by path.
     pub(in crate::config) fn used(&self) -> BTreeMap<String, String> {
-        let hashes = self.hashes.borrow();
+        let hashes = lock(&self.hashes);
         let mounted = hashes.iter().filter_map(|(path, hash)| Some((path.clone(), hash.clone().ok()?)));
-        let variables = self.variables.borrow();
+        let variables = lock(&self.variables);
         let read = variables.iter().map(|(path, (hash, _))| (format!("{path} (env_file)"), hash.clone()));
         mounted.chain(read).collect()
     }
 
     /// The path of every file and folder that was referred to, also of those that cannot be read.
     pub(in crate::config) fn paths(&self) -> BTreeSet<String> {
-        self.hashes.borrow().keys().chain(self.variables.borrow().keys()).cloned().collect()
+        lock(&self.hashes).keys().chain(lock(&self.variables).keys()).cloned().collect()
     }
 
     /// The hash of a file or folder that is mounted, by its path as `relative` gives it.
     pub(super) fn hash(&self, path: &str) -> Result<String, Refusal> {
-        if let Some(known) = self.hashes.borrow().get(path) {
+        // Whoever wants the same file meanwhile waits for it: reading it twice would take longer.
+        let mut hashes = lock(&self.hashes);
+        if let Some(known) = hashes.get(path) {
             return known.clone();
         }
         let result = self.files.hash(path).map_err(|error| refusal(path, &error));
-        self.hashes.borrow_mut().insert(path.to_owned(), result.clone());
+        hashes.insert(path.to_owned(), result.clone());
         result
     }
 
     /// The variables of a file as it is written in the YAML.
     pub(super) fn variables(&self, written: &str) -> Result<Vec<(String, String)>, Refusal> {
         let path = relative(written)?;
-        if let Some((_, known)) = self.variables.borrow().get(&path) {
+        let mut variables = lock(&self.variables);
+        if let Some((_, known)) = variables.get(&path) {
             return known.clone().map(|lines| lines.to_vec());
         }
         let (hash, result) = match self.files.read(&path, MAX_ENV_FILE) {
-            Ok(bytes) => (sha256_hex(&bytes), parse(&path, &bytes).map(Rc::new)),
+            Ok(bytes) => (sha256_hex(&bytes), parse(&path, &bytes).map(Arc::new)),
             Err(error) => (String::new(), Err(refusal(&path, &error))),
         };
-        self.variables.borrow_mut().insert(path, (hash, result.clone()));
+        variables.insert(path, (hash, result.clone()));
         result.map(|lines| lines.to_vec())
     }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn refusal(path: &str, error: &TreeError) -> Refusal {

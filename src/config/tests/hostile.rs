@@ -20,7 +20,7 @@ fn cpu() -> Duration {
 fn answer(bytes: &[u8]) -> Result<Loaded, Diagnostics> {
     let tree = Tree::from_memory([("site.yaml".to_owned(), bytes.to_vec())]);
     let start = cpu();
-    let result = match load_tree(&tree) {
+    let result = match load_tree(tree) {
         Ok(loaded) => Ok(loaded),
         Err(LoadError::Invalid(found)) => {
             assert!(!found.render(true).is_empty());
@@ -167,7 +167,7 @@ const SEED: &str = include_str!("seed.yaml");
 #[test]
 fn the_seed_of_the_chance_tests_loads() {
     let files = [("seed.yaml", SEED), ("app.env", "A=1\n"), ("conf/app.conf", "x\n")];
-    load_tree(&tree(&files)).unwrap_or_else(|error| panic!("{error}"));
+    load_tree(tree(&files)).unwrap_or_else(|error| panic!("{error}"));
 }
 
 proptest! {

@@ -4,6 +4,7 @@ mod boundary;
 mod engine;
 mod hostile;
 mod loading;
+mod many;
 mod reading;
 mod reload;
 mod routing;
@@ -21,12 +22,12 @@ fn tree(files: &[(&str, &str)]) -> Tree {
 
 /// What a configuration of one file loads to; panics with the diagnostics.
 fn loaded(text: &str) -> Loaded {
-    load_tree(&tree(&[("site.yaml", text)])).unwrap_or_else(|error| panic!("{error}"))
+    load_tree(tree(&[("site.yaml", text)])).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// What is wrong with some files, as people see it.
 fn refused_files(files: &[(&str, &str)]) -> String {
-    match load_tree(&tree(files)) {
+    match load_tree(tree(files)) {
         Err(LoadError::Invalid(found)) => found.render(false),
         Err(other) => other.to_string(),
         Ok(loaded) => panic!("accepted: {:#?}", loaded.desired),

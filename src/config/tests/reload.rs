@@ -18,7 +18,7 @@ fn as_tree(files: &[(String, String)]) -> Tree {
 
 /// The parsed count of a load that is good.
 fn parsed(cache: &Cache, files: &[(String, String)]) -> usize {
-    let (again, first) = (load_tree_with(cache, &as_tree(files)).unwrap(), load_tree(&as_tree(files)).unwrap());
+    let (again, first) = (load_tree_with(cache, as_tree(files)).unwrap(), load_tree(as_tree(files)).unwrap());
     assert_eq!((&again.desired, &again.hash), (&first.desired, &first.hash));
     cache.parsed()
 }
@@ -31,7 +31,7 @@ fn a_reload_parses_the_one_file_that_changed_and_gives_what_a_first_load_gives()
     assert_eq!(parsed(&cache, &files), 0);
     files[417].1 = files[417].1.replace("v1", "v2");
     assert_eq!(parsed(&cache, &files), 1);
-    let loaded = load_tree_with(&cache, &as_tree(&files)).unwrap();
+    let loaded = load_tree_with(&cache, as_tree(&files)).unwrap();
     assert_eq!(loaded.desired.stages[&"shop417/prod".parse().unwrap()].track.version(), "v2");
     assert_eq!(loaded.desired.stages[&"shop418/prod".parse().unwrap()].track.version(), "v1");
     let (origin, key) = (|key: &str| loaded.origin(&key.parse().unwrap(), "track.tag"), "shop899/prod");
@@ -52,7 +52,7 @@ fn only_the_files_of_the_last_tree_are_remembered_by_name_and_content() {
 fn what_is_wrong_is_said_again_without_parsing_again_and_forgotten_once_mended() {
     let cache = Cache::default();
     let broken = [("a.yaml", SHOP), ("b.yaml", "settings:\n  domain: example.com\n  domain: example.org\n")];
-    let said = |files: &[(&str, &str)]| load_tree_with(&cache, &tree(files)).map_err(|error| error.to_string());
+    let said = |files: &[(&str, &str)]| load_tree_with(&cache, tree(files)).map_err(|error| error.to_string());
     let first = said(&broken).unwrap_err();
     assert!(first.contains("b.yaml:3") && first.contains("defined twice"), "{first}");
     assert_eq!((said(&broken).unwrap_err(), cache.parsed()), (first, 0));

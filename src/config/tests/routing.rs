@@ -148,7 +148,7 @@ fn r28_a_password_in_the_place_of_a_reference_is_not_repeated() {
         let text = npm(&keys);
         let shown = refused(&text);
         assert!(!shown.contains("hunter2"), "{shown}");
-        let Err(LoadError::Invalid(found)) = load_tree(&tree(&[("site.yaml", &text)])) else { panic!("accepted") };
+        let Err(LoadError::Invalid(found)) = load_tree(tree(&[("site.yaml", &text)])) else { panic!("accepted") };
         assert!(!serde_json::to_string(&found).unwrap().contains("hunter2"), "{text}");
     }
 }

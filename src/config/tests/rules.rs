@@ -22,13 +22,13 @@ fn files(text: &str) -> Tree {
 }
 
 pub(super) fn stage(lines: &str) -> DesiredStage {
-    let loaded = load_tree(&files(&with(lines))).unwrap_or_else(|error| panic!("{lines}: {error}"));
+    let loaded = load_tree(files(&with(lines))).unwrap_or_else(|error| panic!("{lines}: {error}"));
     loaded.desired.stages.clone().into_values().next().expect("there is a stage")
 }
 
 /// The titles of what is wrong.
 pub(super) fn titles(text: &str) -> Vec<String> {
-    match load_tree(&files(text)) {
+    match load_tree(files(text)) {
         Err(LoadError::Invalid(found)) => found.list.into_iter().map(|d| d.title).collect(),
         Err(other) => panic!("{other}"),
         Ok(_) => Vec::new(),
@@ -159,7 +159,7 @@ fn r28_a_secret_in_the_wrong_place_is_not_repeated() {
     ] {
         let shown = refused(&text);
         assert!(!shown.contains("hunter2"), "{shown}");
-        let Err(LoadError::Invalid(found)) = load_tree(&tree(&[("site.yaml", &text)])) else { panic!("accepted") };
+        let Err(LoadError::Invalid(found)) = load_tree(tree(&[("site.yaml", &text)])) else { panic!("accepted") };
         assert!(!serde_json::to_string(&found).unwrap().contains("hunter2"), "{text}");
     }
 }
@@ -453,7 +453,7 @@ fn every_key_of_the_table_of_later_keys_is_unknown_to_the_types() {
 fn r17_the_history_has_bounds_of_at_least_one() {
     let history = |lines: &str| {
         let text = format!("settings: {{ history: {{ {lines} }} }}\nprojects: {{}}\n");
-        load_tree(&files(&text)).map(|loaded| loaded.desired.settings.history).map_err(|_| titles(&text))
+        load_tree(files(&text)).map(|loaded| loaded.desired.settings.history).map_err(|_| titles(&text))
     };
     let kept = |days, per_stage| Ok(crate::model::desired::History { days, per_stage });
     assert_eq!(history(""), kept(90, 200));

@@ -74,8 +74,7 @@ fn a_path_beside_the_yaml_file_is_told_how_to_write_it() {
 
 #[test]
 fn as_json_a_diagnostic_has_file_line_column_code_message_and_help() {
-    let Err(LoadError::Invalid(found)) =
-        load_tree(&tree(&[("site.yaml", "proyects: {}\nprojects: {}\nsetings: {}\n")]))
+    let Err(LoadError::Invalid(found)) = load_tree(tree(&[("site.yaml", "proyects: {}\nprojects: {}\nsetings: {}\n")]))
     else {
         panic!("accepted")
     };

@@ -129,7 +129,7 @@ impl Scene {
     }
 
     fn allow(&mut self, files: &Files, time: Duration) {
-        let Ok(loaded) = load_tree(&Tree::from_memory(files.clone())) else { return };
+        let Ok(loaded) = load_tree(Tree::from_memory(files.clone())) else { return };
         self.stood.insert(loaded.hash.clone());
         if time >= RETIRING {
             let has = |stage: &&str| loaded.desired.stages.keys().any(|key| key.to_string() == **stage);
