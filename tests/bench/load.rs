@@ -1,6 +1,6 @@
 //! What it costs to load, resolve, hash and diff many stages against the store, beside what Compose and `docker stack`
 //! take to read as many services alone, all in one run, interleaved. Prints medians, ratios and peaks of memory; asserts
-//! only what was done, since time is the machine's.
+//! what was done and what memory it took, since time is the machine's.
 //!
 //! Run by `tests/bench/compare.sh load`. `BENCH_STAGES` (10000) and `BENCH_ROUNDS` (5) set its size. Each side is a
 //! process of its own, this program being one of them: `load ours CONFIG DATA` prints what it took.
@@ -22,6 +22,10 @@ use landfall::store::{DataDir, Store};
 
 /// Pause between two looks at the memory of a peer.
 const LOOK: Duration = Duration::from_millis(5);
+/// Memory of the program before it has a single stage, in KiB.
+const BASE_KIB: u64 = 10 << 10;
+/// Most memory that a stage may take, on the way from its file and its row to its plan, in KiB: 80 MiB for ten thousand.
+const STAGE_KIB: u64 = 7;
 /// Services that Compose 5 still reads; it refuses a file of 100,000 nodes.
 const FEW: usize = 1000;
 
@@ -48,7 +52,10 @@ fn ours(dir: &Path, data: &Path) {
     let plan = diff(&loaded.desired, &recorded);
     let done = begun.elapsed();
     assert!(plan.is_noop(), "everything runs as it should");
+    assert!(plan::lacking(&plan, &recorded).is_empty(), "and nothing more of the store would be read");
     let peak = memory(std::process::id()).expect("of this process");
+    let most = BASE_KIB + STAGE_KIB * plan.stages.len() as u64;
+    assert!(peak <= most, "{peak} KiB at most, and {most} would do");
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     println!("{} {} {} {}", plan.stages.len(), ms(ready), ms(done), peak);
 }
