@@ -142,7 +142,93 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::load;
+    use crate::daemon::told::Told;
+    use crate::model::{Observed, Recorded};
+    use crate::plan::{Plan, StagePlan};
+    use crate::reconcile::{Found, View};
     use crate::store::StoreError;
+
+    /// A pass that ended so for one stage.
+    fn pass(stage: StagePlan, result: Option<StageResult>) -> Converged {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.yaml"), "projects: {}\n").unwrap();
+        let loaded = Arc::new(load(dir.path()).unwrap_or_else(|error| panic!("{error}")));
+        let results = result.into_iter().map(|result| (stage.key.clone(), result)).collect();
+        let view = View {
+            loaded,
+            recorded: Recorded::default(),
+            observed: Observed::default(),
+            images: BTreeMap::new(),
+            registries: BTreeMap::new(),
+            plan: Plan { stages: vec![stage], ..Plan::default() },
+            open: Vec::new(),
+            found: Found::default(),
+        };
+        Converged { view, results, refused: false, unrecorded: None }
+    }
+
+    fn deployed(status: DeployStatus) -> StageResult {
+        StageResult::Deployed { status, deploy: "d".into(), reason: Some("so".into()), hint: None }
+    }
+
+    #[test]
+    fn r12_what_failed_or_waits_for_another_is_tried_again_and_what_made_way_for_a_newer_configuration_did_not_fail() {
+        let key: StageKey = "web/prod".parse().unwrap();
+        let failed = |verdict, result| {
+            let outcome = Log::default().told(&pass(StagePlan::new(&key, verdict), result));
+            let Outcome::Done { failed, later } = outcome else { panic!("{outcome:?}") };
+            assert!(later.is_empty() && failed.iter().all(|stage| *stage == key));
+            !failed.is_empty()
+        };
+        for (status, is_failed) in [
+            (DeployStatus::Success, false),
+            (DeployStatus::Superseded, false),
+            (DeployStatus::Failed, true),
+            (DeployStatus::RolledBack, true),
+        ] {
+            assert_eq!(failed(Verdict::Replace, Some(deployed(status))), is_failed, "{status:?}");
+        }
+        let skipped = StageResult::Skipped { reason: "db/prod failed".into() };
+        assert!(failed(Verdict::Create, Some(skipped)) && failed(Verdict::Blocked, None));
+        assert!(!failed(Verdict::Repair, Some(StageResult::Done)) && !failed(Verdict::Held, None));
+    }
+
+    #[test]
+    fn a_stage_that_is_left_alone_until_a_time_is_looked_at_then() {
+        let key: StageKey = "web/prod".parse().unwrap();
+        let later = |until_ms| {
+            let held = Held::Suspended { since_ms: 0, until_ms };
+            let stage = StagePlan { held: Some(held), ..StagePlan::new(&key, Verdict::Held) };
+            let Outcome::Done { later, .. } = Log::default().told(&pass(stage, None)) else { panic!("it was planned") };
+            later.get(&key).copied()
+        };
+        let hour = Duration::from_secs(3600);
+        let wait = later(Some(now_ms() + 3_600_000)).expect("a time");
+        assert!(wait <= hour && wait > hour / 2, "{wait:?}");
+        assert_eq!((later(Some(1)), later(None)), (Some(Duration::ZERO), None));
+    }
+
+    #[test]
+    fn what_is_held_is_told_once_and_a_deploy_that_failed_each_time() {
+        let (told, _guard) = Told::here();
+        let (log, key) = (Log::default(), "web/prod".parse::<StageKey>().unwrap());
+        let held = || {
+            let held = Held::Suspended { since_ms: 0, until_ms: None };
+            pass(StagePlan { held: Some(held), ..StagePlan::new(&key, Verdict::Held) }, None)
+        };
+        for _ in 0..3 {
+            log.told(&held());
+            let result = deployed(DeployStatus::Failed);
+            log.sink().tell(Event::End { key: key.clone(), result });
+            let result = StageResult::Failed { reason: "no such file".into(), hint: None };
+            log.sink().tell(Event::End { key: key.clone(), result });
+        }
+        assert_eq!((told.times("web/prod: held: "), told.times("no such file")), (1, 1));
+        assert_eq!(told.times("ERROR"), 3 + 1);
+        log.sink().tell(Event::End { key, result: deployed(DeployStatus::Superseded) });
+        assert_eq!((told.times("superseded: so"), told.times("ERROR")), (1, 3 + 1), "that is no fault");
+    }
 
     #[test]
     fn a_log_line_tells_the_cause_once() {

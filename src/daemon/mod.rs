@@ -23,6 +23,8 @@ mod source;
 mod state;
 mod systemd;
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 mod told;
 mod watch;
 
@@ -38,7 +40,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::config::Loaded;
 use crate::execute::{self, Newest};
 use crate::model::{Desired, StageKey};
-use crate::plan::{Selection, Verdict};
+use crate::plan::Verdict;
 use crate::reconcile::{Beside, Noted, Places};
 use crate::store::{DaemonLock, now_ms};
 use dice::Dice;
@@ -80,9 +82,10 @@ impl Calls {
         (Self { line: Line::Signals(signals), desk }, handle)
     }
 
-    /// Nothing but that it is to stop.
-    pub fn until(stop: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self { line: Line::Other(Box::pin(stop)), desk: state::desk().0 }
+    /// No signals: it stops when this is over.
+    pub fn until(stop: impl Future<Output = ()> + Send + 'static) -> (Self, Handle) {
+        let (desk, handle) = state::desk();
+        (Self { line: Line::Other(Box::pin(stop)), desk }, handle)
     }
 }
 
@@ -388,16 +391,7 @@ impl Daemon {
         }
         // The scheduler asks for none before there is a configuration.
         let Some(loaded) = self.in_force.clone() else { return };
-        // A stage that the configuration names no more is looked at with all the others: it cannot be asked for alone.
-        let is_named = |stage: &StageKey| loaded.desired.written(stage).is_some();
-        let selection = match scope {
-            Scope::Stages(stages) if stages.iter().all(is_named) => {
-                // An instance may be gone by now; its stage is not.
-                let stages: BTreeSet<StageKey> = stages.iter().map(StageKey::written).collect();
-                Selection(stages.iter().map(ToString::to_string).collect())
-            }
-            Scope::All | Scope::Stages(_) => Selection::default(),
-        };
+        let selection = pass::selection(&scope, &loaded.desired);
         // A look at everything is not what ends a rest, unless somebody asks for it.
         let rests = match reason {
             Reason::Drift | Reason::Retry | Reason::Resync if selection.0.is_empty() => self.resting(),

@@ -9,11 +9,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::events::Known;
 use super::log::Log;
-use super::scheduler::{Event, Outcome};
+use super::scheduler::{Event, Outcome, Scope};
 use super::state::Board;
 use crate::config::Loaded;
 use crate::execute::{self, Newest, Sink};
-use crate::model::StageKey;
+use crate::model::{Desired, StageKey};
 use crate::plan::{Options, Selection, Verdict};
 use crate::reconcile::{self, Converged, Done, Error, Noted, Places, Want, Watcher};
 
@@ -58,6 +58,20 @@ pub(super) struct Job {
     pub(super) rests: BTreeMap<StageKey, i64>,
     pub(super) newest: Newest,
     pub(super) known: Known,
+}
+
+/// What a pass is about. A stage that the configuration names no more is looked at with all the others: where nothing is
+/// left of it, it cannot be asked for alone.
+pub(super) fn selection(scope: &Scope, desired: &Desired) -> Selection {
+    let is_named = |stage: &StageKey| desired.written(stage).is_some();
+    match scope {
+        Scope::Stages(stages) if stages.iter().all(is_named) => {
+            // An instance may be gone by now; its stage is not.
+            let stages: BTreeSet<StageKey> = stages.iter().map(StageKey::written).collect();
+            Selection(stages.iter().map(ToString::to_string).collect())
+        }
+        Scope::All | Scope::Stages(_) => Selection::default(),
+    }
 }
 
 /// Converges to the configuration in force, and tells the loop when it is over.

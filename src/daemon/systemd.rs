@@ -60,7 +60,7 @@ impl Notifier {
         Self::new(socket.as_deref(), sd_notify::watchdog_enabled(), Instant::now())
     }
 
-    fn new(socket: Option<&OsStr>, watchdog: Option<Duration>, now: Instant) -> Self {
+    pub(super) fn new(socket: Option<&OsStr>, watchdog: Option<Duration>, now: Instant) -> Self {
         let manager = socket.and_then(|name| match Manager::new(name) {
             Ok(manager) => Some(manager),
             Err(error) => {

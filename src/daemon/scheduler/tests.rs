@@ -1,5 +1,7 @@
 //! The scheduler as a table of stories: what happens, and what follows.
 
+mod turns;
+
 use super::*;
 
 /// A scheduler with its clock.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::daemon::scheduler::Event;
+use crate::daemon::tests::Still;
 use crate::daemon::told::Told;
 
 /// Long enough that a test sees a difference, and short enough to wait for.
@@ -104,6 +106,21 @@ async fn the_time_before_a_look_counts_where_an_event_was_told_of() {
     tokio::time::sleep_until((since + PATIENCE.quiet).into()).await;
     assert!(matches!(site.look().await, News::Changed));
     assert_eq!(eye.newest().unwrap().since(), since, "the look began to count anew");
+}
+
+#[tokio::test]
+async fn what_the_loop_notices_is_measured_from_then_on_before_anybody_looks() {
+    let site = Site::new();
+    let still = Still::over(&site.path("conf"));
+    let eye = still.daemon.glance.0.clone().unwrap();
+    assert!(eye.newest().is_none());
+    assert!(matches!(still.daemon.noticed(), Event::Changed));
+    let scanned = async {
+        while eye.newest().is_none() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), scanned).await.expect("a scan in the background");
 }
 
 /// Writes a file all the time, good YAML each time and each time another one, until it is told to end.

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::slice::from_ref;
 
 use super::*;
+use crate::daemon::tests::Still;
 use crate::daemon::told::Told;
 
 /// Longer than any test: what is noticed was noticed by an event.
@@ -206,6 +207,24 @@ async fn another_name_further_up_is_seen_at_the_next_check() {
     fs::rename(root.join("up"), root.join("was")).unwrap();
     fs::rename(root.join("next"), root.join("up")).unwrap();
     watched.notices("another directory under the same path").await;
+    notices_all_kinds_of_save(&watched, &dir, "after that").await;
+}
+
+#[tokio::test]
+async fn each_look_has_it_checked_first_whether_the_right_files_are_watched() {
+    let (_scratch, root) = scratch();
+    let dir = root.join("up/more/config");
+    config(&dir);
+    config(&root.join("next/more/config"));
+    let Still { mut daemon, .. } = Still::over(&dir);
+    let watched = Watched::on(from_ref(&dir)).await;
+    fs::rename(root.join("up"), root.join("was")).unwrap();
+    fs::rename(root.join("next"), root.join("up")).unwrap();
+    watched.ignores("another directory under the same path, of which no event tells").await;
+    daemon.watch = watched.0;
+    daemon.look(false);
+    let watched = Watched(daemon.watch);
+    watched.notices("it, once it was looked at").await;
     notices_all_kinds_of_save(&watched, &dir, "after that").await;
 }
 

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use landfall::daemon::Calls;
+use landfall::daemon::{Ask, Calls, Handle};
 use landfall::execute::{Event, Sink, StageResult};
 use landfall::model::{Pause, Recorded, StageKey};
 use landfall::plan::Options;
-use landfall::reconcile::{self, Converged, Error, Order, Places, View};
+use landfall::reconcile::{self, Converged, Done, Error, Order, Places, View, Want};
 use landfall::store::{DaemonLock, DataDir, DeployRow, Filter, InstanceRow, Reader, Store};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -223,18 +223,27 @@ impl Host {
 pub struct Daemon {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
+    /// Where it is asked, and seen.
+    pub handle: Handle,
 }
 
 impl Daemon {
     pub fn start(host: &Host) -> Self {
         let (stop, stopped) = oneshot::channel();
         let places = host.places();
-        let calls = Calls::until(async { drop(stopped.await) });
+        let (calls, handle) = Calls::until(async { drop(stopped.await) });
         let run = async {
             let alone = DaemonLock::take(&DataDir::new(&places.data), "daemon", None).await.expect("no other daemon");
             Box::pin(landfall::daemon::run(places, &alone, calls)).await;
         };
-        Self { stop, task: tokio::spawn(run) }
+        Self { stop, task: tokio::spawn(run), handle }
+    }
+
+    /// Asks for something, as a command does by the socket; the answer.
+    pub async fn ask(&self, want: Want) -> Result<Done, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.handle.ask(Ask { want, sink: Sink::new(|_| {}), answer }).expect("room for one more");
+        soon("an answer", answered).await.expect("an answer")
     }
 
     /// Killed where it is.

@@ -3,6 +3,7 @@
 
 mod adopt;
 mod apart;
+mod asked;
 mod beside;
 mod by_hand;
 mod commits;
