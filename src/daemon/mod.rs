@@ -62,6 +62,9 @@ use watch::Watch;
 /// So long passes may go on after SIGTERM; then they are left where they are, and the next start goes on with them. The
 /// unit's `TimeoutStopSec` is longer.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
+/// What is said beside a configuration that cannot be used.
+const KEPT: &str = "the last good one stays in force";
+const NONE: &str = "nothing is in force yet";
 
 /// What the daemon is told from outside.
 pub struct Calls {
@@ -148,6 +151,8 @@ struct Daemon {
     news: Arc<Notify>,
     glance: Glance,
     in_force: Option<Arc<Loaded>>,
+    /// What is there cannot be used, and is not what is in force.
+    is_bad: bool,
     newest: newest::Sender<Option<Arc<Desired>>>,
     scheduler: Scheduler,
     listener: Listener,
@@ -184,6 +189,7 @@ impl Daemon {
             source: Some(source),
             looking: None,
             in_force: None,
+            is_bad: false,
             newest: newest::Sender::new(None),
             scheduler: Scheduler::new(Instant::now(), seed()),
             listener: Listener::start(&places.docker, seed()),
@@ -211,6 +217,7 @@ impl Daemon {
             _ => false,
         };
         let is_over = matches!(event, Event::Over { .. });
+        let is_told = is_over || matches!(event, Event::Looked(_));
         if let Event::Over { pass, outcome } = &event {
             self.board.over(*pass);
             self.polls.over(*pass, matches!(outcome, Outcome::Done { .. }));
@@ -230,6 +237,8 @@ impl Daemon {
         }
         if is_over {
             while self.passes.try_join_next().is_some() {}
+        }
+        if is_told {
             self.tell_status();
         }
     }
@@ -319,7 +328,8 @@ impl Daemon {
             News::Same => Looked::Same,
             News::Changing => Looked::Changing,
             News::Bad(error) => {
-                self.complain(&source, &error);
+                let kept = if source.has_good() { KEPT } else { NONE };
+                tracing::error!("the configuration cannot be used, {kept}: {error}");
                 Looked::Same
             }
             News::Changed => source.last_good().map_or(Looked::Same, |loaded| Looked::New(self.put_in_force(loaded))),
@@ -328,8 +338,11 @@ impl Daemon {
                 Looked::Renamed
             }),
         };
-        if found != Looked::Changing && self.places.beside.complain(complaint.as_deref()) {
-            self.note(Noted::Config);
+        if found != Looked::Changing {
+            self.is_bad = complaint.is_some();
+            if self.places.beside.complain(complaint.as_deref()) {
+                self.note(Noted::Config);
+            }
         }
         // What was in force before the start is in force until something else is good (R2).
         let kept = source.last_good().filter(|_| self.in_force.is_none()).map(|kept| self.put_in_force(kept));
@@ -423,17 +436,23 @@ impl Daemon {
         }
     }
 
-    fn complain(&mut self, source: &Source, error: &str) {
-        let kept = if source.has_good() { "the last good one stays in force" } else { "nothing is in force yet" };
-        tracing::error!("the configuration cannot be used, {kept}: {error}");
-        self.notifier.status(&format!("configuration cannot be used; {kept}"));
-    }
-
+    /// What the service manager shows: how far it is with what is in force, and whether that is what is there.
     fn tell_status(&mut self) {
-        let revision =
-            self.in_force.as_ref().map(|loaded| loaded.desired.revision.chars().take(12).collect::<String>());
-        let state = if self.scheduler.is_well() { "converged" } else { "not converged; see the log" };
-        let text = format!("{state}, configuration {}", revision.unwrap_or_default());
+        let in_force = self.in_force.as_ref().map(|loaded| {
+            let revision: String = loaded.desired.revision.chars().take(12).collect();
+            let state = match (self.scheduler.is_well(), self.scheduler.is_idle()) {
+                (false, _) => "not converged; see the log",
+                (true, false) => "converging",
+                (true, true) => "converged",
+            };
+            format!("{state}, configuration {revision}")
+        });
+        let text = match (self.is_bad, in_force) {
+            (false, Some(state)) => state,
+            (false, None) => NONE.to_owned(),
+            (true, Some(state)) => format!("configuration cannot be used; {KEPT}: {state}"),
+            (true, None) => format!("configuration cannot be used; {NONE}"),
+        };
         self.notifier.status(&text);
     }
 

@@ -219,6 +219,35 @@ impl Manager {
     }
 }
 
+const BAD: &str = "STATUS=configuration cannot be used; the last good one stays in force: ";
+
+#[tokio::test]
+async fn r2_the_status_says_that_a_configuration_cannot_be_used_for_as_long_as_it_is_there() {
+    let config = tempfile::tempdir().unwrap();
+    let write = |yaml: &str| std::fs::write(config.path().join("a.yaml"), yaml).unwrap();
+    let mut still = Still::over(config.path());
+    let manager = Manager::of(&mut still);
+    write("projects: [");
+    still.looked().await;
+    // Without any configuration there is no more to be seen before it is ready.
+    assert_eq!(manager.told(), ["READY=1", "STATUS=configuration cannot be used; nothing is in force yet"]);
+    write(&web(PINNED));
+    still.looked().await;
+    assert_eq!(manager.told(), ["STATUS=converging"], "its first pass is on");
+    still.over_well(1);
+    assert_eq!(manager.told(), ["STATUS=converged"]);
+    write("projects: [");
+    still.looked().await;
+    assert_eq!(manager.told(), [format!("{BAD}converged")]);
+    still.daemon.take(Event::Drifted(key("web/a")));
+    still.daemon.take(Event::Over { pass: 2, outcome: Outcome::Failed });
+    assert_eq!(manager.told(), [format!("{BAD}not converged; see the log")]);
+    // What is there is the one in force again: no pass follows.
+    write(&web(PINNED));
+    still.looked().await;
+    assert_eq!(manager.told(), ["STATUS=not converged; see the log"]);
+}
+
 #[tokio::test]
 async fn ready_after_a_reload_means_that_a_pass_was_planned_from_what_a_look_after_it_found() {
     let config = tempfile::tempdir().unwrap();
