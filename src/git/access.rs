@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::command::Git;
+use super::error::GitError;
 use super::remote::{RemoteUrl, Scheme};
 
 /// The credential that holds a token or password.
@@ -42,16 +43,25 @@ impl Access {
         Some(self.credentials.join(name)).filter(|path| path.is_file())
     }
 
-    /// Lets a call ask a server, and that one alone. `config` is a file for what git asks of another git on this host.
-    pub(super) fn of(&self, git: Git, url: &RemoteUrl, config: &Path) -> Git {
-        match url.scheme() {
+    /// Lets a call ask a server, and that one alone. `config` makes a file for another git on this host, where that is what
+    /// git asks.
+    ///
+    /// # Errors
+    /// That file cannot be made.
+    pub(super) fn of(
+        &self,
+        git: Git,
+        url: &RemoteUrl,
+        config: impl FnOnce() -> Result<PathBuf, GitError>,
+    ) -> Result<Git, GitError> {
+        Ok(match url.scheme() {
             Scheme::Https => self.http(git.env("GIT_ALLOW_PROTOCOL", "https"), url),
             Scheme::Http => self.http(git.env("GIT_ALLOW_PROTOCOL", "http"), url),
             Scheme::Ssh => {
                 git.env("GIT_ALLOW_PROTOCOL", "ssh").env("GIT_SSH_VARIANT", "ssh").env("GIT_SSH_COMMAND", self.ssh())
             }
-            Scheme::File => git.env("GIT_ALLOW_PROTOCOL", "file").env("GIT_CONFIG_GLOBAL", config),
-        }
+            Scheme::File => git.env("GIT_ALLOW_PROTOCOL", "file").env("GIT_CONFIG_GLOBAL", config()?),
+        })
     }
 
     fn http(&self, git: Git, url: &RemoteUrl) -> Git {

@@ -12,8 +12,9 @@ use crate::git::error::{GitError, Kind, refusal};
 use crate::git::remote::Remote;
 use crate::git::{CommitId, Repository};
 
-/// Longest that a server may take to say which commit a branch is at.
-const ASK: Duration = Duration::from_secs(60);
+/// Longest that a server may take to say which commit a branch is at: as long as a line may be silent later. While a
+/// connection by TLS is made, git itself has no limit.
+const ASK: Duration = Duration::from_secs(30);
 /// Longest for the commits of a large repository over a slow line; a line that is dead ends sooner.
 const FETCH: Duration = Duration::from_secs(900);
 /// Most bytes of a list of objects: far more than the files that are taken.
@@ -68,7 +69,7 @@ impl Mirror {
     fn ask(&self) -> Result<CommitId, GitError> {
         let Remote { url, .. } = &self.remote;
         let what = format!("cannot ask {} for its newest commit", self.remote);
-        let git = self.access.of(Git::remote(what.as_str(), ASK), url, &self.config()?);
+        let git = self.access.of(Git::remote(what.as_str(), ASK), url, || self.config())?;
         let answer = git.args(["ls-remote", "--quiet", "--", url.as_str(), &self.wanted()]).run()?;
         if !answer.status.success() {
             return Err(self.refused(&what, &answer.stderr));
@@ -108,7 +109,7 @@ impl Mirror {
     fn ask_for(&self, clone: &Repository, wanted: &[&str], input: &str) -> Result<(), GitError> {
         let Remote { url, .. } = &self.remote;
         let what = format!("cannot fetch {}", self.remote);
-        let git = self.access.of(clone.within(Git::remote(what.as_str(), FETCH)), url, &self.config()?);
+        let git = self.access.of(clone.within(Git::remote(what.as_str(), FETCH)), url, || self.config())?;
         let options =
             ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--filter=blob:none"];
         let git = git.args(["fetch"]).args(options).args(wanted.iter().filter(|one| one.starts_with("--")));

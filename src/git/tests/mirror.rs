@@ -77,6 +77,19 @@ fn r26_a_clone_has_all_commits_and_only_the_files_of_its_folder() {
 }
 
 #[test]
+fn what_another_git_on_this_host_is_told_is_written_only_where_there_is_one() {
+    let site = Site::new();
+    let config = site.dir().with_extension("config");
+    let url = "https://127.0.0.1:1/a.git".parse().unwrap();
+    let remote = Remote { url, branch: None, folder: String::new().parse().unwrap() };
+    let mirror = Mirror::new(remote, &site.dir(), &site.host.path().join("credentials"));
+    assert_eq!(mirror.fetch().unwrap_err().kind, Kind::Unreachable);
+    assert!(!config.exists(), "nobody reads it");
+    site.mirror(None, "").fetch().unwrap();
+    assert!(fs::read_to_string(&config).unwrap().contains("[safe]"));
+}
+
+#[test]
 fn a_commit_that_is_known_is_not_fetched_again_and_a_new_one_is() {
     let site = Site::new();
     let mirror = site.mirror(Some("main"), "conf");

@@ -79,8 +79,8 @@ fn r26_a_server_that_takes_connections_and_is_silent_holds_nobody_for_ever() {
     for repository in [&web.repository, &ssh.repository] {
         repository.commit(&[("a", "1")]);
     }
-    // While a connection by TLS is made git counts no time, and its own end is a limit of twice as much.
-    let (web_mirror, ssh_mirror) = (by_web.mirror(&web.server.plain_url(), ""), by_ssh.mirror(&ssh.server.url(), ""));
+    // While a connection by TLS is made git counts no time, and our limit ends it.
+    let (web_mirror, ssh_mirror) = (by_web.mirror(&web.server.url(), ""), by_ssh.mirror(&ssh.server.url(), ""));
     web.server.set_silent(true);
     ssh.server.set_silent(true);
     let errors = std::thread::scope(|scope| {
