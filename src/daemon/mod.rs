@@ -40,7 +40,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::config::Loaded;
 use crate::execute::{self, Newest};
 use crate::model::{Desired, StageKey};
-use crate::plan::Verdict;
+use crate::plan::{Selection, Verdict};
 use crate::reconcile::{Beside, Noted, Places};
 use crate::store::{DaemonLock, now_ms};
 use dice::Dice;
@@ -405,15 +405,19 @@ impl Daemon {
         // The scheduler asks for none before there is a configuration.
         let Some(loaded) = self.in_force.clone() else { return };
         let selection = pass::selection(&scope, &loaded.desired);
-        // A look at everything is not what ends a rest, unless somebody asks for it.
-        let rests = match reason {
-            Reason::Drift | Reason::Retry | Reason::Resync if selection.0.is_empty() => self.resting(),
-            Reason::Registry => self.resting(),
-            Reason::Drift | Reason::Retry | Reason::Resync | Reason::Config | Reason::Manual => BTreeMap::new(),
-        };
+        let rests = self.rests(reason, &selection);
         let newest = Newest::of(self.newest.subscribe());
         let job = pass::Job { places, loaded, selection, ask, rests, newest, known: self.listener.known() };
         self.passes.spawn(pass::converge(id, job, self.log.clone(), self.tell.clone()));
+    }
+
+    /// What rests in a pass: a look at everything is not what ends a rest, unless somebody asks for it.
+    fn rests(&mut self, reason: Reason, selection: &Selection) -> BTreeMap<StageKey, i64> {
+        match reason {
+            Reason::Drift | Reason::Retry | Reason::Resync if selection.0.is_empty() => self.resting(),
+            Reason::Registry => self.resting(),
+            Reason::Drift | Reason::Retry | Reason::Resync | Reason::Config | Reason::Manual => BTreeMap::new(),
+        }
     }
 
     /// The stages that are not to be put right now, with the time of the clock until which they are not.

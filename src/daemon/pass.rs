@@ -74,11 +74,15 @@ pub(super) fn selection(scope: &Scope, desired: &Desired) -> Selection {
     }
 }
 
+/// Of whom registries are asked: nobody is not everybody, which is what no names mean.
+pub(super) fn asked_for(ask: &BTreeSet<StageKey>) -> Option<Selection> {
+    (!ask.is_empty()).then(|| Selection(ask.iter().map(ToString::to_string).collect()))
+}
+
 /// Converges to the configuration in force, and tells the loop when it is over.
 pub(super) async fn converge(id: u64, job: Job, log: Log, tell: Teller) {
     let Job { places, loaded, selection, ask, rests, newest, known } = job;
-    // Nobody is not everybody, which is what no names mean.
-    let ask = (!ask.is_empty()).then(|| Selection(ask.iter().map(ToString::to_string).collect()));
+    let ask = asked_for(&ask);
     let rests = Arc::new(rests);
     let options = Options { selection, ask, rests, secrets_needed: true, partial: true, ..Options::default() };
     let watcher = Watcher { sink: both(log.sink(), telling(id, &tell)), newest };

@@ -161,8 +161,27 @@ async fn r20_how_often_a_stage_was_put_right_says_nothing_once_it_gets_something
 }
 
 #[tokio::test]
+async fn r20_a_look_at_everything_leaves_what_rests_alone_and_a_new_configuration_or_a_person_does_not() {
+    let config = tempfile::tempdir().unwrap();
+    let mut still = Still::over(config.path());
+    still.daemon.told(Told::Begins(key("web/a"), Verdict::Repair));
+    let (all, one) = (Selection::default(), Selection(vec!["web/a".into()]));
+    let mut rests = |reason, selection: &Selection| !still.daemon.rests(reason, selection).is_empty();
+    for reason in [Reason::Drift, Reason::Retry, Reason::Resync] {
+        assert!(rests(reason, &all), "{reason:?} of all");
+        assert!(!rests(reason, &one), "{reason:?} of it alone, whose rest is over");
+    }
+    for selection in [&all, &one] {
+        assert!(rests(Reason::Registry, selection), "a registry tells nothing of what rests");
+        assert!(!rests(Reason::Config, selection) && !rests(Reason::Manual, selection));
+    }
+}
+
+#[tokio::test]
 async fn what_a_pass_could_not_ask_registries_for_is_asked_for_by_the_next_one_and_all_by_a_reload() {
     let mut still = Still::converging(&web(FOLLOWING)).await;
+    assert_eq!(pass::asked_for(&BTreeSet::new()), None, "nobody is not everybody");
+    assert_eq!(pass::asked_for(&[key("web/a")].into()), Some(Selection(vec!["web/a".into()])));
     assert_eq!(still.asks(), ["web/a"], "the first pass found no Docker");
     assert_eq!(still.asks(), [""; 0]);
     assert!(matches!(still.daemon.reload(), Event::Reload));

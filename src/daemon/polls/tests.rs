@@ -124,3 +124,37 @@ fn nobody_is_waited_for_where_nothing_follows_tags() {
     polls.set(None, &loaded("projects: {}\n"), NOON, &mut Dice::new(6));
     assert_eq!((polls.wait(NOON), keys(&polls.due(NOON, &mut Dice::new(6)))), (None, vec![]));
 }
+
+#[test]
+fn another_time_zone_is_another_time_and_what_is_named_no_more_is_not_asked_for() {
+    let mut dice = Dice::new(7);
+    let mut polls = Polls::default();
+    let berlin = desired(", poll: \"30 14 * * *\"", "a: { track: { semver: \"1\" } }");
+    polls.set(None, &berlin, NOON, &mut dice);
+    polls.set(Some(&berlin), &loaded("projects: {}\n"), NOON, &mut dice);
+    assert_eq!(begun(&mut polls, 1), [""; 0], "though nobody asked for it yet");
+    polls.set(None, &berlin, NOON, &mut dice);
+    let due_at = |polls: &Polls| polls.registries["r.example.com"].due_ms.unwrap();
+    let half_past = |polls: &Polls, minutes: i64| {
+        let behind = due_at(polls) - (NOON + minutes * MINUTE);
+        assert!((0..=SPREAD_MS).contains(&behind), "{behind} ms behind");
+    };
+    half_past(&polls, 30);
+    let mut london = berlin.clone();
+    london.settings.timezone = "Europe/London".parse().unwrap();
+    polls.set(Some(&berlin), &london, NOON, &mut dice);
+    half_past(&polls, 90);
+}
+
+#[test]
+fn r27_hosts_with_one_schedule_do_not_ask_at_the_same_second() {
+    let due_ms = |seed| {
+        let mut polls = Polls::default();
+        polls.set(None, &desired("", "a: { track: { semver: \"1\" } }"), NOON, &mut Dice::new(seed));
+        polls.registries["s.example.com"].due_ms.unwrap() - NOON - 5 * MINUTE
+    };
+    let waits: Vec<i64> = (0..50).map(due_ms).collect();
+    assert!(waits.iter().all(|wait| (0..=SPREAD_MS).contains(wait)), "{waits:?}");
+    let (least, most) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
+    assert!(most - least > SPREAD_MS / 2, "{waits:?}");
+}

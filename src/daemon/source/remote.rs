@@ -130,12 +130,17 @@ async fn poll(mirror: Arc<Mirror>, interval: Duration) {
         failures = asked(&mirror, failures).await;
     }
     loop {
-        let wait = doubled(interval, failures, LONGEST.max(interval));
-        let wait = dice.between(wait.mul_f64(1.0 - JITTER), wait.mul_f64(1.0 + JITTER));
+        let wait = wait(interval, failures, &mut dice);
         // Whoever asks for it, or the time that has come.
         let _ = tokio::time::timeout(wait, asked_for.notified()).await;
         failures = asked(&mirror, failures).await;
     }
+}
+
+/// Until the server is asked again, after so many failures in a row.
+fn wait(interval: Duration, failures: u32, dice: &mut Dice) -> Duration {
+    let wait = doubled(interval, failures, LONGEST.max(interval));
+    dice.between(wait.mul_f64(1.0 - JITTER), wait.mul_f64(1.0 + JITTER))
 }
 
 /// How often it failed in a row by now.
@@ -152,3 +157,6 @@ async fn blocking<T: Send + 'static>(
     let mirror = Arc::clone(mirror);
     spawn_blocking(move || run(&mirror)).await.ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,6 +123,22 @@ async fn what_the_loop_notices_is_measured_from_then_on_before_anybody_looks() {
     tokio::time::timeout(Duration::from_secs(20), scanned).await.expect("a scan in the background");
 }
 
+#[tokio::test]
+async fn r2_what_was_in_force_before_takes_its_place_while_the_files_change_and_they_are_looked_at_again() {
+    let mut site = Site::new();
+    site.write("a.yaml", &project("a", &["x"]));
+    assert!(matches!(site.look().await, News::Changed));
+    for (news, is_again) in [(News::Changing, true), (News::Bad("so".into()), false)] {
+        let mut still = Still::over(&site.path("conf"));
+        // As after a start at which the store knew what was in force.
+        let mut kept = Source::patient(&site.path("conf").into(), PATIENCE);
+        kept.good = site.source.last_good();
+        let event = still.daemon.looked(Some((kept, news)));
+        assert!(still.daemon.in_force.is_some());
+        assert_eq!(matches!(event, Event::Changed), is_again, "{event:?}");
+    }
+}
+
 /// Writes a file all the time, good YAML each time and each time another one, until it is told to end.
 struct Writer {
     goes_on: Arc<AtomicBool>,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use landfall::daemon::Ask;
 use landfall::execute::Sink;
 use landfall::model::{DeployStatus, Pause, PauseKind, StageKey};
+use landfall::plan::Options;
 use landfall::reconcile::{Done, Want};
 use tokio::sync::oneshot;
 
@@ -81,6 +82,26 @@ async fn r31_so_many_requests_wait_and_more_are_turned_away_and_all_that_were_ta
     }
     assert_eq!(pause(&daemon, None).await, None, "there is room again");
     daemon.stop().await;
+}
+
+#[tokio::test]
+async fn r12_what_failed_when_a_person_asked_for_it_is_tried_again_by_the_loop() {
+    let host = Host::with(&[&image("v1")]).await;
+    host.settings(RESYNC);
+    host.write(&web("v1", ""));
+    host.fake.hang(Op::List);
+    // In the loop's own first pass, and in the one that is asked for.
+    (0..2).for_each(|_| host.fake.fail_next(Op::Pull, 500, "received unexpected HTTP status: 503 Service Unavailable"));
+    let daemon = Daemon::start(&host);
+    host.called(Op::List).await;
+    let want = Want::Converge { options: Options::default(), adopt_store: None, allow_rewrite: false };
+    let asked = daemon.ask(want);
+    let (done, ()) = tokio::join!(asked, async { host.fake.release(Op::List) });
+    let Ok(Done::Converged(converged)) = done else { panic!("{done:?}") };
+    assert!(converged.results.values().all(|result| !result.is_ok()), "{:?}", converged.results);
+    until("it is tried again", async || host.version_at("web.test").await == "v1").await;
+    daemon.stop().await;
+    assert_eq!(host.fake.count(Op::Pull), 3);
 }
 
 #[tokio::test]

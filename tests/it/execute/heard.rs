@@ -81,7 +81,16 @@ async fn r20_what_is_done_by_hand_is_heard_and_put_right() {
 
 #[tokio::test]
 async fn r20_many_that_die_together_are_all_put_right() {
-    let names: Vec<String> = (0..12).map(|n| format!("n{n}")).collect();
+    many_die_together(12).await;
+}
+
+#[tokio::test]
+async fn r31_more_than_are_asked_about_at_a_time_are_all_put_right_as_well() {
+    many_die_together(80).await;
+}
+
+async fn many_die_together(count: usize) {
+    let names: Vec<String> = (0..count).map(|n| format!("n{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let (host, daemon) = watched(&names, "").await;
     host.fake.endings_take(Duration::from_millis(300));
