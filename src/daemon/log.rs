@@ -145,7 +145,7 @@ mod tests {
     use crate::config::load;
     use crate::daemon::told::Told;
     use crate::model::{Observed, Recorded};
-    use crate::plan::{Plan, StagePlan};
+    use crate::plan::{Held, Plan, StagePlan};
     use crate::reconcile::{Found, View};
     use crate::store::StoreError;
 
@@ -156,10 +156,12 @@ mod tests {
         let loaded = Arc::new(load(dir.path()).unwrap_or_else(|error| panic!("{error}")));
         let results = result.into_iter().map(|result| (stage.key.clone(), result)).collect();
         let view = View {
+            desired: Arc::clone(&loaded.desired),
             loaded,
             recorded: Recorded::default(),
             observed: Observed::default(),
             images: BTreeMap::new(),
+            candidates: BTreeMap::new(),
             registries: BTreeMap::new(),
             plan: Plan { stages: vec![stage], ..Plan::default() },
             open: Vec::new(),

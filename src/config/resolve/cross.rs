@@ -29,7 +29,8 @@ type PortClaim = (StageKey, Option<String>, Place);
 impl Claims {
     /// Adds what was claimed in a part of the projects that comes after these.
     pub(super) fn take_in(&mut self, later: Self) {
-        let Self { stages, domains, ports, dependencies } = later;
+        let Self { stages, domains, ports, dependencies, promotions } = later;
+        self.promotions.extend(promotions);
         self.stages.extend(stages);
         for (domain, claims) in domains {
             self.domains.entry(domain).or_default().extend(claims);

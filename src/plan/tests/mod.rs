@@ -252,9 +252,13 @@ impl World {
 
     /// Plans, and sees that a plan that begins without the specs of the newest successes comes to the same.
     fn plan(&self) -> Plan {
+        self.plan_with(&self.images())
+    }
+
+    /// The image of every stage that is wanted.
+    fn images(&self) -> BTreeMap<StageKey, Result<ImageRef, Blocked>> {
         let images = self.desired.stages.values().map(|stage| (stage.key.clone(), Ok(image_of(stage))));
-        let refused = self.refused_images.iter().map(|(key, why)| (key.clone(), Err(why.clone())));
-        self.plan_with(&images.chain(refused).collect())
+        images.chain(self.refused_images.iter().map(|(key, why)| (key.clone(), Err(why.clone())))).collect()
     }
 
     /// The same with these images.

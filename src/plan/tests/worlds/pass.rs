@@ -15,7 +15,11 @@ impl Model {
     pub(super) fn pass(&mut self) -> Result<Plan, Stop> {
         self.forget_gone()?;
         // Looking whether a plan needs the specs that it was not given costs two more: one in so many will do.
-        let plan = if self.ops % COMPARED == 0 { self.world.plan() } else { self.world.plan_of(&self.world.recorded) };
+        let plan = if self.ops % COMPARED == 0 {
+            self.world.plan()
+        } else {
+            self.world.plan_of(&self.world.recorded, &self.world.images())
+        };
         self.look_at(&plan);
         self.close(&plan.endings)?;
         if plan.held.is_some() || plan.stages.iter().any(|s| s.blocked.as_ref().is_some_and(|b| b.refused)) {
