@@ -13,7 +13,6 @@ pub(super) enum Fate {
 use Fate::{Instead, Later};
 
 const DAEMON: &str = "the full daemon";
-const TAGS: &str = "previews and promotion";
 const ROUTING: &str = "certificates and advanced routing";
 
 /// The type that a key is looked for in, the key, and its fate.
@@ -25,7 +24,6 @@ const TABLE: &[(&str, &str, Fate)] = &[
     ("Route", "advanced", Later(ROUTING)),
     ("Certificate", "letsencrypt", Later(ROUTING)),
     // Project and stage
-    ("Layer", "keep_images", Later(TAGS)),
     // Settings
     ("Settings", "notifications", Later("notifications")),
     (

@@ -33,5 +33,10 @@ impl Newest {
 
 fn is_same(newest: &Desired, desired: &Desired, key: &StageKey) -> bool {
     let surroundings = |desired: &Desired| (desired.settings.network.clone(), desired.settings.proxy.clone());
-    newest.written(key) == desired.written(key) && surroundings(newest) == surroundings(desired)
+    let is_run_like = match (newest.written(key), desired.written(key)) {
+        (Some(newest), Some(stage)) => newest.is_run_like(stage),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    is_run_like && surroundings(newest) == surroundings(desired)
 }

@@ -37,6 +37,10 @@ pub struct Desired {
 /// at a time, and above that only its latency grows.
 pub const CONCURRENT_DEPLOYS: u16 = 4;
 
+/// Images of a stage that stay on the host unless a number is given: what runs, what it replaced, and one more to go back
+/// to (R24).
+pub const KEPT_IMAGES: u8 = 3;
+
 /// Host-wide values, one row in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -238,6 +242,9 @@ pub struct DesiredStage {
     /// When it may be deployed; at any time unless it is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
+    /// So many images that succeeded last stay on the host, at least 1 (R24). Specs written before had no choice.
+    #[serde(default = "kept_images")]
+    pub keep_images: u8,
 }
 
 const fn yes() -> bool {
@@ -258,6 +265,10 @@ const fn is_one(number: &u16) -> bool {
     *number == 1
 }
 
+fn kept_images() -> u8 {
+    KEPT_IMAGES
+}
+
 impl DesiredStage {
     /// True when the stage needs a port of the host to be reached by the proxy.
     pub fn is_published(&self, proxy: &ProxySettings) -> bool {
@@ -268,6 +279,14 @@ impl DesiredStage {
     pub fn hash_input<'a>(&'a self, settings: &'a Settings) -> HashInput<'a> {
         let published = self.is_published(&settings.proxy);
         HashInput { container: &self.container, network: &settings.network, published }
+    }
+
+    /// True when another one runs the same and comes to it in the same way: how many images are kept changes neither, nor
+    /// does when a deploy may begin, and on whose word.
+    pub fn is_run_like(&self, other: &Self) -> bool {
+        let (keep_images, auto_deploy, window) = (other.keep_images, other.auto_deploy, other.window.clone());
+        let alike = Self { keep_images, auto_deploy, window, ..self.clone() };
+        alike == *other
     }
 }
 

@@ -46,12 +46,12 @@ fn is_same(refused: DesiredStage, stage: &DesiredStage) -> bool {
     following(refused, stage) == *stage
 }
 
-/// An earlier spec of a stage as it would run now: how it is routed, what it depends on and when it is deployed is what the configuration
-/// says, whichever version runs.
+/// An earlier spec of a stage as it would run now: how it is routed, what it depends on, when it is deployed and how many
+/// images are kept is what the configuration says, whichever version runs.
 pub fn following(spec: DesiredStage, stage: &DesiredStage) -> DesiredStage {
     let (domains, route, depends_on) = (stage.domains.clone(), stage.route.clone(), stage.depends_on.clone());
-    let (auto_deploy, window) = (stage.auto_deploy, stage.window.clone());
-    DesiredStage { domains, route, depends_on, auto_deploy, window, ..spec }
+    let (auto_deploy, window, keep_images) = (stage.auto_deploy, stage.window.clone(), stage.keep_images);
+    DesiredStage { domains, route, depends_on, auto_deploy, window, keep_images, ..spec }
 }
 
 /// What a stage should run: what was chosen while that stands, else what the configuration leads to. No spec for a choice

@@ -190,7 +190,8 @@ impl<'a> Case<'a> {
         let now = fingerprints.get(self.key);
         wanted.is_none_or(|wanted| wanted == image)
             && self.open.deploy.spec().is_some_and(|open| {
-                spec.is_some_and(|spec| open == *spec) && hash::matches(spec_hash, open.hash_input(&desired.settings))
+                spec.is_some_and(|spec| open.is_run_like(&spec))
+                    && hash::matches(spec_hash, open.hash_input(&desired.settings))
             })
             && hash::secrets_match(&self.open.secrets_label, now) != SecretsMatch::Changed
     }

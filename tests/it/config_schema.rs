@@ -192,7 +192,9 @@ const BAD_STAGE: &[&str] = &[
     "route: { domains: shop.example.com }",
     "route: { certificate: letsencrypt, domains: [a.example.com] }",
     "pull_policy: sometimes",
-    "keep_images: 3",
+    "keep_images: 0",
+    "keep_images: 101",
+    "keep_images: all",
     "build: .",
 ];
 

@@ -128,6 +128,9 @@ pub(in crate::config) struct Layer {
     pub(in crate::config) auto_deploy: Option<bool>,
     /// When the stage may be deployed; what drifted is put right at any time, and `landfall deploy --now` does not wait.
     pub(in crate::config) window: Option<Window>,
+    /// So many images that succeeded last stay on the host; 3 by default.
+    #[schemars(range(min = 1, max = 100))]
+    pub(in crate::config) keep_images: Option<u8>,
 }
 
 /// Which version of the image a stage runs.

@@ -30,6 +30,7 @@ pub(super) fn container(cx: &Context<'_>, layer: Layer, port: Option<u16>, claim
         init, shm_size, ulimits, extra_hosts, dns, logging, restart, stop_signal, security_opt, healthcheck,
         mem_limit, cpus, pids_limit, ports, networks, ready: _, strategy: _, drain: _, stop_grace_period: _,
         monitor: _, depends_on: _, hooks: _, route: _, pull_policy: _, max_instances: _, auto_deploy: _, window: _,
+        keep_images: _,
     } = layer;
     let environment = environment::plain(cx, environment, env_file, secret_environment.as_ref());
     let spec = ContainerSpec {

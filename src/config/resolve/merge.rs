@@ -22,7 +22,7 @@ pub(super) fn over(own: Layer, base: Layer) -> Layer {
         init, shm_size, ulimits, extra_hosts, dns, logging, restart, stop_signal, security_opt, healthcheck,
         mem_limit, cpus, pids_limit, ports, networks, ready, strategy, drain, stop_grace_period, monitor,
         depends_on, hooks, route, pull_policy, max_instances,
-        auto_deploy, window,
+        auto_deploy, window, keep_images,
     } = own;
     Layer {
         // A variable is plain or secret, and the stage decides which.
@@ -72,6 +72,7 @@ pub(super) fn over(own: Layer, base: Layer) -> Layer {
         max_instances: max_instances.or(base.max_instances),
         auto_deploy: auto_deploy.or(base.auto_deploy),
         window: window.or(base.window),
+        keep_images: keep_images.or(base.keep_images),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::config::code;
 use crate::config::raw::{self, Layer, StageKeys};
-use crate::model::desired::Strategy;
+use crate::model::desired::{KEPT_IMAGES, Strategy};
 use crate::model::spec::{HostNamespace, MountSource};
 use crate::model::{ContainerSpec, DesiredStage, Millis};
 
@@ -14,6 +14,8 @@ use super::{container, depends, hooks, ready, route, several, track, window};
 const GRACE: Millis = Millis::secs(10);
 /// Longest `monitor`.
 const MAX_MONITOR: Millis = Millis::secs(3600);
+/// Most images of a stage that are kept: whoever wants more has a registry for them.
+const MAX_IMAGES: u8 = 100;
 
 /// Resolves one stage; `None` when something it cannot be without is missing.
 pub(super) fn stage(
@@ -42,6 +44,7 @@ pub(super) fn stage(
     let window = window::window(cx, layer.window.take());
     let strategy = layer.strategy.take();
     let pull_policy = track::pull_policy(cx, layer.pull_policy.take(), track.as_ref());
+    let keep_images = keep_images(cx, layer.keep_images.take());
     let container = container::container(cx, layer, project.port, claims);
     let strategy = choose_strategy(cx, strategy, &container);
     let ready = ready::ready(cx, gate, &container);
@@ -68,6 +71,7 @@ pub(super) fn stage(
         patterns,
         auto_deploy,
         window,
+        keep_images,
     })
 }
 
@@ -88,6 +92,16 @@ fn monitor(cx: &Context<'_>, raw: Option<raw::Duration>) -> Millis {
         );
     }
     monitor
+}
+
+/// The image that runs is one of them.
+fn keep_images(cx: &Context<'_>, written: Option<u8>) -> u8 {
+    let count = written.unwrap_or(KEPT_IMAGES);
+    if !(1..=MAX_IMAGES).contains(&count) {
+        let help = format!("from 1 to {MAX_IMAGES}, what runs among them; {KEPT_IMAGES} is the default");
+        cx.site.refuse(code::BAD_VALUE, "keep_images", format!("`keep_images` is {count}"), &help);
+    }
+    count
 }
 
 /// Two instances side by side would write to one volume, or want one port of the host.

@@ -2,7 +2,7 @@
 
 use super::rules::{refuses, stage, titles};
 use super::*;
-use crate::model::{DesiredStage, Hook, Hooks, Millis};
+use crate::model::{DesiredStage, Hook, Hooks, Millis, hash};
 
 #[test]
 fn so_many_stages_at_a_time_is_a_number_from_one_to_sixty_four() {
@@ -24,6 +24,25 @@ fn r10_a_new_instance_is_watched_for_as_long_as_the_stage_or_its_project_says() 
     let stages = loaded(text).desired.stages.clone();
     assert_eq!(stages.values().map(|stage| stage.monitor).collect::<Vec<_>>(), [Millis::secs(60), Millis(0)]);
     refuses(&[("monitor: 61m", "`monitor` of 1h1m is longer than 1h")]);
+}
+
+#[test]
+fn r24_so_many_images_are_kept_as_the_stage_or_its_project_says() {
+    let kept = |lines: &str| stage(lines).keep_images;
+    assert_eq!(["", "keep_images: 1", "keep_images: 100"].map(kept), [3, 1, 100]);
+    let text = "projects: { a: { image: x, keep_images: 5, stages: {
+        s: { track: { tag: t } }, t: { track: { tag: t }, keep_images: 2 } } } }";
+    let kept: Vec<_> = loaded(text).desired.stages.values().map(|stage| stage.keep_images).collect();
+    assert_eq!(kept, [5, 2]);
+    refuses(&[("keep_images: 0", "`keep_images` is 0"), ("keep_images: 101", "`keep_images` is 101")]);
+}
+
+#[test]
+fn r19_how_many_images_are_kept_changes_nothing_that_runs() {
+    let settings = loaded("projects: {}").desired.settings.clone();
+    let hash = |lines: &str| hash::spec_hash(stage(lines).hash_input(&settings));
+    assert_eq!(hash("keep_images: 7"), hash(""));
+    assert!(stage("keep_images: 7").is_run_like(&stage("")) && !stage("drain: 1s").is_run_like(&stage("")));
 }
 
 /// Stages by name, each with what it depends on as written.
@@ -102,7 +121,7 @@ fn a_hook_is_a_command_with_a_time_and_those_of_a_stage_take_the_place_of_its_pr
 fn specs_that_were_stored_before_a_key_was_there_have_its_default() {
     let now = stage("");
     let mut stored = serde_json::to_value(&now).unwrap();
-    for key in ["monitor", "route", "depends_on", "hooks"] {
+    for key in ["monitor", "route", "depends_on", "hooks", "keep_images"] {
         assert!(stored.as_object_mut().unwrap().remove(key).is_some(), "{key}");
     }
     assert_eq!(serde_json::from_value::<DesiredStage>(stored).unwrap(), now);

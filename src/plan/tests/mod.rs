@@ -134,6 +134,7 @@ impl World {
             patterns: Vec::new(),
             auto_deploy: true,
             window: None,
+            keep_images: 3,
             key: key.clone(),
         };
         self.desired.stages.insert(key, stage);

@@ -94,6 +94,7 @@ pub(super) fn stage(text: &str) -> DesiredStage {
         patterns: Vec::new(),
         auto_deploy: true,
         window: None,
+        keep_images: 3,
     }
 }
 
