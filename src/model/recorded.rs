@@ -256,6 +256,21 @@ pub struct Quarantine {
     pub reason: String,
 }
 
+/// An image of a registry that a stage uses or used, on the host unless a person removed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedImage {
+    /// The stage.
+    pub key: StageKey,
+    /// The image, by the tag that it was first deployed as.
+    pub image: ImageRef,
+    /// How many other images of the stage succeeded after it; none for one that never did, or whose stage is gone.
+    pub newer: Option<u32>,
+    /// We pulled it; else it was on the host before.
+    pub is_pulled: bool,
+    /// When it was to go and stayed, in milliseconds since 1970 UTC.
+    pub left_at_ms: Option<i64>,
+}
+
 /// An instance that the store knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedInstance {

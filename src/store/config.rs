@@ -9,10 +9,10 @@ use crate::model::name::{Name, StageKey};
 use crate::model::recorded::Pin;
 use crate::model::{Desired, DesiredStage, Registry, Settings};
 
-use super::by_hand;
 use super::clock::{new_row_id, now_ms};
 use super::error::{Result, StoreError};
 use super::rows::{AcceptedConfig, InForce, parsed};
+use super::{by_hand, images};
 
 /// A configuration as the tables hold it: JSON by name.
 #[derive(Debug, PartialEq, Eq)]
@@ -134,6 +134,7 @@ pub(super) fn forget_when_gone(tx: &Transaction<'_>, key: &StageKey) -> Result<(
     if tx.execute(sql, (key.project.as_str(), key.stage.as_str()))? > 0 {
         by_hand::choose(tx, key, None)?;
         by_hand::pause(tx, key, None)?;
+        images::stage_is_gone(tx, key)?;
     }
     Ok(())
 }

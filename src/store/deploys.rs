@@ -11,6 +11,7 @@ use crate::model::{DeployId, DeployStatus, Phase};
 use super::clock::now_ms;
 use super::config::{stage_id, to_json};
 use super::error::{Result, StoreError};
+use super::images;
 use super::rows::{NewDeploy, known, parsed};
 
 /// Combinations held for one stage; the oldest goes first and may then be tried once more. A hundred failed versions
@@ -147,7 +148,7 @@ pub(super) fn make_live(tx: &Transaction<'_>, deploy: DeployId) -> Result<()> {
     let sql = "DELETE FROM holds WHERE (stage_id, spec_hash, digest, secrets_label) IN
                    (SELECT stage_id, spec_hash, digest, secrets_label FROM deploys WHERE id = ?1)";
     tx.execute(sql, [&id])?;
-    Ok(())
+    images::serves(tx, deploy)
 }
 
 fn hold(tx: &Transaction<'_>, deploy: DeployId, reason: &str) -> Result<()> {

@@ -21,6 +21,7 @@ mod datadir;
 mod deploys;
 mod error;
 mod hosts;
+mod images;
 mod instances;
 mod lock;
 mod logs;
@@ -42,10 +43,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::desired::History;
 use crate::model::name::StageKey;
-use crate::model::recorded::{Choice, GivingUp, Pause, Pin};
+use crate::model::recorded::{Choice, GivingUp, Pause, Pin, RecordedImage};
 use crate::model::{
-    AllConditions, DeployId, DeployStatus, DesiredStage, Findings, InstanceStatus, Phase, Recorded, RecordedHost,
-    RecordedRoute, StoreId,
+    AllConditions, DeployId, DeployStatus, DesiredStage, Findings, ImageRef, InstanceStatus, Phase, Recorded,
+    RecordedHost, RecordedRoute, StoreId,
 };
 
 pub use backup::{Copied, backup};
@@ -180,6 +181,31 @@ impl Store {
         self.write("store.pause", Durable::Disk, move |tx| by_hand::pause(tx, &key, pause.as_ref())).await
     }
 
+    /// Records that a stage is about to use an image of a registry, and whether we pull it; before that is done (R14). One
+    /// that is on the host and known to be used by the stage is not written again.
+    pub async fn hold_image(&self, key: &StageKey, image: &ImageRef, is_pulled: bool) -> Result<()> {
+        let (key, image) = (key.clone(), image.clone());
+        if !is_pulled {
+            let (key, image) = (key.clone(), image.clone());
+            if self.read(move |conn| images::is_held(conn, &key, &image)).await? {
+                return Ok(());
+            }
+        }
+        self.write("store.hold_image", Durable::Disk, move |tx| images::hold(tx, &key, &image, is_pulled)).await
+    }
+
+    /// Forgets an image that went from the host, whoever used it.
+    pub async fn forget_image(&self, image: &ImageRef) -> Result<()> {
+        let image = image.clone();
+        self.write("store.forget_image", Durable::Disk, move |tx| images::forget(tx, &image)).await
+    }
+
+    /// Remembers that an image was to go now and stayed.
+    pub async fn leave_image(&self, image: &ImageRef) -> Result<()> {
+        let image = image.clone();
+        self.write("store.leave_image", Durable::Os, move |tx| images::left(tx, &image)).await
+    }
+
     /// Lets what failed be tried again, of one stage or of all (`apply --retry`, R12); answers how many were held.
     pub async fn release_quarantine(&self, key: Option<&StageKey>) -> Result<usize> {
         let key = key.cloned();
@@ -289,6 +315,12 @@ impl Store {
     /// Every instance, by stage and age.
     pub async fn instances(&self) -> Result<Vec<InstanceRow>> {
         self.read(queries::instances).await
+    }
+
+    /// The images that may be of no use (R24): those that at least so many newer ones of their stage succeeded after, that
+    /// never succeeded, whose stages are gone, and all of some stages; each with every stage that has it.
+    pub async fn spare_images(&self, newer: u8, whole: BTreeSet<StageKey>) -> Result<Vec<RecordedImage>> {
+        self.read(move |conn| images::candidates(conn, newer, &whole)).await
     }
 
     /// Those of some content hashes that no deploy's spec names: their copies on the host are of no use any more (R34).

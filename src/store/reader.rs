@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::model::{AllConditions, DeployId, DesiredStage, Recorded};
+use crate::model::recorded::RecordedImage;
+use crate::model::{AllConditions, DeployId, DesiredStage, Recorded, StageKey};
 
 use super::datadir::DataDir;
 use super::error::{Result, StoreError};
 use super::rows::{DeployRow, Filter, InForce, InstanceRow, LogLine};
-use super::{conditions, config, logs, open, queries, readopt, recorded};
+use super::{conditions, config, images, logs, open, queries, readopt, recorded};
 
 /// A writer that starts or is killed just now leaves the shared index unusable for some microseconds; a reader may
 /// not mend it, so it tries so often again, with a pause.
@@ -93,6 +94,11 @@ impl Reader {
     /// Every instance, by stage and age.
     pub fn instances(&self) -> Result<Vec<InstanceRow>> {
         self.read(queries::instances)
+    }
+
+    /// The images that may be of no use (R24), as [`super::Store::spare_images`] has them.
+    pub fn spare_images(&self, newer: u8, whole: &BTreeSet<StageKey>) -> Result<Vec<RecordedImage>> {
+        self.read(|conn| images::candidates(conn, newer, whole))
     }
 
     /// Those of some deploys that the store has no row of.

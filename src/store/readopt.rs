@@ -10,7 +10,7 @@ use crate::model::{DeployId, DeployStatus, Phase};
 use super::clock::now_ms;
 use super::error::Result;
 use super::rows::{LogLine, NewDeploy, NewInstance};
-use super::{deploys, instances, logs};
+use super::{deploys, images, instances, logs};
 
 /// A deploy to be recorded as one that succeeded, with the container that it made.
 #[derive(Debug, Clone)]
@@ -45,6 +45,9 @@ pub(super) fn record(tx: &Transaction<'_>, found: &[Readopted]) -> Result<()> {
         instances::add(tx, instance)?;
         if *by_hand {
             tx.execute("INSERT INTO adopted (container_id) VALUES (?1)", [&instance.container_id])?;
+        } else if !deploy.image.local {
+            // Whoever made the container pulled for it.
+            images::hold(tx, &deploy.key, &deploy.image, true)?;
         }
         if let Some(port) = instance.host_port {
             let sql = "INSERT OR IGNORE INTO port_reservations (port, deploy_id, reserved_at) VALUES (?1, ?2, ?3)";

@@ -11,7 +11,7 @@ use crate::store::migrate::{self, MIGRATIONS};
 use crate::store::{Store, StoreError};
 
 /// What is shipped, and one more.
-pub(super) const MORE: [&str; 8] = [
+pub(super) const MORE: [&str; 9] = [
     MIGRATIONS[0],
     MIGRATIONS[1],
     MIGRATIONS[2],
@@ -19,10 +19,11 @@ pub(super) const MORE: [&str; 8] = [
     MIGRATIONS[4],
     MIGRATIONS[5],
     MIGRATIONS[6],
+    MIGRATIONS[7],
     "CREATE TABLE more (id INTEGER) STRICT; INSERT INTO more VALUES (1);",
 ];
 /// How many are shipped.
-pub(super) const SHIPPED: i64 = 7;
+pub(super) const SHIPPED: i64 = 8;
 
 fn texts(conn: &Connection, sql: &str) -> Vec<String> {
     let mut statement = conn.prepare(sql).unwrap();
@@ -54,6 +55,7 @@ fn a_migration_that_was_shipped_is_never_edited() {
             "9d84b74dc0154ed194ddf608e014cb2ac0479349b1d8c7a4a58f5f768db47ee9",
             "24eac247669cda28d0a9b94c02d793b62620b72bda796d694687f2f2487eb761",
             "9da3133726c76138c2822137d7370fcd8221e5e480af51f58af52f3fe02f4588",
+            "921a7d1b5baba2702ffcab8cb93b1f0712d053ff235796e945fc07789f854462",
         ]
     );
 }
@@ -90,6 +92,7 @@ fn a_migration_that_does_not_work_leaves_the_schema_as_it_was() {
         MIGRATIONS[4],
         MIGRATIONS[5],
         MIGRATIONS[6],
+        MIGRATIONS[7],
         "CREATE TABLE more (id INTEGER) STRICT; INSERT INTO nothing VALUES (1);",
     ];
     migrate::migrate(&mut conn, "test".as_ref(), &broken).unwrap_err();
@@ -127,7 +130,7 @@ async fn a_store_from_before_there_were_hosts_is_brought_up_to_date_and_keeps_ev
     };
     // As it was then: without the table, and with specs that say nothing of how they are routed.
     let conn = Connection::open(scratch.dir.db()).unwrap();
-    let older = "DROP TABLE conditions; DROP TABLE adopted; DROP TABLE choices; DROP TABLE pauses; ALTER TABLE deploys DROP COLUMN giving_up; DROP TABLE proxy_hosts; ALTER TABLE stages DROP COLUMN route; ALTER TABLE stages DROP COLUMN candidate; UPDATE stages SET spec = json_remove(spec, '$.route');
+    let older = "DROP TABLE images; DROP TABLE conditions; DROP TABLE adopted; DROP TABLE choices; DROP TABLE pauses; ALTER TABLE deploys DROP COLUMN giving_up; DROP TABLE proxy_hosts; ALTER TABLE stages DROP COLUMN route; ALTER TABLE stages DROP COLUMN candidate; UPDATE stages SET spec = json_remove(spec, '$.route');
                  UPDATE deploys SET spec = json_remove(spec, '$.route'); PRAGMA user_version = 1;";
     conn.execute_batch(older).unwrap();
     let deploys = "SELECT id || ' ' || status || ' ' || phase FROM deploys ORDER BY id";

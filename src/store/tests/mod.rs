@@ -7,6 +7,7 @@ mod conditions;
 mod config;
 mod damage;
 mod deploys;
+mod images;
 mod instances;
 mod locking;
 mod logs;
