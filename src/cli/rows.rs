@@ -27,6 +27,9 @@ pub(super) fn plan_text(plan: &Plan, loaded: &Loaded, now_ms: i64) -> String {
     if let Some(held) = &plan.held {
         text.push_str(&format!("{} {held}; `landfall apply --allow-prune` lets it\n", "held:".yellow().bold()));
     }
+    for drop in &plan.images {
+        text.push_str(&format!("image {drop}\n"));
+    }
     text.push_str(&summary(plan));
     text
 }

@@ -1,7 +1,8 @@
 //! (Desired, Recorded, Observed) → Plan: what must change, in which order, and why.
 //!
 //! *Flow*: `ownership` sorts the observed containers by stage, `stage` plans each one (`deploy`, `repair` and `retire`
-//! write its steps), `breaker` holds a plan that would retire too much, and `text` writes it all down.
+//! write its steps), `breaker` holds a plan that would retire too much, and `text` writes it all down. What of the images
+//! goes afterwards, `images` says, once the store was asked for what may.
 //!
 //! *Guarantees*: pure, total and deterministic; what replaces a thing is live before the thing goes (R4); nothing that
 //! does not carry this store's id is ever named in a step (R1).
@@ -16,6 +17,7 @@ mod changes;
 mod depends;
 mod deploy;
 mod host;
+mod images;
 mod in_flight;
 mod order;
 mod ownership;
@@ -45,6 +47,7 @@ pub use after::After;
 pub use by_hand::{following, overtaken};
 pub use cause::Cause;
 pub use changes::{FieldChange, changes, leaves};
+pub use images::{ImageDrop, Shelf, Unneeded};
 pub use in_flight::{Ending, Left};
 pub use ownership::{Own, Owned};
 pub use promote::{Coming, promotions};
@@ -336,6 +339,9 @@ pub struct Plan {
     pub held: Option<Held>,
     /// Interrupted deploys that are closed before all else.
     pub endings: Vec<Ending>,
+    /// Images that go from the host once all else is done, where it succeeds (R24). Housekeeping: a plan with nothing else
+    /// is one with nothing to do, and its name says nothing of it.
+    pub images: Vec<ImageDrop>,
 }
 
 impl Plan {
@@ -386,7 +392,7 @@ pub fn plan(input: Input<'_>) -> Plan {
     several::settle(input, &owned, &mut stages);
     order::order(input, &owned, &mut stages);
     let held = breaker::check(input, &owned, &stages);
-    Plan { shared: shared_steps(input, &stages), stages, held, endings }
+    Plan { shared: shared_steps(input, &stages), stages, held, endings, images: Vec::new() }
 }
 
 /// The newest successes that a plan says something of, and whose specs were not read: with them it may say more. What

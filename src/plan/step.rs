@@ -141,6 +141,14 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// The container that it removes.
+    pub fn removes(&self) -> Option<&Target> {
+        match self {
+            Self::Remove { target } => Some(target),
+            _ => None,
+        }
+    }
+
     /// The container that it stops.
     pub fn stops(&self) -> Option<&Target> {
         match self {
