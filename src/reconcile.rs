@@ -11,6 +11,7 @@ mod conditions;
 mod config_place;
 mod doctor;
 mod error;
+mod images;
 mod kept;
 mod lost;
 mod readopt;
@@ -141,7 +142,8 @@ pub async fn look(places: &Places, options: &Options) -> Result<View, Error> {
     let candidates = readopt::candidates(&recorded, &observed, &BTreeSet::new());
     let unknown = ask_store(places, candidates, |reader, ids| reader.unknown_deploys(&ids)).await?;
     let seen = Seen { recorded, observed, key, unknown, store: None };
-    let view = view(places, &docker, Arc::new(loaded), seen, options).await?;
+    let mut view = view(places, &docker, Arc::new(loaded), seen, options).await?;
+    view.plan.images = images::planned(&view, options, &images::read(&data, &view).await?);
     Ok(View { open, ..view })
 }
 
@@ -224,9 +226,10 @@ async fn pass(
         some => store.unknown_deploys(some).await?,
     };
     let options = &Options { busy: Arc::clone(busy), ..options.clone() };
-    let view =
-        view(places, &docker, loaded, Seen { recorded, observed, key, unknown, store: Some(store.clone()) }, options)
-            .await?;
+    let seen = Seen { recorded, observed, key, unknown, store: Some(store.clone()) };
+    let mut view = view(places, &docker, loaded, seen, options).await?;
+    let (newer, whole) = images::question(&view);
+    view.plan.images = images::planned(&view, options, &store.spare_images(newer, whole).await?);
     if let Some(wanted) = options.only.as_ref().filter(|wanted| **wanted != view.plan.id()) {
         return Err(Error::OtherPlan { wanted: wanted.clone(), now: view.plan.id() });
     }
@@ -236,7 +239,7 @@ async fn pass(
         conditions::record_pass(places, &store, &view, &Results::new(), view.recorded.generation).await?;
         return Ok(Converged { view, results: Results::new(), refused, unrecorded: None });
     }
-    let (view, results, unrecorded) = carry_out(places, view, Parts { docker, proxy, store, watcher }).await?;
+    let (view, results, unrecorded) = carry_out(places, view, options, Parts { docker, proxy, store, watcher }).await?;
     Ok(Converged { view, results, refused, unrecorded })
 }
 
@@ -275,7 +278,12 @@ fn accepted(loaded: &Loaded, desired: &Arc<Desired>) -> AcceptedConfig {
 }
 
 /// Records the configuration and the pins, then acts.
-async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, Results, Option<StoreError>), Error> {
+async fn carry_out(
+    places: &Places,
+    view: View,
+    options: &Options,
+    parts: Parts,
+) -> Result<(View, Results, Option<StoreError>), Error> {
     let Parts { docker, proxy, store, watcher: Watcher { sink, newest } } = parts;
     let desired = Arc::clone(&view.desired);
     let generation = store.accept_config(accepted(&view.loaded, &view.desired)).await?;
@@ -288,7 +296,7 @@ async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, R
     record_live(&store, &view).await?;
     let history = desired.settings.history;
     let permits = places.beside.permits(desired.settings.max_concurrent_deploys.max(1));
-    let context = Context {
+    let context = Arc::new(Context {
         docker,
         proxy,
         store: store.clone(),
@@ -301,11 +309,12 @@ async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, R
         sink,
         newest,
         permits,
-    };
+        pulls: places.beside.pulls.clone(),
+    });
     if let Some(findings) = conditions::at_work(&view.plan, generation) {
         store.find(findings).await?;
     }
-    let results = execute::execute(Arc::new(context), &view.plan).await;
+    let results = execute::execute(Arc::clone(&context), &view.plan).await;
     let unrecorded = conditions::record_pass(places, &store, &view, &results, generation).await.err();
     // A history that is too long harms nobody before the next pass.
     match store.prune_history(history).await {
@@ -313,6 +322,7 @@ async fn carry_out(places: &Places, view: View, parts: Parts) -> Result<(View, R
         Ok(dropped) => tracing::info!(dropped, "deploys beyond `settings.history` were dropped"),
         Err(error) => tracing::warn!(%error, "the history could not be cut"),
     }
+    images::tidy(&context, &view, options).await;
     Ok((view, results, unrecorded))
 }
 

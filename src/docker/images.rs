@@ -1,9 +1,9 @@
 //! Images on the host.
 
-use bollard::query_parameters::TagImageOptionsBuilder;
+use bollard::query_parameters::{RemoveImageOptions, TagImageOptionsBuilder};
 
 use super::inspect::has_healthcheck;
-use super::{Docker, DockerError, checked};
+use super::{Docker, DockerError, accept, checked};
 use crate::model::Digest;
 
 /// An image on the host.
@@ -49,5 +49,13 @@ impl Docker {
         let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
         let call = self.api.tag_image(checked::reference(reference)?, Some(options));
         self.call(&format!("tag image {reference} as {repository}:{tag}"), self.limits.call, call).await
+    }
+
+    /// Takes a name off an image, `repository:tag` or `repository@digest`; with its last name the image goes. A name that
+    /// is not there is fine. Never by force: Docker refuses to let go of what a container uses.
+    pub async fn remove_image(&self, reference: &str) -> Result<(), DockerError> {
+        let call = self.api.remove_image(checked::reference(reference)?, None::<RemoveImageOptions>, None);
+        let result = self.call(&format!("remove image {reference}"), self.limits.change, call).await;
+        accept(result.map(drop), DockerError::is_not_found)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! *Expected flow*: `turns` says who is next, `run` takes one stage through its steps, `perform` makes the one call of a step, `create`, `gate`
 //! and `monitor` are the steps that need more words, `give_up` puts back what a failed deploy touched (R11), `recover` closes
-//! what an earlier run left open and is not gone on with.
+//! what an earlier run left open and is not gone on with, `images` lets go what nobody needs any more.
 //!
 //! *Guarantees*: a phase is committed before its effect (R14); a failing stage never touches another; the old instance
 //! serves until the new one is proven (R9, R11).
@@ -17,6 +17,7 @@ mod give_up;
 mod givers;
 mod hook;
 mod host_paths;
+mod images;
 mod log;
 mod monitor;
 mod newest;
@@ -44,8 +45,9 @@ use tokio::sync::Semaphore;
 
 pub use event::{Event, Sink, StageResult};
 pub use hook::sweep;
+pub use images::{Fetching, Pulls, drop_images, fetch};
 pub use newest::Newest;
-pub use perform::{StepError, fetch};
+pub use perform::StepError;
 pub use recover::{close, forget_gone};
 
 /// Everything that carrying out a plan needs.
@@ -74,6 +76,8 @@ pub struct Context {
     pub newest: Newest,
     /// One for each stage that is worked on at a time, shared with passes beside this one.
     pub permits: Arc<Semaphore>,
+    /// Who fetches an image, in passes beside this one, too.
+    pub pulls: Pulls,
 }
 
 /// How every stage ended.

@@ -3,8 +3,8 @@
 use super::gate::{self, Gate, GateError, Passed};
 use super::monitor::{self, Watched};
 use super::run::Work;
-use super::{Context, Event, create, hook, points, route};
-use crate::docker::{Credentials, Docker, DockerError};
+use super::{Context, Event, create, hook, images, points, route};
+use crate::docker::{Credentials, DockerError};
 use crate::faults::When;
 use crate::model::desired::{PullPolicy, Ready};
 use crate::model::{Desired, ImageRef, Millis};
@@ -115,7 +115,11 @@ async fn pull(work: &mut Work<'_>, image: &ImageRef) -> Result<(), StepError> {
     let reference = image.by_digest();
     let docker = &work.context.docker;
     let policy = work.deploy.map(|(_, deploy)| deploy.stage.pull_policy).unwrap_or_default();
+    let _fetching = work.context.pulls.fetching().await;
     let here = docker.image(&reference).await?.is_some();
+    if here || policy != PullPolicy::Never {
+        images::hold(&work.context.store, &work.plan.key, image, here).await?;
+    }
     match (here, policy) {
         (true, PullPolicy::Missing | PullPolicy::Never) => {
             work.log.line(format!("image {reference} is on the host")).await;
@@ -133,31 +137,19 @@ async fn pull(work: &mut Work<'_>, image: &ImageRef) -> Result<(), StepError> {
             docker.pull(&image.repository, &image.digest, credentials.as_ref(), progress).await?;
         }
     }
-    let tag = format!("landfall/{}", work.plan.key.dns_name());
-    docker.tag_image(&reference, &tag, image.digest.short()).await?;
+    docker.tag_image(&reference, &images::own_name(&work.plan.key), image.digest.short()).await?;
     create::mounted_files(work).map(drop)
 }
 
 /// The user and password of the registry that an image belongs to, by the longest matching prefix.
-fn credentials(secrets: &Secrets, desired: &Desired, image: &ImageRef) -> Result<Option<Credentials>, SecretError> {
+pub(super) fn credentials(
+    secrets: &Secrets,
+    desired: &Desired,
+    image: &ImageRef,
+) -> Result<Option<Credentials>, SecretError> {
     let Some(registry) = registry::find(&desired.registries, &image.repository) else { return Ok(None) };
     let (Some(username), Some(password)) = (&registry.username, &registry.password) else { return Ok(None) };
     Ok(Some(Credentials { username: username.clone(), password: secrets.read(password)? }))
-}
-
-/// Has an image on the host that someone wants to go back to, before anything is said about it.
-///
-/// # Errors
-/// It is neither here nor to be had.
-pub async fn fetch(docker: &Docker, secrets: &Secrets, desired: &Desired, image: &ImageRef) -> Result<(), StepError> {
-    if docker.image(&image.by_digest()).await?.is_some() {
-        return Ok(());
-    }
-    if image.local {
-        return Err(StepError::Other(format!("image {image} is not on this host any more")));
-    }
-    let credentials = credentials(secrets, desired, image)?;
-    Ok(docker.pull(&image.repository, &image.digest, credentials.as_ref(), |_| {}).await?)
 }
 
 /// What is looked at of a container to tell whether it is well.

@@ -1,8 +1,8 @@
 //! What other passes of this process have in hand. A command has none beside it; the daemon goes on with one stage while
 //! another waits at its gate.
 //!
-//! *Guarantees*: passes beside each other share one store, and so the lock; no two write to the proxy at a time (R9); what
-//! another one works on is not planned, closed, swept or forgotten.
+//! *Guarantees*: passes beside each other share one store, and so the lock; no two write to the proxy at a time (R9); no
+//! image goes while one is fetched (R24); what another one works on is not planned, closed, swept or forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard, Semaphore};
 
 use super::{Error, LOCK_WAIT};
+use crate::execute::Pulls;
 use crate::model::{Recorded, StageKey};
 use crate::proxy::Writes;
 use crate::registry::Registry;
@@ -29,6 +30,8 @@ pub struct Beside {
     pub(super) writes: Writes,
     /// How many stages are worked on at a time, in all passes together.
     permits: Arc<Mutex<Permits>>,
+    /// Who fetches an image.
+    pub(super) pulls: Pulls,
     /// The stages that others work on.
     pub(super) busy: Arc<BTreeSet<StageKey>>,
     /// Why the configuration that is there now cannot be used, where that is so.

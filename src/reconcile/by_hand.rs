@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Converged, Error, Opened, Places, Watcher, access, load, open, pass, stage_named};
 use crate::config::Loaded;
-use crate::execute::{self, Newest, Sink};
+use crate::execute::{self, Fetching, Newest, Sink};
 use crate::model::policy::{self, Choice as Known};
 use crate::model::recorded::Pin;
 use crate::model::{
@@ -146,8 +146,11 @@ impl Desk<'_> {
             Some(text) => self.named(text).await?,
             None => self.before().await?,
         };
-        let (docker, secrets) = (&self.opened.docker, Secrets::new(&self.places.credentials));
-        let fetched = execute::fetch(docker, &secrets, &self.loaded.desired, &target.image).await;
+        let Opened { docker, store, .. } = self.opened;
+        let secrets = &Secrets::new(&self.places.credentials);
+        let fetching =
+            Fetching { docker, store, secrets, desired: &self.loaded.desired, pulls: &self.places.beside.pulls };
+        let fetched = execute::fetch(fetching, &self.stage.key, &target.image).await;
         fetched.map_err(|error| Error::NoWayBack {
             key: self.stage.key.clone(),
             reason: format!("{} of deploy {} cannot be had: {error}", target.image.version(), target.id.short()),

@@ -82,6 +82,67 @@ impl World {
     }
 }
 
+impl World {
+    /// A pull by digest leaves that name alone, and those that the image has on the host.
+    fn has_pulled(&mut self, image: FakeImage) {
+        let name = format!("{}@{}", image.repository, image.digest);
+        match self.images.iter_mut().find(|known| known.id() == image.id()) {
+            Some(known) if known.names.contains(&name) => {}
+            Some(known) => known.names.push(name),
+            None => self.images.push(FakeImage { names: vec![name], ..image }),
+        }
+    }
+
+    /// A container that was made from an image, by its name.
+    fn user_of(&self, image: &str) -> Option<String> {
+        self.containers.iter().find(|container| container.image_id == image).map(|container| container.name.clone())
+    }
+}
+
+/// The repository of a name of an image.
+fn repository(name: &str) -> &str {
+    name.split_once('@').or_else(|| name.rsplit_once(':')).map_or(name, |(repository, _)| repository)
+}
+
+/// True when an image has one name, counting a tag and digests of the same repository as one.
+fn has_one_name(names: &[String]) -> bool {
+    let tags: Vec<_> = names.iter().filter(|name| !name.contains('@')).collect();
+    let is_of_one = names.iter().all(|name| repository(name) == repository(&names[0]));
+    names.len() <= 1 || (is_of_one && tags.len() <= 1)
+}
+
+/// `DELETE /images/{name}`, as dockerd does it: what a container uses keeps its last name.
+pub fn remove(world: &Shared, asked: &Asked) -> Response {
+    let mut world = world.lock();
+    let name = &asked.object;
+    let Some(image) = world.image(name).filter(|image| image.names.contains(name)).cloned() else {
+        return answer::error(404, &format!("No such image: {name}"));
+    };
+    if let Some(user) = world.user_of(&image.id()).filter(|_| has_one_name(&image.names)) {
+        let text = format!(
+            "conflict: unable to remove repository reference \"{name}\" (must force) - container {user} is using its referenced image {}",
+            &image.id()[7..19]
+        );
+        return answer::error(409, &text);
+    }
+    let mut names = image.names.clone();
+    names.retain(|known| known != name);
+    let has_tag = names.iter().any(|known| !known.contains('@') && repository(known) == repository(name));
+    if !name.contains('@') && !has_tag {
+        names.retain(|known| repository(known) != repository(name));
+    }
+    let deleted = if names.is_empty() {
+        vec![json!({ "Untagged": name }), json!({ "Deleted": image.id() })]
+    } else {
+        vec![json!({ "Untagged": name })]
+    };
+    for known in world.images.iter_mut().filter(|known| known.id() == image.id()) {
+        known.names.clone_from(&names);
+    }
+    world.images.retain(|known| !known.names.is_empty());
+    answer::value(200, &Value::Array(deleted))
+}
+
 /// `GET /images/{name}/json`
 pub fn inspect(world: &Shared, asked: &Asked) -> Response {
     let world = world.lock();
@@ -149,9 +210,7 @@ pub fn pull(world: &Shared, asked: &Asked) -> Response {
         | None => {
             lines.push(json!({ "status": "Pull complete", "progressDetail": {}, "id": "0123456789ab" }));
             lines.push(json!({ "status": format!("Digest: {}", image.digest) }));
-            if world.image(&image.id()).is_none() {
-                world.images.push(image);
-            }
+            world.has_pulled(image);
             stream(&lines, false)
         }
     }

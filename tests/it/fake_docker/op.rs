@@ -53,6 +53,8 @@ pub enum Op {
     Tag,
     /// `POST /images/create`
     Pull,
+    /// `DELETE /images/{name}`
+    RemoveImage,
     /// Anything else.
     Unknown,
 }
@@ -85,6 +87,7 @@ impl Op {
             | Self::CreateVolume
             | Self::Tag
             | Self::Pull
+            | Self::RemoveImage
             | Self::Unknown => true,
         }
     }
@@ -93,7 +96,10 @@ impl Op {
     pub fn parse(method: &Method, path: &str) -> (Self, String) {
         let (kind, rest) = path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_start_matches('/'), ""));
         // A reference of an image has slashes of its own; the verb is what follows the last one.
-        let (object, verb) = rest.rsplit_once('/').unwrap_or((rest, ""));
+        let (object, verb) = match (method.as_str(), kind) {
+            ("DELETE", "images") => (rest, ""),
+            _ => rest.rsplit_once('/').unwrap_or((rest, "")),
+        };
         let op = match (method.as_str(), kind, object, verb) {
             ("GET" | "HEAD", "_ping", "", "") => Self::Ping,
             ("GET", "version", "", "") => Self::Version,
@@ -119,6 +125,7 @@ impl Op {
             ("POST", "images", "create", "") => Self::Pull,
             ("GET", "images", _, "json") => Self::Image,
             ("POST", "images", _, "tag") => Self::Tag,
+            ("DELETE", "images", _, "") => Self::RemoveImage,
             _ => Self::Unknown,
         };
         (op, object.to_owned())

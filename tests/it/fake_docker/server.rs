@@ -160,6 +160,7 @@ async fn done(world: &Shared, asked: Asked) -> Response {
         Op::Image => images::inspect(world, &asked),
         Op::Tag => images::tag(world, &asked),
         Op::Pull => images::pull(world, &asked),
+        Op::RemoveImage => images::remove(world, &asked),
         Op::Unknown => answer::error(404, "page not found"),
     }
 }
