@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Blocked, Left, Options, Plan, Step, Target, Verdict};
+use super::{Blocked, Left, Options, Plan, StagePlan, Step, Target, Verdict};
 use crate::model::recorded::RecordedImage;
 use crate::model::{Desired, Digest, ImageRef, Observed, Recorded, Repository, StageKey};
 
@@ -89,6 +89,11 @@ fn content(image: &ImageRef) -> Content<'_> {
     (&image.repository, &image.digest)
 }
 
+/// True for a stage that will have another instance, or none.
+fn moves(stage: &StagePlan) -> bool {
+    stage.deploy.is_some() || stage.verdict == Verdict::Remove
+}
+
 impl<'a> Shelf<'a> {
     /// How many newer images an image has at least that some stage may not need.
     pub fn least_newer(desired: &Desired) -> u8 {
@@ -97,11 +102,7 @@ impl<'a> Shelf<'a> {
 
     /// The stages of which a plan changes what is needed: all of their images are to be gone through.
     pub fn changed(plan: &Plan) -> BTreeSet<StageKey> {
-        let changes = |verdict| match verdict {
-            Verdict::Create | Verdict::Replace | Verdict::Remove => true,
-            Verdict::Unchanged | Verdict::Repair | Verdict::Held | Verdict::Blocked => false,
-        };
-        plan.stages.iter().filter(|stage| changes(stage.verdict)).map(|stage| stage.key.clone()).collect()
+        plan.stages.iter().filter(|stage| moves(stage)).map(|stage| stage.key.clone()).collect()
     }
 
     /// Those that go, of some that may.
@@ -172,7 +173,10 @@ impl<'a> Shelf<'a> {
         let Self { recorded, images, plan, .. } = self;
         let wanted = images.values().filter_map(|image| image.as_ref().ok()).map(content);
         let planned = plan.stages.iter().filter_map(|stage| stage.deploy.as_ref()).map(|deploy| content(&deploy.image));
-        let stays = recorded.stages.iter().filter(|(key, _)| !self.goes(key)).map(|(_, stage)| stage);
+        // Of a stage that is deployed or goes, what it has now does not count once that is done.
+        let moves: BTreeSet<&StageKey> =
+            plan.stages.iter().filter(|stage| moves(stage)).map(|stage| &stage.key).collect();
+        let stays = recorded.stages.iter().filter(|(key, _)| !moves.contains(key)).map(|(_, stage)| stage);
         let kept = stays.flat_map(|stage| {
             let pin = stage.pin.as_ref().map(|pin| (&pin.repository, &pin.digest));
             let live = stage.live.as_ref().map(|live| content(&live.image));

@@ -15,6 +15,7 @@ mod gate;
 pub mod ground;
 mod heard;
 mod hooks;
+mod images;
 pub mod interrupted;
 mod kept;
 mod looking;

@@ -59,6 +59,7 @@ impl Host {
             Op::Create => format!("create {}", self.short(&query("name"))),
             Op::Connect => format!("connect {} to {}", of(&text("Container")), call.object),
             Op::Disconnect => format!("disconnect {} from {}", of(&text("Container")), call.object),
+            Op::RemoveImage => format!("untag {}", image_in_words(&call.object)),
             Op::CreateNetwork => format!("network {}", text("Name")),
             Op::CreateVolume => format!("volume {}", text("Name")),
             Op::Rename => format!("rename {} to {}", of(&call.object), query("name")),
@@ -77,6 +78,17 @@ impl Host {
             return name.to_owned();
         };
         format!("{}@{}{rest}", deploy.key.dns_name(), version(deploy.image.digest.as_str()))
+    }
+}
+
+/// A name of an image: `v1` as it was pulled, `landfall/web-prod:v1` as it is ours.
+pub fn image_in_words(name: &str) -> String {
+    match name.rsplit_once(':') {
+        Some((ours, short)) if ours.starts_with("landfall/") => {
+            let of = |version: &&&str| image(version).digest.short() == short;
+            format!("{ours}:{}", VERSIONS.iter().find(of).unwrap_or(&short))
+        }
+        Some(_) | None => version(name),
     }
 }
 

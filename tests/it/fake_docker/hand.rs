@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::app::Whim;
 use super::world::{Endpoint, FakeContainer, State};
-use super::{FakeDocker, start};
+use super::{FakeDocker, FakeImage, start};
 
 impl FakeDocker {
     /// `docker run`, by somebody else: a running container with these labels.
@@ -96,6 +96,13 @@ impl FakeDocker {
     /// `docker rmi`
     pub fn remove_image_by_hand(&self, name: &str) {
         self.world.lock().images.retain(|image| !image.names.iter().any(|known| known == name));
+    }
+
+    /// `docker tag`
+    pub fn name_image_by_hand(&self, image: &FakeImage, name: &str) {
+        let mut world = self.world.lock();
+        let known = world.images.iter_mut().find(|known| known.id() == image.id());
+        known.expect("the image is on the host").names.push(name.to_owned());
     }
 
     /// Docker's own health check says so from now on.
