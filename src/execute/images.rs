@@ -46,9 +46,12 @@ pub struct Fetching<'a> {
     pub pulls: &'a Pulls,
 }
 
+/// What our own names of images begin with.
+const OWN: &str = "landfall/";
+
 /// The name of our own for the images of a stage; the tag is the beginning of the digest (R6).
 pub(super) fn own_name(key: &StageKey) -> String {
-    format!("landfall/{}", key.dns_name())
+    format!("{OWN}{}", key.dns_name())
 }
 
 /// Records that a stage is about to use an image (R14). One of the host alone is its user's, and never goes.
@@ -107,13 +110,16 @@ async fn let_go(docker: &Docker, ImageDrop { image, stages, is_pulled }: &ImageD
     }
     let reference = image.by_digest();
     match docker.image(&reference).await? {
-        Some(found) if !has_a_tag(&found, &image.repository) => docker.remove_image(&reference).await,
+        Some(found) if !is_named(&found, &image.repository) => docker.remove_image(&reference).await,
         Some(_) | None => Ok(()),
     }
 }
 
-/// True where somebody gave the image a tag of its repository: some versions of Docker take that off with the digest.
-fn has_a_tag(image: &ImageInfo, repository: &Repository) -> bool {
-    let names = image.repo_tags.iter().filter_map(|tag| tag.rsplit_once(':')).map(|(name, _)| name.parse());
-    names.into_iter().any(|name: Result<Repository, _>| name.is_ok_and(|name| name == *repository))
+/// True where a store beside this one named the image for a stage of its own, or somebody gave it a tag of its repository,
+/// which some versions of Docker take off with the digest.
+fn is_named(image: &ImageInfo, repository: &Repository) -> bool {
+    image.repo_tags.iter().any(|tag| {
+        let name = tag.rsplit_once(':').map_or(tag.as_str(), |(name, _)| name);
+        name.starts_with(OWN) || name.parse::<Repository>().is_ok_and(|name| name == *repository)
+    })
 }

@@ -4,6 +4,7 @@ mod depends;
 mod deploy;
 mod drift;
 mod held;
+mod images;
 mod in_flight;
 mod npm;
 mod ownership;

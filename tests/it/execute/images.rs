@@ -142,6 +142,14 @@ async fn r24_what_a_person_named_or_brought_stays() {
 }
 
 #[tokio::test]
+async fn r1_r24_what_the_store_of_another_landfall_uses_keeps_its_name() {
+    let host = after(1, &["v1"]).await;
+    host.fake.name_image_by_hand(&image("v1"), "landfall/theirs-prod:0123456789ab");
+    host.apply(&keeping(1, "v2")).await;
+    assert_eq!(on_host(&host), both(&["v2"], &["v1", "landfall/theirs-prod:0123456789ab"]));
+}
+
+#[tokio::test]
 async fn r24_an_image_that_somebody_else_uses_is_left_alone_for_a_while_and_fails_nothing() {
     let host = after(1, &["v1"]).await;
     host.fake.run_by_hand("theirs", &BTreeMap::new());

@@ -17,6 +17,7 @@ mod files;
 pub mod harness;
 mod heard;
 mod hooks;
+mod images;
 mod interrupted;
 #[cfg(feature = "faults")]
 mod kills;
