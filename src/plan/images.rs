@@ -15,7 +15,7 @@ use crate::model::{Desired, Digest, ImageRef, Observed, Recorded, Repository, St
 
 /// Most images of one pass. While they go no image is pulled; each takes its time, and the next pass goes on.
 const MOST: usize = 20;
-/// So long an image is left alone that was to go and stayed: something uses it that is not ours.
+/// So long an image is left alone that was to go and stayed, unless somebody asks: something uses it that is not ours.
 const LEFT_ALONE_MS: u64 = 3_600_000;
 
 /// An image that goes, by the names that we gave it and, if we pulled it, by the one it was pulled as. A name that a
@@ -123,7 +123,7 @@ impl<'a> Shelf<'a> {
     /// The drop of an image, where each stage that has it can do without.
     fn drop_of(self, rows: &[&RecordedImage], held: &[RecordedImage]) -> Option<ImageDrop> {
         let was_left = |row: &&RecordedImage| row.left_at_ms.is_some_and(|at| at.abs_diff(self.now_ms) < LEFT_ALONE_MS);
-        if rows.iter().any(was_left) {
+        if !self.options.retry && rows.iter().any(was_left) {
             return None;
         }
         let stages = rows.iter().map(|row| Some((row.key.clone(), self.unneeded(row, held)?)));

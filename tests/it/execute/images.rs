@@ -161,18 +161,42 @@ async fn r24_an_image_that_somebody_else_uses_is_left_alone_for_a_while_and_fail
     host.fake.reset_calls();
     host.converge().await;
     assert_eq!(host.fake.calls().len(), 3, "nobody asks again at once: {:?}", host.fake.calls());
+    host.fake.remove_by_hand("theirs").await;
+    host.converge_with(Options { retry: true, ..Options::default() }).await.unwrap();
+    assert_eq!(on_host(&host), both(&["v2"], &[]), "somebody asked");
 }
 
 #[tokio::test]
 async fn r24_whatever_docker_answers_the_pass_is_well() {
-    for (status, message) in [(500, "no"), (404, "No such image"), (409, "conflict: unable to delete")] {
+    for (op, status) in [(Op::RemoveImage, 500), (Op::RemoveImage, 409), (Op::Image, 500)] {
         let host = after(1, &["v1"]).await;
-        host.fake.fail_next(Op::RemoveImage, status, message);
-        host.apply(&keeping(1, "v2")).await;
+        host.fake.hang(Op::RemoveImage);
+        host.write(&keeping(1, "v2"));
+        let answer = async {
+            host.called(Op::RemoveImage).await;
+            host.fake.fail_next(op, status, "no");
+            host.fake.release(Op::RemoveImage);
+        };
+        let (converged, ()) = tokio::join!(host.converge(), answer);
+        assert!(converged.results.values().all(landfall::execute::StageResult::is_ok), "{:?}", converged.results);
+        assert!(told(&host)[0].contains("stays for now"), "{:?}", told(&host));
         assert_eq!(host.version_at("web.test").await, "v2");
         assert!(host.look().await.unwrap().plan.is_noop());
-        assert_eq!(on_host(&host).contains("v1"), status != 404, "{:?}", on_host(&host));
+        assert!(on_host(&host).contains("v1"), "{:?}", on_host(&host));
     }
+}
+
+#[tokio::test]
+async fn r24_an_image_that_a_person_removed_is_forgotten() {
+    let host = after(1, &["v1"]).await;
+    host.apply(&keeping(2, "v2")).await;
+    host.fake.remove_image_by_hand(&image("v1").names[0]);
+    host.write(&keeping(1, "v2"));
+    host.converge().await;
+    assert_eq!(on_host(&host), both(&["v2"], &[]));
+    host.fake.reset_calls();
+    host.converge().await;
+    assert_eq!(host.fake.calls().len(), 3, "{:?}", host.fake.calls());
 }
 
 #[tokio::test]

@@ -176,6 +176,13 @@ fn r15_hooks_survive_a_fault_at_every_operation() {
 }
 
 #[test]
+fn r15_r24_an_image_that_goes_survives_a_fault_at_every_operation() {
+    // What Docker does not let go is left alone for a while.
+    let may_hold = &["docker Start", "docker Image", "docker RemoveImage"];
+    every_nth(&Scenario { may_hold, stale_lists: true, ..replace("image that goes", "        keep_images: 1\n") });
+}
+
+#[test]
 fn r15_a_taken_port_survives_a_fault_at_every_operation() {
     let twists = vec![Twist::PortTaken];
     // A deploy that goes on finds its port taken once more.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use landfall::model::recorded::LiveDeploy;
+use landfall::model::recorded::{LiveDeploy, RecordedImage};
 use landfall::model::{HookLabels, Labels, ObservedProxy, Recorded, StoreId};
 use landfall::store::{InstanceRow, Reader};
 
@@ -35,7 +35,7 @@ impl State {
         state
     }
 
-    /// True when a stage waits because its version failed.
+    /// True when a stage waits because its version failed, or an image because it could not go.
     pub fn holds_a_failure(&self) -> bool {
         self.0.iter().any(|line| line.starts_with("failed before: "))
     }
@@ -107,6 +107,14 @@ impl State {
             let own = spec.map(|spec| (spec.domains, spec.route.with_certificate(None)));
             let noted = stage.route.as_ref().filter(|noted| own != Some((noted.domains.clone(), noted.options)));
             self.say(format!("host of {key}: {:?} {noted:?}", stage.host));
+        }
+        let images = reader.spare_images(0, &recorded.stages.keys().cloned().collect()).expect("images");
+        for RecordedImage { key, image, newer, is_pulled, left_at_ms } in images {
+            let version = version(image.digest.as_str());
+            self.say(format!("image of {key}: {version}, {newer:?} newer, pulled: {is_pulled}"));
+            if left_at_ms.is_some() {
+                self.say(format!("failed before: {version} of {key} stayed"));
+            }
         }
     }
 
