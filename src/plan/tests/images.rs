@@ -89,6 +89,11 @@ impl Life {
         comes.into_iter().chain(past).collect()
     }
 
+    /// What succeeded last.
+    fn newest(&self) -> Option<usize> {
+        self.past.iter().rev().find(|(_, is_success)| *is_success).map(|(version, _)| *version)
+    }
+
     /// How many others succeeded after a version, as the store has it.
     fn newer(&self, version: usize) -> Option<u32> {
         let past = Self { comes: Comes::Nothing, ..self.clone() }.successes();
@@ -104,7 +109,6 @@ impl Life {
     fn needs(&self, version: usize) -> bool {
         let is = |one: Option<usize>| one == Some(version);
         let moves = self.comes != Comes::Nothing;
-        let live = self.past.iter().rev().find(|(_, is_success)| *is_success).map(|(version, _)| *version);
         let stays = self.is_recorded && !moves;
         let mut distinct: Vec<usize> = Vec::new();
         for one in self.successes() {
@@ -117,13 +121,29 @@ impl Life {
         is(self.container.filter(|(_, goes)| !goes).map(|(version, _)| version))
             || (self.is_desired && is(self.pin))
             || self.comes == Comes::Deploy(version)
-            || (stays && (is(self.pin) || is(live) || is(self.chosen) || is(self.in_flight)))
+            || (stays && (is(self.pin) || is(self.newest()) || is(self.chosen) || is(self.in_flight)))
             || (self.has(version) && (is_for_another || (self.is_desired && is_kept)))
     }
 }
 
-/// The world of these lives, the plan, and what the store has of images.
-fn world(lives: &[Life]) -> (World, BTreeMap<StageKey, Result<ImageRef, Blocked>>, Plan, Vec<RecordedImage>) {
+/// The world of some lives, the plan, and what the store has of images.
+struct Scene {
+    world: World,
+    images: BTreeMap<StageKey, Result<ImageRef, Blocked>>,
+    plan: Plan,
+    held: Vec<RecordedImage>,
+}
+
+impl Scene {
+    fn drops(&self) -> BTreeSet<usize> {
+        let Self { world: World { desired, recorded, observed, options, .. }, images, plan, held } = self;
+        let drops = Shelf { desired, recorded, observed, images, plan, options, now_ms: NOW_MS }.superfluous(held);
+        let number = |drop: &ImageDrop| (0..VERSIONS.len()).find(|version| image(*version).digest == drop.image.digest);
+        drops.iter().map(|drop| number(drop).unwrap()).collect()
+    }
+}
+
+fn scene(lives: &[Life]) -> Scene {
     let mut world = World::new();
     let (mut images, mut plan, mut held) = (BTreeMap::new(), Plan::default(), Vec::new());
     let (mut picked, mut busy) = (Vec::new(), BTreeSet::new());
@@ -178,16 +198,15 @@ fn world(lives: &[Life]) -> (World, BTreeMap<StageKey, Result<ImageRef, Blocked>
     }
     picked.push("nothing".to_owned());
     world.options = Options { selection: Selection(picked), busy: Arc::new(busy), ..Options::default() };
-    (world, images, plan, held)
+    Scene { world, images, plan, held }
 }
 
 fn recorded(world: &World, stage: &DesiredStage, life: &Life, is_paused: bool) -> RecordedStage {
-    let live = life.past.iter().rev().find(|(_, is_success)| *is_success).map(|(version, _)| *version);
     let applied = |version| LiveDeploy { image: image(version), ..world.deployed(stage, 9) };
     let pause = Pause { kind: PauseKind::Suspended, since_ms: 0, until_ms: None };
     RecordedStage {
         pin: life.pin.map(image).as_ref().and_then(crate::model::recorded::Pin::of),
-        live: live.map(applied),
+        live: life.newest().map(applied),
         choice: life.chosen.map(|version| {
             Box::new(Choice {
                 kind: ChoiceKind::Rollback,
@@ -209,28 +228,12 @@ fn recorded(world: &World, stage: &DesiredStage, life: &Life, is_paused: bool) -
     }
 }
 
-fn dropped(lives: &[Life]) -> BTreeSet<usize> {
-    let (world, images, plan, held) = world(lives);
-    let shelf = Shelf {
-        desired: &world.desired,
-        recorded: &world.recorded,
-        observed: &world.observed,
-        images: &images,
-        plan: &plan,
-        options: &world.options,
-        now_ms: NOW_MS,
-    };
-    let drops = shelf.superfluous(&held);
-    let number = |drop: &ImageDrop| (0..VERSIONS.len()).find(|version| image(*version).digest == drop.image.digest);
-    drops.iter().map(|drop| number(drop).unwrap()).collect()
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn r24_nothing_goes_that_a_container_or_one_of_the_last_successes_refers_to(lives in [life(), life(), life()]) {
-        let dropped = dropped(&lives);
+        let dropped = scene(&lives).drops();
         for life in &lives {
             let run = life.container.filter(|(_, goes)| !goes).map(|(version, _)| version);
             let successes = life.successes();
@@ -245,7 +248,7 @@ proptest! {
     fn r24_what_nobody_needs_goes_and_nothing_else(lives in [life(), life(), life()]) {
         let free = |version: &usize| lives.iter().any(|life| life.has(*version)) && !lives.iter().any(|life| life.needs(*version));
         let expected: BTreeSet<usize> = (0..VERSIONS.len()).filter(free).collect();
-        prop_assert_eq!(dropped(&lives), expected);
+        prop_assert_eq!(scene(&lives).drops(), expected);
     }
 }
 
@@ -263,10 +266,8 @@ fn r3_r24_a_plan_that_is_held_lets_nothing_go() {
         comes: Comes::Nothing,
         apart: [false; 4],
     };
-    assert_eq!(dropped(std::slice::from_ref(&life)), [0].into());
-    let (world, images, plan, held) = world(&[life]);
-    let plan = Plan { held: Some(Held::Prune { what: "all of it".into() }), ..plan };
-    let (desired, recorded, observed) = (&world.desired, &world.recorded, &world.observed);
-    let shelf = Shelf { desired, recorded, observed, images: &images, plan: &plan, options: &world.options, now_ms: 0 };
-    assert_eq!(shelf.superfluous(&held), []);
+    let mut scene = scene(&[life]);
+    assert_eq!(scene.drops(), [0].into());
+    scene.plan.held = Some(Held::Prune { what: "all of it".into() });
+    assert_eq!(scene.drops(), [].into());
 }
