@@ -9,9 +9,6 @@ use std::time::Duration;
 use bollard::{BollardRequest, ClientVersion};
 use bytes::Bytes;
 use http_body_util::Empty;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 
 use super::error::{causes, tidy};
 use super::{Docker, DockerError, Limits};
@@ -76,13 +73,13 @@ impl Docker {
 }
 
 /// Where a daemon listens.
-enum Target {
+pub(super) enum Target {
     Unix(String),
     Tcp(String),
 }
 
 impl Target {
-    fn parse(address: &str) -> Result<Self, DockerError> {
+    pub(super) fn parse(address: &str) -> Result<Self, DockerError> {
         let bad = |reason: &str| Err(DockerError::Address { address: address.to_owned(), reason: reason.to_owned() });
         if address.starts_with('/') {
             return Ok(Self::Unix(address.to_owned()));
@@ -99,27 +96,14 @@ impl Target {
 
     /// The newest API that the server speaks, by a header of its ping; none when it does not say.
     async fn server_version(&self) -> Result<Option<String>, String> {
-        let text = |error: std::io::Error| error.to_string();
-        match self {
-            Self::Unix(path) => ping(UnixStream::connect(path).await.map_err(text)?).await,
-            Self::Tcp(host) => ping(TcpStream::connect(host).await.map_err(text)?).await,
+        // A tenth of the cost of `GET /version`, and the same answer.
+        let request = http::Request::head("/_ping").body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
+        let response = self.send(request).await?;
+        if !response.status().is_success() {
+            return Err(format!("a ping was answered with status {}", response.status().as_u16()));
         }
+        Ok(response.headers().get("api-version").and_then(|value| value.to_str().ok()).map(str::to_owned))
     }
-}
-
-/// `HEAD /_ping`: a tenth of the cost of `GET /version`, and the same answer.
-async fn ping(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Option<String>, String> {
-    let text = |error: hyper::Error| causes(&error);
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(text)?;
-    // Ends when the sender is dropped at the end of this function.
-    tokio::spawn(connection);
-    let request = http::Request::head("/_ping").header(http::header::HOST, "docker").body(Empty::<Bytes>::new());
-    let request = request.map_err(|error| error.to_string())?;
-    let response = sender.send_request(request).await.map_err(text)?;
-    if !response.status().is_success() {
-        return Err(format!("a ping was answered with status {}", response.status().as_u16()));
-    }
-    Ok(response.headers().get("api-version").and_then(|value| value.to_str().ok()).map(str::to_owned))
 }
 
 /// The newest version that both sides know.

@@ -3,13 +3,13 @@
 //! Events are hints: Docker drops them when nobody reads them fast enough, forgets them when it restarts, and tells of
 //! the death of a container some 0.3 s before its lists show it (see [`Docker::settled`]). Whoever needs the truth asks.
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use bollard::models::{EventMessage, EventMessageTypeEnum as Kind};
-use bollard::query_parameters::EventsOptionsBuilder;
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
+use serde_json::json;
 
 use super::{Docker, DockerError};
 use crate::model::Labels;
@@ -56,15 +56,15 @@ pub enum Happened {
     Health,
 }
 
-type Messages = Pin<Box<dyn Stream<Item = Result<EventMessage, bollard::errors::Error>> + Send>>;
+type Lines = Pin<Box<dyn Stream<Item = Result<Bytes, DockerError>> + Send>>;
 
 impl Docker {
     /// What happens from this time on; Docker tells of the last 256 events too, where they are not older. The time
     /// closes the gap between the answer's head and the moment at which Docker begins to listen.
     pub fn events(&self, since: SystemTime) -> Events {
-        let filters = HashMap::from([("type", vec!["container", "network"]), ("event", ACTIONS.to_vec())]);
-        let options = EventsOptionsBuilder::new().since(&time(since)).filters(&filters).build();
-        Events { docker: self.clone(), messages: messages(self.api.clone(), options) }
+        let filters = json!({ "type": ["container", "network"], "event": ACTIONS }).to_string();
+        let path = format!("/events?since={}&filters={}", time(since), encoded(&filters));
+        Events { docker: self.clone(), lines: Box::pin(self.lines(WHAT, path)) }
     }
 
     /// Returns when a list shows what an event just told of a container: Docker answers a question for it only when it
@@ -77,9 +77,13 @@ impl Docker {
     }
 }
 
-/// Owns the client, so that the stream can outlive the borrow that started it.
-fn messages(api: bollard::Docker, options: bollard::query_parameters::EventsOptions) -> Messages {
-    Box::pin(futures_util::stream::once(async move { api.events(Some(options)).boxed() }).flatten())
+/// For a query.
+fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(byte).collect()
 }
 
 /// Seconds and nanoseconds since 1970.
@@ -91,7 +95,7 @@ fn time(time: SystemTime) -> String {
 /// A subscription; asked for with the first call of [`next`](Self::next), and ended when it is dropped.
 pub struct Events {
     docker: Docker,
-    messages: Messages,
+    lines: Lines,
 }
 
 impl Events {
@@ -99,19 +103,20 @@ impl Events {
     ///
     /// # Errors
     /// The connection broke, Docker told of something that cannot be understood, or was silent for so long that the
-    /// connection may be dead. The subscription is over then, and anything may have been missed.
+    /// connection may be dead, or of more than a line may hold. The subscription is over then, and anything may have been missed.
     pub async fn next(&mut self) -> Result<ContainerEvent, DockerError> {
         let limit = self.docker.limits.event_silence;
         loop {
-            match tokio::time::timeout(limit, self.messages.next()).await {
-                Ok(Some(Ok(message))) => {
+            match tokio::time::timeout(limit, self.lines.next()).await {
+                Ok(Some(Ok(line))) => {
+                    // Its text is left out: it may hold secrets.
+                    let message = serde_json::from_slice(&line);
+                    let message = message.map_err(|_| DockerError::Unreadable { what: WHAT.to_owned() })?;
                     if let Some(event) = event(message) {
                         return Ok(event);
                     }
                 }
-                Ok(Some(Err(error))) => {
-                    return Err(DockerError::from_bollard(WHAT, &self.docker.address, limit, error));
-                }
+                Ok(Some(Err(error))) => return Err(error),
                 Ok(None) => {
                     let address = self.docker.address().to_owned();
                     return Err(DockerError::Unreachable { address, reason: "it ended the stream of events".into() });

@@ -21,6 +21,7 @@ mod list;
 mod logs;
 mod mounts;
 mod networks;
+mod own;
 mod pull;
 mod pull_error;
 mod spec;

@@ -8,6 +8,7 @@ use landfall::model::observed::ContainerState;
 
 use super::{REPOSITORY, ground, plain, run};
 use crate::fake_docker::{Endpoint, FakeDocker, FakeImage, Fault, Op};
+use crate::router_support::until;
 
 /// Enough for any event on its way; a wait that lasts it has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -144,6 +145,30 @@ async fn a_stream_that_is_cut_or_cannot_be_understood_is_an_error_and_never_an_e
     fake.send_event("{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"ID\":\"ab\",");
     fake.send_event("\"Attributes\":{\"name\":\"web\"}}}\n");
     assert_eq!(next(&mut events).await.unwrap().name, "web", "a line that came in two parts");
+}
+
+#[tokio::test]
+async fn r31_an_event_that_is_too_long_ends_the_subscription_whether_it_ever_ends_or_not() {
+    let fake = FakeDocker::builder().start();
+    let docker = fake.docker().await;
+    let named = |name: &str| {
+        format!(
+            "{{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{{\"ID\":\"ab\",\"Attributes\":{{\"name\":\"{name}\"}}}}}}\n"
+        )
+    };
+    let mut events = listening(&docker, &fake).await;
+    let long = "x".repeat(900_000);
+    fake.send_event(&named(&long));
+    assert_eq!(next(&mut events).await.unwrap().name, long, "long, and not too long");
+    fake.send_event(&long);
+    fake.send_event(&long);
+    let error = next(&mut events).await.unwrap_err();
+    assert_eq!(error, DockerError::Unreadable { what: "tell what happens".into() });
+    drop(events);
+    until("the connection is closed", async || fake.listeners() == 0).await;
+    let mut events = listening(&docker, &fake).await;
+    fake.send_event(&named("web"));
+    assert_eq!(next(&mut events).await.unwrap().name, "web", "the next one is heard");
 }
 
 #[tokio::test]
