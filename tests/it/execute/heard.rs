@@ -11,6 +11,8 @@ use crate::router_support::until;
 
 /// The timer comes far too late for any of these tests.
 const RESYNC: &str = "  resync: 10m\n";
+/// So many containers are asked about at a time.
+const SETTLING_MAX: usize = 64;
 
 /// Stages of one project, at one version.
 fn stages(names: &[&str], version: &str, more: &str) -> String {
@@ -81,21 +83,30 @@ async fn r20_what_is_done_by_hand_is_heard_and_put_right() {
 
 #[tokio::test]
 async fn r20_many_that_die_together_are_all_put_right() {
-    many_die_together(12).await;
-}
-
-#[tokio::test]
-async fn r31_more_than_are_asked_about_at_a_time_are_all_put_right_as_well() {
-    many_die_together(80).await;
-}
-
-async fn many_die_together(count: usize) {
-    let names: Vec<String> = (0..count).map(|n| format!("n{n}")).collect();
+    let names: Vec<String> = (0..12).map(|n| format!("n{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let (host, daemon) = watched(&names, "").await;
     host.fake.endings_take(Duration::from_millis(300));
     let of: Vec<String> = names.iter().map(|stage| name(&host, stage)).collect();
     futures_util::future::join_all(of.iter().map(|name| host.fake.kill_by_hand(name))).await;
+    for stage in &names {
+        is_right(&host, stage).await;
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn r31_more_than_docker_is_asked_about_at_a_time_are_all_put_right_as_well() {
+    let names: Vec<String> = (0..SETTLING_MAX + 6).map(|n| format!("n{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (host, daemon) = watched(&names, "").await;
+    host.fake.hang(Op::Inspect);
+    for stage in &names {
+        host.fake.pause_by_hand(&name(&host, stage));
+    }
+    // What comes after these is heard, and nothing more is told of it.
+    until("Docker is asked", async || host.fake.count(Op::Inspect) >= SETTLING_MAX).await;
+    host.fake.release(Op::Inspect);
     for stage in &names {
         is_right(&host, stage).await;
     }
