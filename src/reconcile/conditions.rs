@@ -67,7 +67,7 @@ fn of_host(view: &View) -> Vec<Said> {
         Some(held) => Said::new(PruneBlocked, True, "RetiresTooMuch", held.to_string()),
         None => Said::new(PruneBlocked, False, "NothingHeld", ""),
     };
-    vec![of_docker(None), proxy, prune]
+    vec![proxy, prune]
 }
 
 /// How the registries are that were asked; nothing where none was, since nobody knows more than before.
@@ -290,6 +290,8 @@ pub(super) async fn record_pass(
     let after = if has_failed { Some(store.recorded().await?) } else { None };
     let mut findings = of_pass(view, results, generation, after.as_ref());
     findings.host.push(of_config(places.beside.complaint()));
+    // A pass that asked Docker before it was lost does not say that it answers.
+    findings.host.push(of_docker(places.beside.unheard()));
     if !view.registries.is_empty() {
         findings.host.push(of_registries(&places.beside.hear(&view.registries)));
     }
