@@ -108,6 +108,20 @@ async fn r13_r24_going_back_among_the_kept_ones_pulls_nothing_and_further_pulls_
     assert_eq!(on_host(&host), both(&["v1", "v2", "v3"], &[]));
     host.by_hand(&key(), &Order::Deploy { tag: None }).await.unwrap();
     assert_eq!(on_host(&host), both(&["v1", "v3"], &[]), "the last two that succeeded");
+    host.apply(&keeping(2, "v4")).await;
+    assert_eq!(on_host(&host), both(&["v3", "v4"], &[]), "what was pulled to go back to is ours, too");
+}
+
+#[tokio::test]
+async fn r24_what_was_to_go_stays_where_its_successor_fails() {
+    let host = Host::with(&[&image("v1"), &image("v2"), &image("v3").behaving(Behaviour::Unhealthy)]).await;
+    for version in ["v1", "v2"] {
+        host.apply(&keeping(2, version)).await;
+    }
+    host.write(&keeping(2, "v3").replace("deadline: 5s", "deadline: 60ms"));
+    assert_eq!(host.look().await.unwrap().plan.images.len(), 1, "the first one");
+    assert_eq!(ended(&host.converge().await).0, "failed");
+    assert_eq!(on_host(&host), both(&["v1", "v2", "v3"], &[]));
 }
 
 #[tokio::test]
