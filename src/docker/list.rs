@@ -91,7 +91,7 @@ fn health(status: &str) -> Option<Health> {
 }
 
 /// Network name → address.
-pub(super) fn addresses(networks: Option<HashMap<String, EndpointSettings>>) -> BTreeMap<String, String> {
+pub(super) fn addresses<T: FromIterator<(String, String)>>(networks: Option<HashMap<String, EndpointSettings>>) -> T {
     let address = |endpoint: EndpointSettings| endpoint.ip_address.unwrap_or_default();
     networks.unwrap_or_default().into_iter().map(|(name, endpoint)| (name, address(endpoint))).collect()
 }

@@ -125,7 +125,7 @@ pub(super) async fn for_hook(work: &Work<'_>, name: &str, moment: Moment, hook: 
         ports: Vec::new(),
         restart: Restart::No,
         healthcheck: Some(no_check),
-        ..deploy.stage.container.clone()
+        ..(*deploy.stage.container).clone()
     };
     let labels = HookLabels {
         store: work.context.store.id(),

@@ -206,8 +206,8 @@ pub struct DesiredStage {
     pub track: Track,
     /// When the image is fetched.
     pub pull_policy: PullPolicy,
-    /// The container.
-    pub container: ContainerSpec,
+    /// The container: most of a stage, so it is nowhere moved.
+    pub container: Box<ContainerSpec>,
     /// When a new instance counts as ready.
     pub ready: Ready,
     /// How an instance is replaced.

@@ -6,6 +6,7 @@ use super::id::StoreId;
 use super::labels::{HookLabels, Labels};
 use super::name::{Domain, StageKey};
 use super::route::HostOptions;
+use super::texts::Texts;
 
 /// One look at the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub struct ObservedContainer {
     /// Docker's own words, as in `Up 3 minutes (healthy)`.
     pub status_text: String,
     /// Network name → address in it (empty while it does not run).
-    pub networks: BTreeMap<String, String>,
+    pub networks: Texts,
     /// Ports published now.
     pub ports: Vec<ObservedPort>,
     /// When it was made, in milliseconds since 1970 UTC.

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Variables, or labels: sorted by name, each name once; written and read as a mapping.
+/// Variables, labels, or addresses by network: sorted by name, each name once; written and read as a mapping.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Texts {
     /// Each name and its text, one behind the other.
@@ -35,6 +35,16 @@ impl Texts {
             }
         }
         None
+    }
+
+    /// True when it has this name.
+    pub fn contains_key(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// The names, in their order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.iter().map(|(name, _)| name)
     }
 
     /// Names and texts, in the order of the names.

@@ -19,7 +19,7 @@ pub(super) fn explain(
         return vec![Cause::Adopted];
     }
     let now = (input.desired.settings.network.as_str(), stage.is_published(&input.desired.settings.proxy));
-    let networks = own.iter().flat_map(|own| own.container.networks.keys()).map(String::as_str);
+    let networks = own.iter().flat_map(|own| own.container.networks.keys());
     let networks: BTreeSet<&str> = networks.chain([now.0]).collect();
     let pairs = || networks.iter().flat_map(|network| [(*network, false), (*network, true)]);
     let made_in = |container: &ContainerSpec| {

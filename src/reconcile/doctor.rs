@@ -169,7 +169,7 @@ fn in_network(containers: &[ObservedContainer], settings: &NpmSettings, network:
     let is_it = |container: &&ObservedContainer| {
         container.ports.iter().any(|p| p.is_tcp && (p.host_port == admin || Some(p.host_port) == traffic))
             || container.name == host
-            || container.networks.values().any(|address| address == host)
+            || container.networks.iter().any(|(_, address)| address == host)
     };
     match containers.iter().find(is_it) {
         Some(it) if it.networks.contains_key(network) => good("proxy network", format!("{} is in {network}", it.name)),

@@ -57,7 +57,7 @@ pub(super) fn stage(
         repository: project.repository.clone()?,
         track: track?,
         pull_policy,
-        container,
+        container: Box::new(container),
         ready,
         strategy,
         drain,

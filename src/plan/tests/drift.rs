@@ -29,7 +29,7 @@ fn r20_a_paused_renamed_and_disconnected_container_is_put_right() {
         .container(1, |c| {
             c.state = ContainerState::Paused;
             c.name = "by-hand".into();
-            c.networks.clear();
+            c.networks = crate::model::Texts::default();
         })
         .expect(
             "

@@ -22,7 +22,7 @@ impl World {
             giving_up: None,
         }));
         self.observed.proxy = routes;
-        self.container(n, |container| drop(container.networks.remove(NAMES)))
+        self.container(n, |container| rejoin(container, |all| drop(all.remove(NAMES))))
     }
 
     /// `shop/prod` at v1, and v2 begun.
@@ -204,7 +204,7 @@ fn r14_what_is_seen_to_serve_and_was_overtaken_succeeded() {
 fn r15_past_its_switch_it_succeeded_and_the_old_one_is_a_leftover() {
     for phase in [Phase::Draining, Phase::Retiring] {
         let world = World::replacing(phase).leads_to(2).container(2, |c| {
-            c.networks.insert(NAMES.into(), "10.1.0.2".into());
+            rejoin(c, |all| drop(all.insert(NAMES.into(), "10.1.0.2".into())));
         });
         assert_eq!(world.ending(), Some((DeployStatus::Success, Left::Serves { name: name(2) })), "{phase}");
         let text = world.plan().to_string();

@@ -116,7 +116,7 @@ impl World {
             repository: "reg.test/app".parse().unwrap(),
             track: Track::Tag(version.parse().unwrap()),
             pull_policy: PullPolicy::Missing,
-            container: ContainerSpec { port: Some(8080), ..ContainerSpec::default() },
+            container: ContainerSpec { port: Some(8080), ..ContainerSpec::default() }.into(),
             ready: Ready {
                 check: Check::Http { path: "/up".into(), expect: (200, 399), host: None },
                 interval: Millis::secs(1),
@@ -308,4 +308,11 @@ impl World {
 /// Takes the indentation of the test's source away and keeps that of the plan.
 fn dedent(line: &str) -> String {
     line.strip_prefix("            ").unwrap_or(line).to_owned()
+}
+
+/// Lets a container be in other networks.
+fn rejoin(container: &mut ObservedContainer, change: impl FnOnce(&mut BTreeMap<String, String>)) {
+    let mut networks = container.networks.iter().map(|(name, address)| (name.to_owned(), address.to_owned())).collect();
+    change(&mut networks);
+    container.networks = networks.into_iter().collect();
 }

@@ -75,7 +75,7 @@ pub(super) fn stage(text: &str) -> DesiredStage {
         repository: "ghcr.io/acme/shop".parse().unwrap(),
         track: Track::Tag("v1".parse().unwrap()),
         pull_policy: PullPolicy::Missing,
-        container: ContainerSpec { port: Some(8080), ..ContainerSpec::default() },
+        container: ContainerSpec { port: Some(8080), ..ContainerSpec::default() }.into(),
         ready: Ready {
             check: Check::Running,
             interval: Millis(1000),

@@ -31,7 +31,7 @@ async fn eventually(address: &str) -> (u16, String) {
 async fn address(docker: &Docker, name: &str) -> String {
     let all = docker.list().await.unwrap();
     let container = all.into_iter().find(|container| container.name == name).unwrap();
-    format!("{}:8080", container.networks["landfall"])
+    format!("{}:8080", container.networks.get("landfall").expect("it joined"))
 }
 
 #[tokio::test]

@@ -111,9 +111,9 @@ impl Model {
         let verb = if join { "connect" } else { "disconnect" };
         self.change(&id, format!("{verb} {id} {network}"), |c| {
             if join {
-                c.networks.insert(network.to_owned(), "10.0.0.3".to_owned());
+                rejoin(c, |all| drop(all.insert(network.to_owned(), "10.0.0.3".to_owned())));
             } else {
-                c.networks.remove(network);
+                rejoin(c, |all| drop(all.remove(network)));
             }
         })
     }

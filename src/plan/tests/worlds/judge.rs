@@ -95,7 +95,7 @@ fn serves(model: &Model, name: &str, id: &str) -> Vec<String> {
         wrong.push(format!("{id} is called {}", container.name));
     }
     if !["landfall", NAMES].iter().all(|network| container.networks.contains_key(*network)) {
-        wrong.push(format!("{id} is in {:?}", container.networks.keys()));
+        wrong.push(format!("{id} is in {:?}", container.networks));
     }
     if model.bad.contains(id) {
         wrong.push(format!("{id} is not well"));

@@ -226,7 +226,7 @@ impl Model {
     /// The name first, then the old one again, and the new one goes.
     fn clear_away(&mut self, work: &Work<'_>) -> Done {
         if let (Some(new), true) = (&work.container, work.phase >= Phase::Monitoring) {
-            self.change(new, format!("disconnect {new} {NAMES}"), |c| drop(c.networks.remove(NAMES)))?;
+            self.change(new, format!("disconnect {new} {NAMES}"), |c| rejoin(c, |all| drop(all.remove(NAMES))))?;
         }
         if let (false, Some(new)) = (work.stopped.is_empty(), &work.container) {
             self.stop(new, format!("stop {new}"))?;

@@ -117,7 +117,7 @@ pub(super) fn starts() -> Vec<Start> {
 /// Drift: what people and Docker do to the first version.
 fn by_people() -> Vec<Start> {
     let renamed = || v1().container(OLD, |c| c.name = "by-hand".into());
-    let network = |name: &'static str| v1().container(OLD, move |c| drop(c.networks.remove(name)));
+    let network = |name: &'static str| v1().container(OLD, move |c| rejoin(c, |all| drop(all.remove(name))));
     vec![
         start("nothing", nothing()),
         start("v1 serves", v1()),

@@ -69,7 +69,7 @@ async fn a_followed_log_brings_both_streams_and_ends_with_the_app() {
     let spec = ContainerSpec { restart: Restart::No, ..ContainerSpec::default() };
     let id = docker.create(&plain(&name, &image, "bridge", &spec)).await.unwrap();
     docker.start(&id).await.unwrap();
-    let address = format!("{}:8080", observed(&docker, &name).await.networks["bridge"]);
+    let address = format!("{}:8080", observed(&docker, &name).await.networks.get("bridge").unwrap());
     let mut log = docker.logs_follow(&id, 10).unwrap();
     get(&address, "/log?grün%20und%20bunt").await;
     get(&address, "/exit?code=5").await;

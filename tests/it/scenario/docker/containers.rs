@@ -42,7 +42,7 @@ async fn a_container_lives_and_goes_and_every_wish_that_holds_is_fine() {
 
     let seen = observed(&docker, &name).await;
     assert_eq!((seen.state, seen.loopback_port(8080)), (ContainerState::Running, Some(port)));
-    assert_eq!(get(&format!("{}:8080", seen.networks[&network]), "/").await.trim(), "hello from v1");
+    assert_eq!(get(&format!("{}:8080", seen.networks.get(&network).unwrap()), "/").await.trim(), "hello from v1");
     assert_eq!(get(&format!("127.0.0.1:{port}"), "/").await.trim(), "hello from v1");
     let info = docker.inspect(&id).await.unwrap().unwrap();
     assert_eq!((info.name.as_str(), info.networks.len(), info.has_healthcheck), (name.as_str(), 2, false));
@@ -207,7 +207,7 @@ async fn the_whole_spec_reaches_dockerd() {
         mounts.iter().map(|m| (m["Destination"].as_str().unwrap(), m["RW"] == true)).collect();
     assert_eq!(writable, HashMap::from([("/conf", false), ("/data", true), ("/host", false), ("/tmp", true)]));
     docker.start(&id).await.unwrap();
-    let address = format!("{}:8080", observed(&docker, &name).await.networks["bridge"]);
+    let address = format!("{}:8080", observed(&docker, &name).await.networks.get("bridge").unwrap());
     assert_eq!(get(&address, "/file?/conf/nginx.conf").await, "from the tree");
     assert_eq!(get(&address, "/env?TOKEN").await.trim(), "s3cret");
     docker.remove(&id, true).await.unwrap();
@@ -236,7 +236,7 @@ async fn files_are_copied_in_before_the_start_and_read_by_their_owner_only() {
     let tar = tar.into_inner().unwrap();
     docker.upload(&id, tar.clone()).await.unwrap();
     docker.start(&id).await.unwrap();
-    let address = format!("{}:8080", observed(&docker, &name).await.networks["bridge"]);
+    let address = format!("{}:8080", observed(&docker, &name).await.networks.get("bridge").unwrap());
     assert_eq!(get(&address, "/file?/run/secrets/mine").await, "value");
     assert_ne!(get(&address, "/file?/run/secrets/theirs").await, "value");
 
