@@ -106,7 +106,7 @@ async fn r13_r24_going_back_among_the_kept_ones_pulls_nothing_and_further_pulls_
     assert_eq!((host.fake.count(Op::Pull), host.version_at("web.test").await.as_str()), (1, "v1"));
     // What the configuration leads to stays, whoever chose another version.
     assert_eq!(on_host(&host), both(&["v1", "v2", "v3"], &[]));
-    host.by_hand(&key(), &Order::Deploy { tag: None }).await.unwrap();
+    host.by_hand(&key(), &Order::Deploy { tag: None, now: false }).await.unwrap();
     assert_eq!(on_host(&host), both(&["v1", "v3"], &[]), "the last two that succeeded");
     host.apply(&keeping(2, "v4")).await;
     assert_eq!(on_host(&host), both(&["v3", "v4"], &[]), "what was pulled to go back to is ours, too");
