@@ -56,7 +56,9 @@ impl<'a> Report<'a> {
 
     /// Adds what was found in a part, as if it had been found here.
     pub(super) fn take_in(&self, found: Vec<Diagnostic>) {
-        found.into_iter().for_each(|diagnostic| self.add(diagnostic));
+        for diagnostic in found {
+            self.add(diagnostic);
+        }
     }
 
     pub(super) fn into_list(self) -> Vec<Diagnostic> {

@@ -285,7 +285,7 @@ impl DesiredStage {
     /// does when a deploy may begin, and on whose word.
     pub fn is_run_like(&self, other: &Self) -> bool {
         let (keep_images, auto_deploy, window) = (other.keep_images, other.auto_deploy, other.window.clone());
-        let alike = Self { keep_images, auto_deploy, window, ..self.clone() };
+        let alike = Self { auto_deploy, window, keep_images, ..self.clone() };
         alike == *other
     }
 }

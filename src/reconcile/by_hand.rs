@@ -152,7 +152,7 @@ impl Desk<'_> {
             Fetching { docker, store, secrets, desired: &self.loaded.desired, pulls: &self.places.beside.pulls };
         let fetched = execute::fetch(fetching, &self.stage.key, &target.image).await;
         fetched.map_err(|error| Error::NoWayBack {
-            key: self.stage.key.clone(),
+            key: Box::new(self.stage.key.clone()),
             reason: format!("{} of deploy {} cannot be had: {error}", target.image.version(), target.id.short()),
             hint: error.hint(),
         })?;
@@ -173,8 +173,9 @@ impl Desk<'_> {
     /// A deploy that is named: a success of this stage.
     async fn named(&self, text: &str) -> Result<DeployRow, Error> {
         let deploy = self.opened.store.deploy(text).await?;
-        let refuse =
-            |reason: String| Err(Error::NoWayBack { key: self.stage.key.clone(), reason, hint: Some(self.list()) });
+        let refuse = |reason: String| {
+            Err(Error::NoWayBack { key: Box::new(self.stage.key.clone()), reason, hint: Some(self.list()) })
+        };
         match deploy.status {
             _ if deploy.key != self.stage.key => refuse(format!("deploy {text} is of {}", deploy.key)),
             DeployStatus::Success => Ok(deploy),
@@ -186,8 +187,11 @@ impl Desk<'_> {
     /// what was refused is newer than what was gone back to.
     async fn before(&self) -> Result<DeployRow, Error> {
         let key = &self.stage.key;
-        let refuse =
-            |reason: &str| Error::NoWayBack { key: key.clone(), reason: reason.to_owned(), hint: Some(self.list()) };
+        let refuse = |reason: &str| Error::NoWayBack {
+            key: Box::new(key.clone()),
+            reason: reason.to_owned(),
+            hint: Some(self.list()),
+        };
         let recorded = self.recorded.stages.get(key);
         let live = recorded.and_then(|stage| stage.live.as_ref()).ok_or_else(|| refuse("it never had a success"))?;
         let back_at = recorded.and_then(|stage| stage.choice.as_ref()?.from);

@@ -91,7 +91,7 @@ pub enum Error {
     #[error("{key} cannot go back: {reason}")]
     NoWayBack {
         /// Which stage.
-        key: StageKey,
+        key: Box<StageKey>,
         /// Why.
         reason: String,
         /// What helps.

@@ -94,7 +94,7 @@ fn serves(model: &Model, name: &str, id: &str) -> Vec<String> {
     if own_name != Some(&container.name) {
         wrong.push(format!("{id} is called {}", container.name));
     }
-    if !["landfall", NAMES].iter().all(|network| container.networks.contains_key(*network)) {
+    if !["landfall", NAMES].iter().all(|network| container.networks.contains_key(network)) {
         wrong.push(format!("{id} is in {:?}", container.networks));
     }
     if model.bad.contains(id) {

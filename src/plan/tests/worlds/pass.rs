@@ -15,7 +15,7 @@ impl Model {
     pub(super) fn pass(&mut self) -> Result<Plan, Stop> {
         self.forget_gone()?;
         // Looking whether a plan needs the specs that it was not given costs two more: one in so many will do.
-        let plan = if self.ops % COMPARED == 0 {
+        let plan = if self.ops.is_multiple_of(COMPARED) {
             self.world.plan()
         } else {
             self.world.plan_of(&self.world.recorded, &self.world.images())
