@@ -4,7 +4,7 @@ use bollard::query_parameters::{RemoveImageOptions, TagImageOptionsBuilder};
 
 use super::inspect::has_healthcheck;
 use super::{Docker, DockerError, accept, checked};
-use crate::model::Digest;
+use crate::model::{Digest, Platform};
 
 /// An image on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct ImageInfo {
     pub repo_tags: Vec<String>,
     /// The user its process runs as; empty: root.
     pub user: String,
+    /// What it was built for; none where it does not say.
+    pub platform: Option<Platform>,
 }
 
 impl Docker {
@@ -39,6 +41,7 @@ impl Docker {
             repo_digests: image.repo_digests.unwrap_or_default(),
             repo_tags: image.repo_tags.unwrap_or_default(),
             user: config.user.unwrap_or_default(),
+            platform: platform(image.os.as_deref(), image.architecture.as_deref(), image.variant.as_deref()),
         }))
     }
 
@@ -58,4 +61,9 @@ impl Docker {
         let result = self.call(&format!("remove image {reference}"), self.limits.change, call).await;
         accept(result.map(drop), DockerError::is_not_found)
     }
+}
+
+fn platform(os: Option<&str>, architecture: Option<&str>, variant: Option<&str>) -> Option<Platform> {
+    let (os, architecture) = (os?, architecture?);
+    (!os.is_empty() && !architecture.is_empty()).then(|| Platform::new(os, architecture, variant))
 }

@@ -137,8 +137,25 @@ async fn pull(work: &mut Work<'_>, image: &ImageRef) -> Result<(), StepError> {
             docker.pull(&image.repository, &image.digest, credentials.as_ref(), progress).await?;
         }
     }
+    warn_of_platform(work, &reference).await;
     docker.tag_image(&reference, &images::own_name(&work.plan.key), image.digest.short()).await?;
     create::mounted_files(work).map(drop)
+}
+
+/// Says in the deploy's log that an image is for another processor: of an index Docker takes what fits, or nothing, and of a
+/// single image whatever there is. Who emulates that processor runs it all the same.
+/// Who cannot tell fails no deploy.
+async fn warn_of_platform(work: &mut Work<'_>, reference: &str) {
+    let docker = &work.context.docker;
+    let image = docker.image(reference).await.ok().flatten();
+    let Some(built_for) = image.and_then(|image| image.platform) else { return };
+    if let Ok(host) = docker.platform().await
+        && !host.runs(&built_for)
+    {
+        let text =
+            format!("the image is built for {built_for}, and this host is {host}: it runs here by emulation alone");
+        work.log.line(text).await;
+    }
 }
 
 /// The user and password of the registry that an image belongs to, by the longest matching prefix.

@@ -66,3 +66,13 @@ async fn r6_a_pull_is_told_while_it_goes() {
     });
     assert!(bytes.into_iter().any(|(current, total)| current == 1000 && total == 1000));
 }
+
+#[tokio::test]
+async fn an_image_for_another_processor_is_told_of_in_the_log_of_its_deploy() {
+    for (architecture, is_told) in [("amd64", false), ("386", false), ("arm64", true)] {
+        let host = Host::with(&[&image("v1").built_for(architecture)]).await;
+        host.apply(&web("v1", "")).await;
+        let told = "the image is built for linux/arm64, and this host is linux/amd64: it runs here by emulation alone";
+        assert_eq!(host.log().contains(told), is_told, "{architecture}: {}", host.log());
+    }
+}

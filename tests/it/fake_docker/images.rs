@@ -28,6 +28,8 @@ pub struct FakeImage {
     pub healthcheck: bool,
     /// Its names on the host.
     pub names: Vec<String>,
+    /// The processor it was built for.
+    pub architecture: &'static str,
 }
 
 impl FakeImage {
@@ -37,7 +39,16 @@ impl FakeImage {
         let digest = digest(&format!("manifest {repository} {version}"));
         let names = vec![format!("{repository}@{digest}"), format!("{repository}:{version}")];
         let version = version.to_owned();
-        Self { repository, version, digest, behaviour: Behaviour::Healthy, port: 8080, healthcheck: false, names }
+        Self {
+            repository,
+            version,
+            digest,
+            behaviour: Behaviour::Healthy,
+            port: 8080,
+            healthcheck: false,
+            names,
+            architecture: "amd64",
+        }
     }
 
     /// An app that behaves so.
@@ -49,6 +60,12 @@ impl FakeImage {
     /// An image with a HEALTHCHECK.
     pub fn with_healthcheck(mut self) -> Self {
         self.healthcheck = true;
+        self
+    }
+
+    /// An image for another processor.
+    pub fn built_for(mut self, architecture: &'static str) -> Self {
+        self.architecture = architecture;
         self
     }
 
@@ -157,6 +174,8 @@ pub fn inspect(world: &Shared, asked: &Asked) -> Response {
         "RepoTags": tags,
         "RepoDigests": digests,
         "Config": { "User": "", "Healthcheck": check },
+        "Os": "linux",
+        "Architecture": image.architecture,
         "Size": 1_000_000,
     });
     answer::value(200, &body)

@@ -9,6 +9,8 @@ pub enum Op {
     Ping,
     /// `GET /version`
     Version,
+    /// `GET /info`
+    Info,
     /// `GET /events`
     Events,
     /// `GET /containers/json`
@@ -66,6 +68,7 @@ impl Op {
             Self::Ping
             | Self::Version
             | Self::Events
+            | Self::Info
             | Self::List
             | Self::Inspect
             | Self::Logs
@@ -103,6 +106,7 @@ impl Op {
         let op = match (method.as_str(), kind, object, verb) {
             ("GET" | "HEAD", "_ping", "", "") => Self::Ping,
             ("GET", "version", "", "") => Self::Version,
+            ("GET", "info", "", "") => Self::Info,
             ("GET", "events", "", "") => Self::Events,
             ("GET", "containers", "json", "") => Self::List,
             ("POST", "containers", "create", "") => Self::Create,

@@ -139,6 +139,7 @@ async fn done(world: &Shared, asked: Asked) -> Response {
     match asked.op {
         Op::Ping => ping(world),
         Op::Version => answer::value(200, &json!({ "ApiVersion": world.lock().version, "Version": "fake" })),
+        Op::Info => answer::value(200, &json!({ "OSType": "linux", "Architecture": "x86_64" })),
         Op::Events => events::events(world, &asked),
         Op::List => listing::list(world, &asked),
         Op::Create => containers::create(world, &asked),

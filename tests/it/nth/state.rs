@@ -29,7 +29,7 @@ impl State {
         let recorded = whole(&reader);
         state.say_docker(ground, recorded.store, &reader.instances().expect("instances"));
         state.say_routes(ground).await;
-        state.say_recorded(&reader, &recorded);
+        state.say_recorded(ground, &reader, &recorded);
         state.say_files(ground);
         state.say_plan(ground).await;
         state
@@ -92,7 +92,7 @@ impl State {
         }
     }
 
-    fn say_recorded(&mut self, reader: &Reader, recorded: &Recorded) {
+    fn say_recorded(&mut self, ground: &Ground, reader: &Reader, recorded: &Recorded) {
         for deploy in reader.in_flight().expect("deploys") {
             self.say(format!("deploy of {} without an end: {}", deploy.key, deploy.phase.as_str()));
         }
@@ -109,10 +109,13 @@ impl State {
             self.say(format!("host of {key}: {:?} {noted:?}", stage.host));
         }
         let images = reader.spare_images(0, &recorded.stages.keys().cloned().collect()).expect("images");
-        // Who fetched an image is not known to a store that was lost or is older: then it stays, as one that was there before.
-        for RecordedImage { key, image, newer, is_pulled: _, left_at_ms } in images {
+        // What a store knew of images is lost with it, and then they stay: it counts where it does not agree with the host.
+        let on_host = ground.host.fake.image_names();
+        for RecordedImage { key, image, newer: _, is_pulled: _, left_at_ms } in images {
             let version = version(image.digest.as_str());
-            self.say(format!("image of {key}: {version}, {newer:?} newer"));
+            if !on_host.contains(&image.by_digest()) {
+                self.say(format!("image {version} of {key} is known to the store, and gone"));
+            }
             if left_at_ms.is_some() {
                 self.say(format!("failed before: {version} of {key} stayed"));
             }
