@@ -54,6 +54,8 @@ pub struct Pins {
     pub candidates: BTreeMap<StageKey, Option<Pin>>,
     /// The tags that each stage of several instances is to run, newest first.
     pub instances: BTreeMap<StageKey, Vec<Tag>>,
+    /// Stages for which registries were asked for tags, and why none of these fits, where that is so.
+    pub policies: BTreeMap<StageKey, Option<String>>,
     /// The registries that were asked, by host, and what is wrong with those that did not answer as they should.
     pub registries: BTreeMap<String, Option<String>>,
 }
@@ -182,6 +184,15 @@ impl<'a> Asking<'a> {
 }
 
 impl Pins {
+    /// The newest tags of a stage; whether there are some is kept where the registry said which there are.
+    fn looked(&mut self, key: &StageKey, stage: &DesiredStage, lists: &Lists) -> Result<Vec<Tag>, Blocked> {
+        let chosen = chosen(stage, lists);
+        if matches!(lists.get(&stage.repository), Some(Ok(_))) {
+            self.policies.insert(key.clone(), chosen.as_ref().err().map(|blocked| blocked.reason.clone()));
+        }
+        chosen
+    }
+
     /// A registry answered, or not; what is wrong is not forgotten by an answer to another question.
     fn heard(&mut self, repository: &Repository, blocked: Option<&Blocked>) {
         let heard = self.registries.entry(repository.host().to_owned()).or_default();
@@ -196,7 +207,8 @@ fn newest(stages: Vec<(&DesiredStage, Repository, Option<ImageRef>)>, lists: &Li
     let mut wanted = Vec::new();
     for (stage, repository, pinned) in stages {
         let key = stage.key.clone();
-        match (chosen(stage, lists).map(|mut tags| tags.pop()), pinned) {
+        let chosen = pins.looked(&key, stage, lists);
+        match (chosen.map(|mut tags| tags.pop()), pinned) {
             (Ok(tag), Some(image)) if image.tag == tag => drop(pins.images.insert(key, Ok(image))),
             (Ok(Some(tag)), pinned) => wanted.push(Wanted { key, repository, tag, pinned }),
             (Err(_) | Ok(None), Some(image)) => drop(pins.images.insert(key, Ok(image))),

@@ -85,6 +85,8 @@ pub struct View {
     pub images: BTreeMap<StageKey, Result<ImageRef, Blocked>>,
     /// What waits until somebody asks for it, where that is not recorded yet.
     pub candidates: BTreeMap<StageKey, Option<Pin>>,
+    /// Stages for which registries were asked for tags, and why none of these fits, where that is so.
+    pub policies: BTreeMap<StageKey, Option<String>>,
     /// The registries that were asked, by host, and what is wrong with those that did not answer as they should.
     pub registries: BTreeMap<String, Option<String>>,
     /// What must change.

@@ -162,6 +162,7 @@ mod tests {
             observed: Observed::default(),
             images: BTreeMap::new(),
             candidates: BTreeMap::new(),
+            policies: BTreeMap::new(),
             registries: BTreeMap::new(),
             plan: Plan { stages: vec![stage], ..Plan::default() },
             open: Vec::new(),

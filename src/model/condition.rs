@@ -32,6 +32,8 @@ text_enum! {
         ProxyReachable = "ProxyReachable",
         /// Registries answer what they are asked.
         RegistriesReachable = "RegistriesReachable",
+        /// The registry has a tag that the policy of the stage fits.
+        TagFound = "TagFound",
         /// It was changed by hand and is not put right yet.
         Drifted = "Drifted",
         /// A change would retire too much and waits for a word (R3).
@@ -61,7 +63,8 @@ impl ConditionKind {
             | Self::ConfigLoaded
             | Self::DockerReachable
             | Self::ProxyReachable
-            | Self::RegistriesReachable => false,
+            | Self::RegistriesReachable
+            | Self::TagFound => false,
             Self::Reconciling | Self::Drifted | Self::PruneBlocked | Self::Stalled => true,
         }
     }

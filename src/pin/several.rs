@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Lists, Pins, Wanted, chosen};
+use super::{Lists, Pins, Wanted};
 use crate::model::policy::{Choice, choose, select};
 use crate::model::recorded::Pin;
 use crate::model::{Desired, DesiredStage, Recorded, StageKey, Tag};
@@ -71,7 +71,13 @@ impl Group<'_> {
         if !self.asks {
             return known();
         }
-        chosen(self.stage, lists).unwrap_or_else(|blocked| {
+        let found = pins.looked(&self.stage.key, self.stage, lists);
+        let looked = pins.policies.remove(&self.stage.key);
+        // What is said of the stage is said of each of its instances.
+        for (tag, why) in self.known.iter().filter_map(|(tag, _)| Some((tag, looked.clone()?))) {
+            pins.policies.insert(self.stage.key.at(tag), why);
+        }
+        found.unwrap_or_else(|blocked| {
             if self.known.is_empty() {
                 pins.images.insert(self.stage.key.clone(), Err(blocked));
             }

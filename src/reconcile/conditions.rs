@@ -13,7 +13,7 @@ use crate::store::{DataDir, Store, StoreError};
 
 use ConditionKind::{
     ConfigLoaded, DockerReachable, Drifted, ProxyReachable, PruneBlocked, Ready, Reconciling, RegistriesReachable,
-    Stalled,
+    Stalled, TagFound,
 };
 use Truth::{False, True, Unknown};
 
@@ -39,7 +39,8 @@ pub(super) fn of_pass(view: &View, results: &Results, generation: i64, after: Op
     let plan = &view.plan;
     let stages = plan.stages.iter().map(|stage| {
         let seen = Seen { plan, observed: &view.observed, result: results.get(&stage.key), after };
-        (stage.key.clone(), of_stage(stage, seen))
+        let policy = view.policies.get(&stage.key).map(of_policy);
+        (stage.key.clone(), of_stage(stage, seen).into_iter().chain(policy).collect())
     });
     let is_gone = |key: &StageKey| {
         let removed = plan.stages.iter().any(|stage| stage.key == *key && stage.verdict == Verdict::Remove);
@@ -77,6 +78,14 @@ fn of_registries(wrong: &BTreeMap<String, String>) -> Said {
         return Said::new(RegistriesReachable, True, "Answer", "");
     }
     Said::new(RegistriesReachable, False, "NoAnswer", text.join("; "))
+}
+
+/// Whether the registry has what a stage looks for.
+fn of_policy(why: &Option<String>) -> Said {
+    match why {
+        None => Said::new(TagFound, True, "Fits", ""),
+        Some(why) => Said::new(TagFound, False, "NoneFits", why),
+    }
 }
 
 /// Whether the configuration that is there is the one in force.

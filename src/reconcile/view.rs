@@ -89,7 +89,7 @@ pub(super) async fn view(
     let desired = pins.expand(&loaded.desired, &recorded).map_or_else(|| Arc::clone(&loaded.desired), Arc::new);
     sealed.spread(&desired);
     found.keep(|key| desired.stages.contains_key(key));
-    let pin::Pins { images, candidates, registries, instances: _ } = pins;
+    let pin::Pins { images, candidates, policies, registries, instances: _ } = pins;
     let plan = |recorded: &Recorded| {
         plan::plan(Input {
             desired: &desired,
@@ -106,7 +106,19 @@ pub(super) async fn view(
     tracing::debug!(plan = plan.id(), "planned");
     let planned = plan.stages.iter().map(|stage| &stage.key);
     check_selection(&options.selection, planned.chain(desired.stages.keys()).chain(desired.several.keys()))?;
-    Ok(View { loaded, desired, recorded, observed, images, candidates, registries, plan, open: Vec::new(), found })
+    Ok(View {
+        loaded,
+        desired,
+        recorded,
+        observed,
+        images,
+        candidates,
+        policies,
+        registries,
+        plan,
+        open: Vec::new(),
+        found,
+    })
 }
 
 /// Since when the stages are ready that something is promoted from; looked up only where there are such.

@@ -66,6 +66,8 @@ pub enum Made {
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// None, ever.
     Silence,
+    /// A body that comes at one byte a second.
+    Drip(Vec<u8>),
 }
 
 struct World {
@@ -188,6 +190,14 @@ async fn handle(State(shared): State<Shared>, request: Request) -> Response {
                 response.headers_mut().append(name, value.parse().expect("a header"));
             }
             response
+        }
+        Some(Made::Drip(body)) => {
+            let bytes = futures_util::stream::unfold(body.into_iter(), |mut rest| async move {
+                let byte = rest.next()?;
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                Some((Ok::<_, std::convert::Infallible>(vec![byte]), rest))
+            });
+            axum::body::Body::from_stream(bytes).into_response()
         }
         None => answer(&mut shared.lock(), &request),
     }

@@ -165,3 +165,15 @@ async fn r28_a_next_page_at_another_place_gets_no_login_and_none_in_plain_text_i
         assert!(matches!(error, RegistryError::PlainText { .. }), "{error:?}");
     }
 }
+
+#[tokio::test]
+async fn a_list_that_comes_at_one_byte_a_second_ends_the_question_and_is_no_list() {
+    let limit = std::time::Duration::from_millis(1500);
+    let ground = Ground { registry: Registry::with_timeout(limit), ..Ground::new(Login::None, 1) };
+    ground.fake.answer_next(Made::Drip(br#"{"tags":["a","b"]}"#.to_vec()));
+    let error = ground.tags().await.unwrap_err();
+    assert!(matches!(error, RegistryError::Timeout { limit: told, .. } if told == limit), "{error:?}");
+    assert_eq!(error.retry(), Retry::Backoff);
+    // The next question is a new one.
+    assert_eq!(ground.tags().await.unwrap(), ["build-00000"]);
+}

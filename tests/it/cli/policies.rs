@@ -123,6 +123,26 @@ async fn r27_many_stages_of_one_repository_are_one_list_and_one_question_for_eac
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r27_two_hundred_stages_of_one_registry_are_one_list_and_a_question_for_each_tag_that_nobody_knows() {
+    let site = Site::new(&["v1.0.0", "v2.0.0", "dev-9", "dev-10", "edge"], 5).await;
+    let tracks = ["semver: \"*\"", "semver: \"^1\"", "glob: \"dev-*\"", "mutable: edge"];
+    let names: Vec<String> = (0..200).map(|n| format!("s{n}")).collect();
+    site.write(
+        &names.iter().zip(tracks.into_iter().cycle()).map(|(name, track)| (name.as_str(), track)).collect::<Vec<_>>(),
+    );
+    let said = site.run("diff").await;
+    assert_eq!(said.code, 2, "{}", said.err);
+    let (lists, mut tags) = site.asked();
+    tags.sort();
+    assert_eq!((lists, tags), (1, ["dev-10", "edge", "v1.0.0", "v2.0.0"].map(str::to_owned).to_vec()));
+    let said = site.run("apply").await;
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(site.host.containers().len(), 200);
+    let said = site.run("diff").await;
+    assert_eq!((said.code, site.asked()), (0, (1, vec!["edge".to_owned()])), "only what moves: {}", said.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tag_that_moves_is_followed_where_it_is_said_to_move_and_nowhere_else() {
     let site = Site::new(&["edge", "v2"], 1).await;
     site.write(&[("moves", "mutable: edge"), ("stays", "tag: edge")]);
@@ -166,6 +186,12 @@ async fn a_policy_that_fits_no_tag_says_so_and_retires_nothing() {
     site.write(&[("prod", "semver: \"^2\"")]);
     assert_ne!(site.run("apply").await.code, 0);
     assert_eq!(site.versions(), ["web-prod@v1.0.0"]);
+    let said = site.run("status").await;
+    assert!(said.out.contains("not TagFound") && !said.out.contains("RegistriesReachable"), "{}", said.out);
+    site.write(&[("prod", "semver: \"^1\"")]);
+    assert_eq!(site.run("apply").await.code, 0);
+    let said = site.run("status").await;
+    assert!(said.code == 0 && !said.out.contains("TagFound"), "{}", said.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]

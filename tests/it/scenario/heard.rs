@@ -29,6 +29,9 @@ fn instance(host: &Host, stage: &str) -> Option<Instance> {
 fn all_are_right(host: &Host, stages: &[&str], what: &str) {
     let is_right = |stage: &&str| instance(host, stage).is_some_and(|own| own.state == "running");
     eventually(what, || (stages.iter().all(is_right) && host.landfall("diff").is(0)).then_some(()));
+    // What serves already may be about to be recorded.
+    let has_ended = |stage: &&str| host.statuses(&format!("web-<id>/{stage}")).iter().all(|status| status == "success");
+    eventually(&format!("every deploy has ended, {what}"), || stages.iter().all(has_ended).then_some(()));
 }
 
 #[test]

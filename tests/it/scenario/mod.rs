@@ -26,6 +26,7 @@ mod names;
 mod npm;
 mod npm_proxy;
 mod ownership;
+mod previews;
 mod proxyless;
 mod recreate;
 mod registry;
