@@ -34,6 +34,9 @@ const AGAIN_MAX: Duration = Duration::from_secs(5);
 /// Containers that Docker is asked about at the same time, each for two seconds at most; with more of them at once all is
 /// looked at.
 const SETTLING_MAX: usize = 64;
+/// So often Docker is asked again about one that it has not finished with, two seconds each: a host that is starved of its
+/// processor takes long to end a container.
+const SETTLE_TRIES: u32 = 15;
 
 /// What there is to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,22 +160,29 @@ impl Ear {
                     } else if waiting.len() >= SETTLING_MAX {
                         too_many = true;
                     } else if waiting.insert(id.clone()) {
-                        settling.push(async move {
-                            docker.settled(&id).await;
-                            (id, key, what)
-                        });
+                        settling.push(settle(docker, id, (key, what), SETTLE_TRIES));
                     }
                 }
-                Some((id, key, what)) = settling.next(), if !settling.is_empty() => {
-                    waiting.remove(&id);
-                    self.mailbox.stage(key, what);
-                    if waiting.is_empty() && std::mem::take(&mut too_many) {
+                Some((id, (key, what), tries)) = settling.next(), if !settling.is_empty() => {
+                    self.mailbox.stage(key.clone(), what);
+                    match tries {
+                        // A look now may be too early; one more comes once Docker has finished.
+                        Some(tries) => settling.push(settle(docker, id, (key, what), tries)),
+                        None => drop(waiting.remove(&id)),
+                    }
+                    if (waiting.is_empty() || tries.is_some()) && std::mem::take(&mut too_many) {
                         self.mailbox.relist();
                     }
                 }
             }
         }
     }
+}
+
+/// Waits until lists show what happened to a container; where they do not in time, with the tries that are left.
+async fn settle<T>(docker: &Docker, id: String, heard: T, tries: u32) -> (String, T, Option<u32>) {
+    let is_shown = docker.settled(&id).await;
+    (id, heard, tries.checked_sub(1).filter(|_| !is_shown))
 }
 
 /// None at first, and then doubled; the second half of it is left to chance.

@@ -68,12 +68,14 @@ impl Docker {
     }
 
     /// Returns when a list shows what an event just told of a container: Docker answers a question for it only when it
-    /// has finished the change. One call, at most two seconds.
-    pub async fn settled(&self, id: &str) {
+    /// has finished the change. One call, at most two seconds; false when it has not by then.
+    pub async fn settled(&self, id: &str) -> bool {
         let asked = tokio::time::timeout(SETTLE, self.inspect(id)).await;
-        if !matches!(asked, Ok(Ok(_))) {
+        let is_shown = matches!(asked, Ok(Ok(_)));
+        if !is_shown {
             tracing::debug!(id, "docker did not say within {} s how a container is", SETTLE.as_secs());
         }
+        is_shown
     }
 }
 

@@ -82,6 +82,15 @@ async fn r20_what_is_done_by_hand_is_heard_and_put_right() {
 }
 
 #[tokio::test]
+async fn r20_a_death_that_takes_docker_longer_than_is_waited_for_is_put_right_all_the_same() {
+    let (host, daemon) = watched(&["slow"], "").await;
+    host.fake.endings_take(Duration::from_millis(2500));
+    host.fake.kill_by_hand(&name(&host, "slow")).await;
+    is_right(&host, "slow").await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
 async fn r20_many_that_die_together_are_all_put_right() {
     let names: Vec<String> = (0..12).map(|n| format!("n{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
