@@ -39,7 +39,7 @@ pub(super) fn of_pass(view: &View, results: &Results, generation: i64, after: Op
     let plan = &view.plan;
     let stages = plan.stages.iter().map(|stage| {
         let seen = Seen { plan, observed: &view.observed, result: results.get(&stage.key), after };
-        let policy = view.policies.get(&stage.key).map(of_policy);
+        let policy = view.policies.get(&stage.key).map(|why| of_policy(why.as_ref()));
         (stage.key.clone(), of_stage(stage, seen).into_iter().chain(policy).collect())
     });
     let is_gone = |key: &StageKey| {
@@ -81,7 +81,7 @@ fn of_registries(wrong: &BTreeMap<String, String>) -> Said {
 }
 
 /// Whether the registry has what a stage looks for.
-fn of_policy(why: &Option<String>) -> Said {
+fn of_policy(why: Option<&String>) -> Said {
     match why {
         None => Said::new(TagFound, True, "Fits", ""),
         Some(why) => Said::new(TagFound, False, "NoneFits", why),
