@@ -120,7 +120,7 @@ impl<'a> Asking<'a> {
                 Choice::AskHost(repository, tag) => hosts.push((key, repository, tag)),
                 Choice::AskRegistry(repository, tag) => wanted.push(Wanted { key, repository, tag, pinned: None }),
                 Choice::AskMoved { repository, tag, pinned } => wanted.push(Wanted { key, repository, tag, pinned }),
-                Choice::AskStage { pinned } => drop(pinned.map(|image| pins.images.insert(key, Ok(image)))),
+                Choice::AskStage => {}
                 Choice::AskTags { repository, pinned } => lists.push((stage, repository, pinned)),
             }
         }

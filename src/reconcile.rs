@@ -346,6 +346,10 @@ async fn record_live(store: &Store, view: &View) -> Result<(), Error> {
 async fn record_pins(store: &Store, view: &View) -> Result<(), Error> {
     for (key, image) in &view.images {
         let Some(pin) = image.as_ref().ok().and_then(Pin::of) else { continue };
+        // What is promoted is taken by being deployed, and not before.
+        if view.desired.stages.get(key).is_some_and(|stage| stage.track.promote().is_some()) {
+            continue;
+        }
         let known = view.recorded.stages.get(key).and_then(|s| s.pin.as_ref());
         if known != Some(&pin) {
             store.set_pin(key, &pin).await?;

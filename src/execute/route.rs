@@ -39,7 +39,7 @@ async fn by_port(work: &Work<'_>, target: &Target) -> Result<String, StepError> 
     let id = id(work, target)?;
     let ports = work.context.docker.inspect(&id).await?.map(|info| info.ports).unwrap_or_default();
     let (low, high) = work.context.desired.settings.ports;
-    let app = work.context.desired.stages.get(&work.plan.key).and_then(|stage| stage.container.port);
+    let app = work.context.desired.at_hand(&work.plan.key).and_then(|stage| stage.container.port);
     // Of several, the one that was reserved for the proxy; then, should the range have changed, the app's.
     let rank = |p: &&ObservedPort| ((low..=high).contains(&p.host_port), Some(p.container_port) == app);
     let port = ports.iter().filter(|p| p.is_tcp && p.host_ip == "127.0.0.1").max_by_key(rank);
@@ -175,7 +175,7 @@ fn touched<T>(work: &mut Work<'_>, written: &Result<T, ProxyError>) {
 
 /// The stage as this work brings it, or as the configuration has it.
 fn stage<'a>(work: &Work<'a>) -> Option<&'a DesiredStage> {
-    work.deploy.map(|(_, deploy)| &deploy.stage).or_else(|| work.context.desired.stages.get(&work.plan.key))
+    work.deploy.map(|(_, deploy)| &deploy.stage).or_else(|| work.context.desired.at_hand(&work.plan.key))
 }
 
 /// A path that the app answers without an error: that of its gate.

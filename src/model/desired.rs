@@ -27,6 +27,8 @@ pub struct Desired {
     pub stages: BTreeMap<StageKey, DesiredStage>,
     /// The stages that run several instances, as they are written.
     pub several: BTreeMap<StageKey, DesiredStage>,
+    /// Older instances of them that are not to run any more, and may stay until others serve.
+    pub older: BTreeMap<StageKey, DesiredStage>,
     /// Instances that would have what another stage has, and what that is.
     pub clashes: BTreeMap<StageKey, String>,
     /// What the configuration is called: 64 hex digits over all files (path and content), or a commit.

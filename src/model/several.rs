@@ -104,6 +104,11 @@ impl Desired {
         }
     }
 
+    /// A stage, or an instance that runs or may stay for a while.
+    pub fn at_hand(&self, key: &StageKey) -> Option<&DesiredStage> {
+        self.stages.get(key).or_else(|| self.older.get(key))
+    }
+
     /// With the instances that are to run: of each tag one, with its digest where that is known. Where two would have one
     /// domain or one name, the one that comes first has it.
     #[must_use]

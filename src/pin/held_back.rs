@@ -22,10 +22,11 @@ fn taken(stage: &DesiredStage, recorded: &Recorded) -> Option<ImageRef> {
     let known = recorded.stages.get(&stage.key)?;
     match choose(stage, known.pin.as_ref(), false) {
         Choice::Known(image) => Some(image),
-        Choice::AskStage { pinned } => {
-            // One that was promoted without a tag is not pinned.
-            let live = || known.live.as_ref().map(|live| live.image.clone());
-            pinned.or_else(|| live().filter(|image| image.repository == stage.repository))
+        // Where somebody chose another version, that serves, and what was taken is not known.
+        Choice::AskStage if known.choice.is_some() => None,
+        Choice::AskStage => {
+            let live = known.live.as_ref().map(|live| live.image.clone());
+            live.filter(|image| image.repository == stage.repository)
         }
         Choice::AskRegistry(..) | Choice::AskHost(..) | Choice::AskTags { .. } | Choice::AskMoved { .. } => None,
     }

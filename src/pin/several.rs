@@ -58,7 +58,7 @@ impl Group<'_> {
                 }
                 // A fixed tag of a registry leads to no other question.
                 Choice::AskRegistry(..) | Choice::AskHost(..) | Choice::AskTags { .. } => {}
-                Choice::AskMoved { .. } | Choice::AskStage { .. } => {}
+                Choice::AskMoved { .. } | Choice::AskStage => {}
             }
         }
         pins.instances.insert(self.stage.key.clone(), tags);
@@ -108,6 +108,17 @@ impl Pins {
             self.instances.iter().flat_map(|(key, tags)| tags.iter().map(move |tag| (key, tag))).collect();
         all.sort_by_key(is_new);
         let digest = |key: &StageKey| Some(self.images.get(key)?.as_ref().ok()?.digest.clone());
-        Some(desired.expand(all.into_iter().map(|(key, tag)| (key.clone(), tag.clone(), digest(&key.at(tag))))))
+        let mut all =
+            desired.expand(all.into_iter().map(|(key, tag)| (key.clone(), tag.clone(), digest(&key.at(tag)))));
+        for (key, known) in &recorded.stages {
+            let Some(stage) = desired.several.get(&key.written()).filter(|_| !all.stages.contains_key(key)) else {
+                continue;
+            };
+            let digest = known.live.as_ref().map(|live| &live.image.digest);
+            // What ran before there were several had no tag in its name.
+            let older = key.tag().map_or_else(|| stage.clone(), |tag| stage.instance(&tag, digest));
+            all.older.insert(key.clone(), older);
+        }
+        Some(all)
     }
 }

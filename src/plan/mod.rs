@@ -378,10 +378,13 @@ pub fn plan(input: Input<'_>) -> Plan {
             stages.push(repair::unless_resting(input, stage::plan(input, &owned, stage)));
         }
     }
-    stages.extend(input.desired.several.keys().filter(wanted).filter_map(|key| several::without_tags(input, key)));
+    stages.extend(
+        input.desired.several.keys().filter(wanted).filter_map(|key| several::without_tags(input, &owned, key)),
+    );
     let mut gone: BTreeSet<StageKey> = owned.stages().cloned().collect();
     gone.extend(retire::routed_stages(input));
-    for key in gone.iter().filter(|key| !input.desired.stages.contains_key(key)).filter(wanted) {
+    let is_planned = |key: &StageKey| input.desired.stages.contains_key(key) || several::is_planned(input, key);
+    for key in gone.iter().filter(|key| !is_planned(key)).filter(wanted) {
         match by_hand::paused(input, key) {
             // The configuration forgot it, too: nothing is left to be said (R5).
             Some(Held::Released { .. }) => {}

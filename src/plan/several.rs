@@ -10,9 +10,24 @@ use crate::model::policy::select;
 use crate::model::{RecordedStage, StageKey, Tag};
 
 /// What is said of a stage that has no tag to run.
-pub(super) fn without_tags(input: Input<'_>, key: &StageKey) -> Option<StagePlan> {
+pub(super) fn without_tags(input: Input<'_>, owned: &Owned<'_>, key: &StageKey) -> Option<StagePlan> {
     let blocked: Blocked = input.images.get(key)?.as_ref().err()?.clone();
-    Some(StagePlan::new(key, Verdict::Unchanged).block(blocked))
+    let mut plan = StagePlan::new(key, Verdict::Unchanged).block(blocked);
+    // It may have run one instance until now, under its own name.
+    if let Some(spec) = input.recorded.stages.get(key).and_then(RecordedStage::served_spec) {
+        keep_well(input, &spec, owned.of(key), &mut plan);
+    }
+    Some(plan)
+}
+
+/// True for a stage of which nobody can say which tags it is to run.
+fn is_unknown(input: Input<'_>, written: &StageKey) -> bool {
+    input.desired.several.contains_key(written) && input.images.get(written).is_some_and(Result::is_err)
+}
+
+/// True for what has its plan already: nothing is known of its stage.
+pub(super) fn is_planned(input: Input<'_>, key: &StageKey) -> bool {
+    key.stage.tag().is_none() && is_unknown(input, key)
 }
 
 /// Lets what is surplus go after what takes its place, and stay where nothing does.
@@ -43,6 +58,8 @@ struct Places {
     coming: BTreeSet<StageKey>,
     /// They do not.
     missing: Vec<StageKey>,
+    /// The stage, where nobody can say who it is.
+    unknown: Option<StageKey>,
 }
 
 impl Places {
@@ -51,13 +68,19 @@ impl Places {
         let rest = wanted.filter(|key| !owned.of(key).iter().any(|own| serves(input, own))).cloned();
         let comes = |key: &StageKey| stages.iter().any(|plan| plan.key == *key && is_coming(plan));
         let (coming, missing): (Vec<StageKey>, Vec<StageKey>) = rest.partition(comes);
-        Self { coming: coming.into_iter().collect(), missing }
+        let unknown = is_unknown(input, written).then(|| written.clone());
+        Self { coming: coming.into_iter().collect(), missing, unknown }
     }
 
     /// What becomes of a surplus instance, counted from the newest.
     fn give(&self, input: Input<'_>, owned: &Owned<'_>, at: usize, plan: &mut StagePlan) {
-        if let Some(missing) = self.missing.get(at) {
-            plan.wait(format!("{missing} is to take its place, and does not serve yet"));
+        let why = match (&self.unknown, self.missing.get(at)) {
+            (Some(written), _) => Some(format!("which tags {written} is to run is not known")),
+            (None, Some(missing)) => Some(format!("{missing} is to take its place, and does not serve yet")),
+            (None, None) => None,
+        };
+        if let Some(why) = why {
+            plan.wait(why);
             plan.causes.clear();
             let live = input.recorded.stages.get(&plan.key).and_then(RecordedStage::served_spec);
             if let Some(spec) = live {

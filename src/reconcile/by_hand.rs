@@ -13,7 +13,8 @@ use crate::execute::{self, Fetching, Newest, Sink};
 use crate::model::policy::{self, Choice as Known};
 use crate::model::recorded::Pin;
 use crate::model::{
-    Choice, ChoiceKind, DeployStatus, DesiredStage, Digest, ImageRef, Pause, PauseKind, Recorded, StageKey, Tag, Track,
+    Choice, ChoiceKind, DeployStatus, Desired, DesiredStage, Digest, ImageRef, Pause, PauseKind, Recorded,
+    RecordedStage, StageKey, Tag, Track,
 };
 use crate::pin;
 use crate::plan::{Options, Selection, following};
@@ -67,6 +68,7 @@ pub async fn by_hand(places: &Places, key: &StageKey, order: &Order, sink: Sink)
     let opened = open(places, &loaded.desired, command).await?;
     let recorded = opened.store.recorded().await?;
     refuse_paused(&recorded, key)?;
+    refuse_gone(&loaded.desired, &recorded, key)?;
     // An instance may have its digest in its domain.
     let digest = recorded.stages.get(key).and_then(|stage| stage.pin.as_ref()).map(|pin| &pin.digest);
     let stage = loaded.desired.stage(key, digest).unwrap_or(stage);
@@ -89,6 +91,15 @@ pub async fn by_hand(places: &Places, key: &StageKey, order: &Order, sink: Sink)
     pass(places, Arc::clone(&loaded), &options, Watcher { sink, newest: Newest::default() }, opened).await
 }
 
+/// Refuses an instance that is not among those that run: nothing is to be remembered of it.
+fn refuse_gone(desired: &Desired, recorded: &Recorded, key: &StageKey) -> Result<(), Error> {
+    let Some(all) = pin::as_recorded(desired, recorded).filter(|_| key.tag().is_some()) else { return Ok(()) };
+    if all.stages.contains_key(key) {
+        return Ok(());
+    }
+    Err(Error::UnknownSelection { name: key.to_string(), known: all.stages.keys().map(ToString::to_string).collect() })
+}
+
 /// Of a stage that runs several instances the newest tags are looked up anew, and what failed of them is tried again.
 async fn deploy_newest(
     places: &Places,
@@ -106,7 +117,8 @@ async fn deploy_newest(
 }
 
 fn refuse_paused(recorded: &Recorded, key: &StageKey) -> Result<(), Error> {
-    match recorded.stages.get(key).and_then(|stage| stage.paused(now_ms())) {
+    let paused = |key: &StageKey| recorded.stages.get(key).and_then(|stage| stage.paused(now_ms()));
+    match paused(key).or_else(|| paused(&key.written())) {
         Some(Pause { kind, .. }) => Err(Error::Paused { key: key.clone(), kind }),
         None => Ok(()),
     }
@@ -240,10 +252,11 @@ impl Desk<'_> {
 
     /// The digest that the configuration leads to, as far as it is known.
     fn refused(&self) -> Option<Digest> {
-        let pin = self.recorded.stages.get(&self.stage.key).and_then(|stage| stage.pin.as_ref());
-        match policy::choose(self.stage, pin, false) {
+        let recorded = self.recorded.stages.get(&self.stage.key);
+        match policy::choose(self.stage, recorded.and_then(|stage| stage.pin.as_ref()), false) {
             Known::Known(image) => Some(image.digest),
-            Known::AskStage { pinned } => pinned.map(|image| image.digest),
+            // What it took last.
+            Known::AskStage => recorded.and_then(|stage| Some(stage.live.as_ref()?.image.digest.clone())),
             Known::AskRegistry(..) | Known::AskHost(..) | Known::AskTags { .. } | Known::AskMoved { .. } => None,
         }
     }
@@ -288,6 +301,20 @@ pub async fn pause(places: &Places, key: &StageKey, pause: Option<Pause>) -> Res
     let Some(stage) = recorded.stages.get(key) else {
         return Err(Error::NeverApplied(key.clone()));
     };
+    // What is said of a stage that runs several instances is said of each: it holds also once the stage is forgotten.
+    let instances = recorded.stages.iter().filter(|(other, _)| other.stage.tag().is_some() && other.written() == *key);
+    for (key, stage) in std::iter::once((key, stage)).chain(instances) {
+        pause_one(places, &store, (key, stage), pause).await?;
+    }
+    Ok(stage.paused(now_ms()))
+}
+
+async fn pause_one(
+    places: &Places,
+    store: &Store,
+    (key, stage): (&StageKey, &RecordedStage),
+    pause: Option<Pause>,
+) -> Result<(), Error> {
     let is_released = |pause: Option<Pause>| pause.is_some_and(|pause| pause.kind == PauseKind::Released);
     if is_released(pause) && stage.host.is_some() {
         // A host in the proxy that people use as well is theirs before it is said to be.
@@ -295,7 +322,7 @@ pub async fn pause(places: &Places, key: &StageKey, pause: Option<Pause>) -> Res
         access::to_change(places, &desired).let_go(store.id(), key).await?;
         store.set_host(key, None).await?;
     } else if pause.is_none() && is_released(stage.pause) {
-        take_back(places, &store, key).await?;
+        take_back(places, store, key).await?;
     }
     store.pause(key, pause).await?;
     if is_released(pause) {
@@ -304,5 +331,5 @@ pub async fn pause(places: &Places, key: &StageKey, pause: Option<Pause>) -> Res
             store.remove_instance(id).await?;
         }
     }
-    Ok(stage.paused(now_ms()))
+    Ok(())
 }

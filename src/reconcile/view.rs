@@ -7,7 +7,7 @@ use super::{Error, Places, View, check_selection, conditions, readopt, record};
 use crate::config::Loaded;
 use crate::docker::Docker;
 use crate::model::secret::Fingerprint;
-use crate::model::{ConditionKind, DeployId, Desired, DesiredStage, Observed, Recorded, StageKey, Truth};
+use crate::model::{Condition, ConditionKind, DeployId, Desired, DesiredStage, Observed, Recorded, StageKey, Truth};
 use crate::pin;
 use crate::plan::{self, Input, Options, Plan};
 use crate::secrets::{Key, Secrets, SecretsSeen};
@@ -131,7 +131,12 @@ async fn note_ready(places: &Places, desired: &Desired, recorded: &mut Recorded)
     let all = conditions(&places.data).await?;
     for key in from {
         let ready = all.stages.get(&key).and_then(|own| own.get(ConditionKind::Ready));
-        let since_ms = ready.map(|ready| if ready.status == Truth::True { ready.since_ms } else { i64::MAX });
+        // That something newer is held, or waits, says nothing of what serves.
+        let is_sick = |ready: &Condition| matches!(ready.reason.as_str(), "Unhealthy" | "Restarting");
+        let since_ms = ready.and_then(|ready| match ready.status {
+            Truth::True => Some(ready.since_ms),
+            Truth::False | Truth::Unknown => is_sick(ready).then_some(i64::MAX),
+        });
         if let Some(stage) = recorded.stages.get_mut(&key) {
             stage.ready_since_ms = since_ms;
         }

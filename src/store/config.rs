@@ -34,7 +34,7 @@ impl Rows {
     pub(super) fn new(accepted: &AcceptedConfig) -> Result<Self> {
         let AcceptedConfig { revision, commit, desired } = accepted;
         // The revision inside says the same; what was accepted under counts.
-        let Desired { settings, registries, stages, several, clashes: _, revision: _ } = &**desired;
+        let Desired { settings, registries, stages, several, older: _, clashes: _, revision: _ } = &**desired;
         Ok(Self {
             revision: revision.clone(),
             commit: commit.clone(),
@@ -175,6 +175,7 @@ pub(super) fn in_force(conn: &Connection) -> Result<Option<InForce>> {
         registries: registries.into_iter().map(named).collect::<Result<_>>()?,
         stages,
         several,
+        older: BTreeMap::new(),
         clashes: BTreeMap::new(),
         revision,
     };

@@ -65,8 +65,9 @@ pub(super) fn resolve(entries: &Entries<'_>, files: &TreeFiles, report: &Report<
     let (several, stages) = (several.into_iter().collect(), stages.into_iter().collect());
     depends::check_single(&claims, &several, report);
     track::check_single(&claims, &several, report);
-    let (settings, revision, clashes) = (settings.value, String::new(), BTreeMap::new());
-    let desired = Desired { settings, registries, stages, several, clashes, revision };
+    let (settings, revision) = (settings.value, String::new());
+    let (older, clashes) = (BTreeMap::new(), BTreeMap::new());
+    let desired = Desired { settings, registries, stages, several, older, clashes, revision };
     (desired, sources)
 }
 

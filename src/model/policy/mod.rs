@@ -47,10 +47,7 @@ pub enum Choice {
         pinned: Option<ImageRef>,
     },
     /// What another stage ran, and that is for `plan::promotions` to say.
-    AskStage {
-        /// What was taken from it last.
-        pinned: Option<ImageRef>,
-    },
+    AskStage,
 }
 
 /// Chooses a stage's image from what it tracks and what was pinned before. With `ask`, what may have changed since is
@@ -70,7 +67,8 @@ pub fn choose(stage: &DesiredStage, pin: Option<&Pin>, ask: bool) -> Choice {
         }
         (Track::Semver(_) | Track::Glob(_) | Track::Regex(_), pinned) => Choice::AskTags { repository, pinned },
         (Track::Mutable(tag), pinned) => Choice::AskMoved { repository, tag: tag.clone(), pinned },
-        (Track::Promote(_), pinned) => Choice::AskStage { pinned },
+        // What was taken from it last is what serves; a pin would lead to what waits, or failed.
+        (Track::Promote(_), _) => Choice::AskStage,
     }
 }
 

@@ -93,6 +93,7 @@ impl World {
                 registries: BTreeMap::new(),
                 stages: BTreeMap::new(),
                 several: BTreeMap::new(),
+                older: BTreeMap::new(),
                 clashes: BTreeMap::new(),
                 revision: "r1".into(),
             },

@@ -121,3 +121,21 @@ fn what_is_said_of_a_stage_holds_for_all_of_its_instances() {
     assert!(picked.contains(&key("shop/preview@v1")) && !picked.contains(&key("shop/preview2")));
     assert!(!Selection(vec!["shop/preview@v2".into()]).contains(&key("shop/preview@v1")));
 }
+
+#[test]
+fn r4_nothing_goes_while_nobody_knows_which_tags_are_to_run() {
+    let unknown = || Blocked { refused: false, reason: "503".into(), hint: None };
+    let mut world = with(running(&["v1", "v2"]), &[]);
+    world.refused_images.insert(key("shop/preview"), unknown());
+    let plan = world.container(1, |own| own.state = ContainerState::Exited).plan();
+    assert_eq!(of(&plan, "shop/preview").blocked, Some(unknown()));
+    for name in ["shop/preview@v1", "shop/preview@v2"] {
+        assert!(matches!(of(&plan, name).held, Some(Held::Waits { .. })), "{plan}");
+    }
+    assert_eq!(of(&plan, "shop/preview@v1").steps.len(), 2, "what stopped is started: {plan}");
+    // A stage that ran one instance has one plan, and keeps it.
+    let mut world = with(World::new().want("shop/preview", "v1").runs("shop/preview", 1), &[]);
+    world.refused_images.insert(key("shop/preview"), unknown());
+    let plan = world.plan();
+    assert_eq!((plan.stages.len(), plan.stages[0].verdict), (1, Verdict::Blocked), "{plan}");
+}

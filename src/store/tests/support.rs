@@ -65,8 +65,8 @@ pub(super) fn desired(revision: &str, keys: &[&str]) -> Desired {
         timezone: crate::model::schedule::Zone::default(),
     };
     let stages = keys.iter().map(|text| (key(text), stage(text))).collect();
-    let (several, clashes) = (BTreeMap::new(), BTreeMap::new());
-    Desired { settings, registries: BTreeMap::new(), stages, several, clashes, revision: revision.into() }
+    let (several, older, clashes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    Desired { settings, registries: BTreeMap::new(), stages, several, older, clashes, revision: revision.into() }
 }
 
 pub(super) fn stage(text: &str) -> DesiredStage {

@@ -112,3 +112,41 @@ async fn r16_previews_of_a_store_that_was_lost_are_taken_over_without_a_restart(
     assert_eq!(ids(site.host.instances()), ids(before));
     assert_eq!(site.run("diff").await.code, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r5_previews_that_were_released_stay_when_the_configuration_forgets_them() {
+    let site = Site::new(&["dev-1", "dev-2"], 2).await;
+    previews(&site);
+    assert_eq!(site.run("apply").await.code, 0);
+    let before = site.versions();
+    assert_eq!(landfall(&site.host, &["release", "web/preview"]).await.code, 0);
+    site.write_stage("other", "{ tag: dev-1 }", "drain: 1s");
+    for _ in 0..2 {
+        assert_eq!(landfall(&site.host, &["apply", "--allow-prune"]).await.code, 0);
+    }
+    assert_eq!(site.versions().iter().filter(|version| before.contains(version)).count(), 2, "{:?}", site.versions());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_remembered_of_an_instance_that_does_not_run() {
+    let site = Site::new(&["dev-1", "dev-2", "dev-3"], 2).await;
+    previews(&site);
+    assert_eq!(site.run("apply").await.code, 0);
+    site.push("dev-3");
+    assert_eq!(site.run("apply").await.code, 0);
+    let said = landfall(&site.host, &["deploy", "web/preview@dev-1"]).await;
+    assert!(said.code != 0 && said.err.contains("web/preview@dev-1"), "{}", said.err);
+    assert_eq!(site.versions(), ["web-preview-dev-2@dev-2", "web-preview-dev-3@dev-3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r4_a_policy_that_fits_nothing_yet_takes_no_preview_away() {
+    let site = Site::new(&["dev-1", "dev-2"], 2).await;
+    previews(&site);
+    assert_eq!(site.run("apply").await.code, 0);
+    let before = site.versions();
+    site.write_stage("preview", "{ glob: \"pr-*\" }", "max_instances: 2, route: { domains: [ \"{tag}.test\" ] }");
+    let said = site.run("apply").await;
+    assert!(said.code != 0 && said.out.contains("none of the 2 tags"), "{}{}", said.out, said.err);
+    assert_eq!(site.versions(), before);
+}

@@ -127,3 +127,44 @@ async fn r27_what_somebody_has_to_ask_for_is_listed_and_taken_on_request() {
     let said = site.run("status").await;
     assert!(said.code == 0 && !said.out.contains("is there"), "{}", said.out);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r13_what_waited_for_its_window_is_not_deployed_once_it_was_refused_in_staging() {
+    let site = Site::new(&["1.0.0", "1.1.0"], 1).await;
+    let write = |window: &str| {
+        site.write_stages(&format!(
+            "      staging: {{ track: {{ semver: \"*\" }} }}\n      \
+             prod: {{ track: {{ promote: {{ from: staging, after: 1ms }} }}, window: {{ cron: \"{window}\" }} }}\n"
+        ));
+    };
+    write("* * * * *");
+    site.run("apply").await;
+    assert_eq!(site.run("apply").await.code, 0);
+    // Once in four years.
+    write("0 0 29 2 *");
+    site.push("1.1.0");
+    site.run("apply").await;
+    let said = site.run("apply").await;
+    assert!(said.code == 3 && said.out.contains("its window is closed"), "{}: {}", said.code, said.out);
+    assert_eq!(landfall(&site.host, &["rollback", "web/staging"]).await.code, 0);
+    write("* * * * *");
+    assert_ne!(site.run("apply").await.code, 1);
+    assert_eq!(site.versions(), ["web-prod@1.0.0", "web-staging@1.0.0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r13_a_rollback_of_what_was_promoted_stays() {
+    let site = Site::new(&["1.0.0", "1.1.0"], 1).await;
+    promoting(&site, "1ms");
+    site.run("apply").await;
+    assert_eq!(site.run("apply").await.code, 0);
+    site.push("1.1.0");
+    site.run("apply").await;
+    assert_eq!(site.run("apply").await.code, 0);
+    assert_eq!(site.versions(), ["web-prod@1.1.0", "web-staging@1.1.0"]);
+    assert_eq!(landfall(&site.host, &["rollback", "web/prod"]).await.code, 0);
+    for _ in 0..2 {
+        assert_ne!(site.run("apply").await.code, 1);
+        assert_eq!(site.versions(), ["web-prod@1.0.0", "web-staging@1.1.0"]);
+    }
+}

@@ -87,11 +87,12 @@ fn r20_a_container_that_crashes_again_and_again_is_started_less_and_less_often()
     host.write("web.yaml", &project(&["loop"], "    restart: \"no\"\n    environment: { CRASH_AFTER_MS: 700 }\n"));
     let daemon = daemon(&host);
     let own = eventually("it was deployed", || instance(&host, "loop").filter(|own| !own.id.is_empty()));
-    eventually("it was started five times", || (starts(&host, &own.id).len() >= 5).then_some(()));
+    eventually("it was started six times", || (starts(&host, &own.id).len() >= 6).then_some(()));
     let times = starts(&host, &own.id);
-    // From its deploy to the first repair is its life alone; then a second, two, four.
+    // From its deploy to the first repair is its life alone; then a second, two, four, eight. Docker itself may take a second
+    // or two to tell of a death and to start it again.
     let waits: Vec<i64> = times.windows(2).skip(1).map(|pair| pair[1] - pair[0]).collect();
-    assert!(waits[2] > waits[0], "it waits longer each time: {waits:?}");
+    assert!(waits[3] > waits[0], "it waits longer each time: {waits:?}");
     assert_eq!(host.history("web-<id>/loop").len(), 1, "a repair is no deploy");
     drop(daemon);
 }

@@ -35,7 +35,7 @@ fn chosen(track: &Value, pin: Option<&Pin>, ask: bool) -> String {
         Choice::AskRegistry(_, tag) => format!("ask for {tag}"),
         Choice::AskHost(_, tag) => format!("ask the host for {tag}"),
         Choice::AskTags { pinned, .. } => format!("ask for tags{}", with(pinned)),
-        Choice::AskStage { .. } => "a stage".into(),
+        Choice::AskStage => "a stage".into(),
         Choice::AskMoved { tag, pinned, .. } => format!("ask where {tag} is{}", with(pinned)),
     }
 }
