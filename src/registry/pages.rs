@@ -15,7 +15,7 @@ const MAX_KEPT: usize = 100_000;
 /// A page as it was read.
 #[derive(Clone)]
 pub(super) struct Page {
-    pub tags: Arc<[String]>,
+    pub tags: Arc<Vec<String>>,
     pub next: Option<Url>,
     /// What the next question for it says: `If-None-Match`, `If-Modified-Since`.
     pub condition: HeaderMap,

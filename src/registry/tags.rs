@@ -1,6 +1,7 @@
 //! All tags of a repository: page after page, each led to by the one before, up to limits.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Method, Response, StatusCode, Url};
@@ -36,7 +37,7 @@ impl Registry {
 
     async fn all_pages(&self, repository: &Repository, access: &Access) -> Result<Vec<String>, RegistryError> {
         let wrong = |what: &str| Err(unexpected(access, repository.to_string(), what));
-        let (mut tags, mut asked) = (BTreeSet::new(), BTreeSet::new());
+        let (mut tags, mut asked) = (Vec::new(), BTreeSet::new());
         let mut next = Some(access.tags(repository, PAGE));
         while let Some(url) = next {
             if !asked.insert(url.clone()) {
@@ -46,13 +47,20 @@ impl Registry {
                 return wrong(&format!("more than {MAX_PAGES} pages of tags"));
             }
             let page = self.page(repository, access, url).await?;
-            tags.extend(page.tags.iter().cloned());
+            // A page that is not kept is nobody else's.
+            match Arc::try_unwrap(page.tags) {
+                Ok(own) => tags.extend(own),
+                Err(kept) => tags.extend(kept.iter().cloned()),
+            }
             if tags.len() > MAX_TAGS {
                 return wrong(&format!("more than {MAX_TAGS} tags"));
             }
             next = page.next;
         }
-        Ok(tags.into_iter().collect())
+        // Nearly in order already, as registries give them.
+        tags.sort();
+        tags.dedup();
+        Ok(tags)
     }
 
     /// One page: as it is known, when the registry says that it is the same.
@@ -69,7 +77,7 @@ impl Registry {
         let body = self.body(access, response, MAX_PAGE_BYTES).await?;
         let list: List = serde_json::from_slice(&body)
             .map_err(|_| unexpected(access, repository.to_string(), "what is no list of tags"))?;
-        let page = Page { tags: list.tags.unwrap_or_default().into(), next, condition };
+        let page = Page { tags: Arc::new(list.tags.unwrap_or_default()), next, condition };
         self.pages().keep(&key, url, &page);
         Ok(page)
     }
