@@ -14,10 +14,17 @@ pub(super) fn without_tags(input: Input<'_>, owned: &Owned<'_>, key: &StageKey) 
     let blocked: Blocked = input.images.get(key)?.as_ref().err()?.clone();
     let mut plan = StagePlan::new(key, Verdict::Unchanged).block(blocked);
     // It may have run one instance until now, under its own name.
-    if let Some(spec) = input.recorded.stages.get(key).and_then(RecordedStage::served_spec) {
-        keep_well(input, &spec, owned.of(key), &mut plan);
-    }
+    keep_served(input, owned, &mut plan);
     Some(plan)
+}
+
+/// Keeps what serves well, by the spec that it was deployed with: the configuration has none for it.
+fn keep_served(input: Input<'_>, owned: &Owned<'_>, plan: &mut StagePlan) {
+    let recorded = input.recorded.stages.get(&plan.key);
+    if let Some(spec) = recorded.and_then(RecordedStage::served_spec) {
+        let own = owned.of(&plan.key);
+        keep_well(input, &spec, own, plan);
+    }
 }
 
 /// True for a stage of which nobody can say which tags it is to run.
@@ -82,10 +89,7 @@ impl Places {
         if let Some(why) = why {
             plan.wait(why);
             plan.causes.clear();
-            let live = input.recorded.stages.get(&plan.key).and_then(RecordedStage::served_spec);
-            if let Some(spec) = live {
-                keep_well(input, &spec, owned.of(&plan.key), plan);
-            }
+            keep_served(input, owned, plan);
         } else if at < self.missing.len() + self.coming.len() {
             plan.after.extend(self.coming.iter().cloned().map(After::TakesPlace));
         }

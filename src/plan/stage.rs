@@ -271,7 +271,7 @@ impl Wanted<'_> {
         let to = self.image.version();
         match old_digest {
             None => plan.causes.push(Cause::First),
-            Some(_) if from != to && self.stage.track.finds() && !self.stage.track.moves() => {
+            Some(_) if from != to && self.stage.track.promote().is_some() => {
                 plan.causes.push(Cause::Promoted { from, to });
             }
             Some(_) if from != to && self.is_followed(&from) => plan.causes.push(Cause::NewTag { from, to }),

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{Error, View};
+use super::{Error, View, kept};
 use crate::execute::{self, Context};
 use crate::model::recorded::RecordedImage;
 use crate::model::{Observed, Recorded, StageKey};
 use crate::observe;
 use crate::plan::{ImageDrop, Options, Plan, Shelf};
-use crate::store::{DataDir, Store, now_ms};
+use crate::store::{DataDir, now_ms};
 
 /// What the store is asked for: from which age on, and of which stages all.
 pub(super) fn question(view: &View) -> (u8, BTreeSet<StageKey>) {
@@ -17,12 +17,8 @@ pub(super) fn question(view: &View) -> (u8, BTreeSet<StageKey>) {
 
 /// The same asked of the store of a data directory, by who only looks.
 pub(super) async fn read(data: &DataDir, view: &View) -> Result<Vec<RecordedImage>, Error> {
-    let (data, (newer, whole)) = (data.clone(), question(view));
-    let joined = tokio::task::spawn_blocking(move || match Store::open_read(&data)? {
-        Some(reader) => reader.spare_images(newer, &whole),
-        None => Ok(Vec::new()),
-    });
-    Ok(joined.await.map_err(|error| Error::Internal(error.to_string()))??)
+    let (newer, whole) = question(view);
+    Ok(kept::read(data.clone(), move |reader| reader.spare_images(newer, &whole)).await?.unwrap_or_default())
 }
 
 /// Which images go once all of the plan is done.

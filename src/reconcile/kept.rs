@@ -26,7 +26,10 @@ pub async fn conditions(data: &Path) -> Result<AllConditions, Error> {
 }
 
 /// Asks the store; none where there is none.
-async fn read<T: Send + 'static>(data: DataDir, ask: fn(&Reader) -> Result<T, StoreError>) -> Result<Option<T>, Error> {
+pub(super) async fn read<T: Send + 'static>(
+    data: DataDir,
+    ask: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+) -> Result<Option<T>, Error> {
     let ask = move || Store::open_read(&data)?.map(|reader| ask(&reader)).transpose();
     let joined = tokio::task::spawn_blocking(ask).await;
     Ok(joined.map_err(|error| Error::Internal(error.to_string()))??)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Error, Places, View, check_selection, conditions, readopt, record};
+use super::{Error, Places, View, check_selection, conditions, kept, readopt, record};
 use crate::config::Loaded;
 use crate::docker::Docker;
 use crate::model::secret::Fingerprint;
@@ -22,12 +22,8 @@ pub(super) async fn ask_store<T: Default + Send + 'static>(
     if some.is_empty() {
         return Ok(T::default());
     }
-    let data = DataDir::new(&places.data);
-    let joined = tokio::task::spawn_blocking(move || match Store::open_read(&data)? {
-        Some(reader) => Ok(ask(&reader, some)?),
-        None => Ok(T::default()),
-    });
-    joined.await.map_err(|error| Error::Internal(error.to_string()))?
+    let answer = kept::read(DataDir::new(&places.data), move |reader| ask(reader, some)).await?;
+    Ok(answer.unwrap_or_default())
 }
 
 /// What was seen beside the configuration.
