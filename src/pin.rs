@@ -184,11 +184,18 @@ impl<'a> Asking<'a> {
 }
 
 impl Pins {
-    /// The newest tags of a stage; whether there are some is kept where the registry said which there are.
-    fn looked(&mut self, key: &StageKey, stage: &DesiredStage, lists: &Lists) -> Result<Vec<Tag>, Blocked> {
+    /// The newest tags of a stage; whether there are some is kept for each of these keys, where the registry said which there
+    /// are.
+    fn looked(
+        &mut self,
+        keys: impl IntoIterator<Item = StageKey>,
+        stage: &DesiredStage,
+        lists: &Lists,
+    ) -> Result<Vec<Tag>, Blocked> {
         let chosen = chosen(stage, lists);
         if matches!(lists.get(&stage.repository), Some(Ok(_))) {
-            self.policies.insert(key.clone(), chosen.as_ref().err().map(|blocked| blocked.reason.clone()));
+            let why = chosen.as_ref().err().map(|blocked| blocked.reason.clone());
+            self.policies.extend(keys.into_iter().map(|key| (key, why.clone())));
         }
         chosen
     }
@@ -207,7 +214,7 @@ fn newest(stages: Vec<(&DesiredStage, Repository, Option<ImageRef>)>, lists: &Li
     let mut wanted = Vec::new();
     for (stage, repository, pinned) in stages {
         let key = stage.key.clone();
-        let chosen = pins.looked(&key, stage, lists);
+        let chosen = pins.looked([key.clone()], stage, lists);
         match (chosen.map(|mut tags| tags.pop()), pinned) {
             (Ok(tag), Some(image)) if image.tag == tag => drop(pins.images.insert(key, Ok(image))),
             (Ok(Some(tag)), pinned) => wanted.push(Wanted { key, repository, tag, pinned }),

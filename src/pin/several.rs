@@ -71,13 +71,9 @@ impl Group<'_> {
         if !self.asks {
             return known();
         }
-        let found = pins.looked(&self.stage.key, self.stage, lists);
-        let looked = pins.policies.remove(&self.stage.key);
         // What is said of the stage is said of each of its instances.
-        for (tag, why) in self.known.iter().filter_map(|(tag, _)| Some((tag, looked.clone()?))) {
-            pins.policies.insert(self.stage.key.at(tag), why);
-        }
-        found.unwrap_or_else(|blocked| {
+        let instances = self.known.iter().map(|(tag, _)| self.stage.key.at(tag));
+        pins.looked(instances, self.stage, lists).unwrap_or_else(|blocked| {
             if self.known.is_empty() {
                 pins.images.insert(self.stage.key.clone(), Err(blocked));
             }
