@@ -17,12 +17,6 @@ const ROUTING: &str = "certificates and advanced routing";
 
 /// The type that a key is looked for in, the key, and its fate.
 const TABLE: &[(&str, &str, Fate)] = &[
-    // Route
-    ("Route", "access_list", Later(ROUTING)),
-    ("Route", "locations", Later(ROUTING)),
-    ("Route", "redirects", Later(ROUTING)),
-    ("Route", "advanced", Later(ROUTING)),
-    ("Certificate", "letsencrypt", Later(ROUTING)),
     // Project and stage
     // Settings
     ("Settings", "notifications", Later("notifications")),

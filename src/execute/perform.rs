@@ -7,7 +7,7 @@ use super::{Context, Event, create, hook, images, points, route};
 use crate::docker::{Credentials, DockerError};
 use crate::faults::When;
 use crate::model::desired::{PullPolicy, Ready};
-use crate::model::{Desired, ImageRef, Millis};
+use crate::model::{Desired, DesiredStage, ImageRef, Millis};
 use crate::plan::{Effect, Target};
 use crate::proxy::ProxyError;
 use crate::registry;
@@ -94,7 +94,7 @@ async fn call(work: &mut Work<'_>, effect: &Effect) -> Result<(), StepError> {
         Effect::Monitor { target, ready, duration } => monitor(work, target, ready, *duration).await,
         Effect::JoinNames { target } => names(work, target, true).await,
         Effect::LeaveNames { target } => names(work, target, false).await,
-        Effect::Switch { domains, options, target } => route::switch(work, domains, *options, target).await,
+        Effect::Switch { domains, options, target } => route::switch(work, domains, options, target).await,
         Effect::Unroute { .. } => route::unroute(work).await,
         Effect::Drain { target, at_most } => route::drain(work, target, *at_most).await,
         Effect::Stop { target, grace } => stop(work, target, *grace).await,
@@ -177,7 +177,7 @@ fn gate<'a>(work: &Work<'a>, id: &'a str, ready: &'a Ready, fresh: bool) -> Gate
         ready,
         network: &work.context.desired.settings.network,
         port: stage.and_then(|s| s.container.port),
-        domain: stage.and_then(|s| s.domains.first()),
+        domain: stage.and_then(DesiredStage::domain),
         fresh,
     }
 }

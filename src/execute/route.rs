@@ -15,6 +15,7 @@ use crate::proxy::{Change, ProxyError, Saved};
 async fn upstream(work: &Work<'_>, target: &Target) -> Result<String, StepError> {
     match work.context.desired.settings.proxy.reach() {
         Some(Reach::Network) => by_name(work, target).await,
+        Some(Reach::Address) => by_address(work, target).await,
         Some(Reach::Host) | None => by_port(work, target).await,
     }
 }
@@ -30,6 +31,18 @@ async fn by_name(work: &Work<'_>, target: &Target) -> Result<String, StepError> 
         }
     };
     Ok(format!("{name}:{port}"))
+}
+
+/// The address that it has since it was started.
+async fn by_address(work: &Work<'_>, target: &Target) -> Result<String, StepError> {
+    let port = stage(work).and_then(|stage| stage.container.port);
+    let port = port.ok_or_else(|| StepError::Other("its project has no port".into()))?;
+    let network = &work.context.desired.settings.network;
+    let networks = work.context.docker.inspect(&id(work, target)?).await?.map(|info| info.networks).unwrap_or_default();
+    let address = networks.get(network).filter(|address| !address.is_empty());
+    let address =
+        address.ok_or_else(|| StepError::Other(format!("{target} has no address on the network {network}")))?;
+    Ok(format!("{address}:{port}"))
 }
 
 async fn by_port(work: &Work<'_>, target: &Target) -> Result<String, StepError> {
@@ -51,7 +64,7 @@ async fn by_port(work: &Work<'_>, target: &Target) -> Result<String, StepError> 
 pub(super) async fn switch(
     work: &mut Work<'_>,
     domains: &[Domain],
-    options: HostOptions,
+    options: &HostOptions,
     target: &Target,
 ) -> Result<(), StepError> {
     let upstream = upstream(work, target).await?;
@@ -99,7 +112,7 @@ pub(super) async fn switch(
 pub(super) async fn unroute(work: &mut Work<'_>) -> Result<(), StepError> {
     let known = remembered(work).await?;
     let context = work.context;
-    let noted = note(work, &[], HostOptions::default()).await?;
+    let noted = note(work, &[], HostOptions::plain()).await?;
     let unrouted = context.proxy.unroute(context.store.id(), &work.plan.key, known.as_ref()).await;
     touched(work, &unrouted);
     if unrouted.as_ref().is_err_and(|error| !error.may_have_changed()) {
@@ -114,13 +127,13 @@ type Noted = Option<Option<RecordedRoute>>;
 
 /// A change of the route alone is in no deploy's spec: noted here, it stays should the stage be held later. Noted before
 /// it is made, since nothing would do it later: to the next pass, all is as it should be.
-async fn note(work: &Work<'_>, domains: &[Domain], options: HostOptions) -> Result<Noted, StepError> {
+async fn note(work: &Work<'_>, domains: &[Domain], options: &HostOptions) -> Result<Noted, StepError> {
     let (key, store) = (&work.plan.key, &work.context.store);
     if work.deploy.is_some() || !work.context.desired.stages.contains_key(key) {
         return Ok(None);
     }
     let before = store.route(key).await?;
-    store.set_route(key, Some(&RecordedRoute { domains: domains.to_vec(), options })).await?;
+    store.set_route(key, Some(&RecordedRoute { domains: domains.to_vec(), options: options.clone() })).await?;
     Ok(Some(before))
 }
 
@@ -190,7 +203,7 @@ fn path(check: &Check) -> &str {
 fn shared_proxy<'a>(work: &Work<'a>) -> Option<&'a str> {
     match &work.context.desired.settings.proxy {
         ProxySettings::NginxProxyManager(npm) => Some(&npm.url),
-        ProxySettings::Embedded | ProxySettings::None => None,
+        ProxySettings::Embedded(_) | ProxySettings::None => None,
     }
 }
 

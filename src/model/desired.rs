@@ -109,21 +109,53 @@ impl Settings {
 
 /// Which reverse proxy routes to the instances.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(from = "StoredProxy", into = "StoredProxy")]
 pub enum ProxySettings {
     /// `landfall proxy`, driven over its Unix socket.
-    Embedded,
+    Embedded(Reach),
     /// The user's own Nginx Proxy Manager, driven over its API.
     NginxProxyManager(NpmSettings),
     /// Nothing is routed; a stage with a domain is an error.
     None,
 }
 
+/// The same as it is stored. Before there was a choice of how the embedded proxy reaches instances, it stood alone.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredProxy {
+    Embedded,
+    EmbeddedBy(Reach),
+    NginxProxyManager(NpmSettings),
+    None,
+}
+
+impl From<StoredProxy> for ProxySettings {
+    fn from(stored: StoredProxy) -> Self {
+        match stored {
+            StoredProxy::Embedded => Self::Embedded(Reach::Host),
+            StoredProxy::EmbeddedBy(reach) => Self::Embedded(reach),
+            StoredProxy::NginxProxyManager(npm) => Self::NginxProxyManager(npm),
+            StoredProxy::None => Self::None,
+        }
+    }
+}
+
+impl From<ProxySettings> for StoredProxy {
+    fn from(settings: ProxySettings) -> Self {
+        match settings {
+            ProxySettings::Embedded(Reach::Host) => Self::Embedded,
+            ProxySettings::Embedded(reach) => Self::EmbeddedBy(reach),
+            ProxySettings::NginxProxyManager(npm) => Self::NginxProxyManager(npm),
+            ProxySettings::None => Self::None,
+        }
+    }
+}
+
 impl ProxySettings {
     /// How it reaches instances; none without a proxy.
     pub const fn reach(&self) -> Option<Reach> {
         match self {
-            Self::Embedded => Some(Reach::Host),
+            Self::Embedded(reach) => Some(*reach),
             Self::NginxProxyManager(npm) => Some(npm.upstream),
             Self::None => None,
         }
@@ -134,7 +166,7 @@ impl ProxySettings {
     pub const fn least_drain(&self) -> Millis {
         match self {
             Self::NginxProxyManager(_) => Millis::secs(5),
-            Self::Embedded | Self::None => Millis(0),
+            Self::Embedded(_) | Self::None => Millis(0),
         }
     }
 }
@@ -176,6 +208,9 @@ pub struct Policy {
     pub privileged: Vec<StageKey>,
     /// Stages that may mount the Docker socket.
     pub docker_socket: Vec<StageKey>,
+    /// Stages whose routes may hold configuration in the proxy's own language.
+    #[serde(default)]
+    pub advanced: Vec<StageKey>,
 }
 
 /// A registry of images.
@@ -275,6 +310,11 @@ impl DesiredStage {
     /// True when the stage needs a port of the host to be reached by the proxy.
     pub fn is_published(&self, proxy: &ProxySettings) -> bool {
         proxy.reach() == Some(Reach::Host) && !self.domains.is_empty()
+    }
+
+    /// The name that its app is asked by: the first that does not only redirect.
+    pub fn domain(&self) -> Option<&Domain> {
+        self.domains.iter().find(|domain| !self.route.redirects.contains_key(*domain))
     }
 
     /// What its spec hash covers under these settings (R19).

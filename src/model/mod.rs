@@ -8,6 +8,7 @@ pub mod condition;
 pub mod desired;
 pub mod hash;
 pub mod hook;
+pub mod host;
 pub mod id;
 pub mod image;
 pub mod labels;
@@ -29,17 +30,19 @@ pub mod units;
 pub use condition::{AllConditions, Condition, ConditionKind, ConditionRow, Conditions, Findings, Said, Truth};
 pub use desired::{Desired, DesiredStage, Origin, ProxySettings, Registry, Settings, Strategy, Track};
 pub use hook::{Hook, Hooks, Moment};
+pub use host::HostOptions;
 pub use id::{DeployId, StoreId};
 pub use image::{Digest, ImageRef, Repository, Tag};
 pub use labels::{HookLabels, Labels};
 pub use name::{Domain, Name, StageKey, StageName};
 pub use observed::{
-    ContainerState, Observed, ObservedCertificate, ObservedContainer, ObservedHost, ObservedProxy, ObservedRoute,
+    ContainerState, Observed, ObservedAccessList, ObservedCertificate, ObservedContainer, ObservedHost, ObservedProxy,
+    ObservedRoute,
 };
 pub use platform::Platform;
 pub use recorded::{Choice, Pause, Recorded, RecordedHost, RecordedRoute, RecordedStage};
 pub use retry::Retry;
-pub use route::{HostOptions, NpmSettings, RouteOptions};
+pub use route::{Location, NamedCertificate, NpmSettings, RouteOptions};
 pub use secret::SecretRef;
 pub use spec::ContainerSpec;
 pub use status::{ChoiceKind, DeployStatus, InstanceStatus, PauseKind, Phase, Trigger};

@@ -189,23 +189,58 @@ impl FromStr for StageKey {
     }
 }
 
-/// A DNS name that a route answers to, in lower case, without a trailing dot.
+/// A place that a route answers at: a DNS name in lower case, without a trailing dot, and perhaps a path below it, as in
+/// `shop.example.com/api`, so that stages can share a name. Two places are never the same unless they are equal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Domain(String);
 
 impl Domain {
-    /// The domain as text.
+    /// The domain as text, with its path.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The DNS name alone.
+    pub fn host(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
+
+    /// The path below which the route begins, as in `/api`; empty for a whole name.
+    pub fn path(&self) -> &str {
+        &self.0[self.host().len()..]
+    }
+
+    /// A DNS name, and nothing else.
+    ///
+    /// # Errors
+    /// It is none, or has a path.
+    pub fn name(text: &str) -> Result<Self, InvalidName> {
+        let domain = text.parse::<Self>().ok().filter(|domain| domain.path().is_empty());
+        domain.ok_or_else(|| {
+            InvalidName(format!("`{text}` is not a domain name: {DOMAIN_LIKE}, without scheme, port or path"))
+        })
+    }
+}
+
+/// What a domain name is like.
+const DOMAIN_LIKE: &str = "labels of letters, digits and `-`, joined by dots";
+
+/// A path is compared as it stands, so it is one that can be written in one way only: no escapes, no empty or dotted
+/// segment, no slash at its end.
+fn is_path(path: &str) -> bool {
+    path.split('/').all(|segment| {
+        !matches!(segment, "" | "." | "..")
+            && segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~'))
+    })
 }
 
 impl FromStr for Domain {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let lower = text.to_ascii_lowercase();
+        let (name, path) = text.split_once('/').map_or((text, None), |(name, path)| (name, Some(path)));
+        let lower = name.to_ascii_lowercase();
         let label_ok = |label: &str| {
             !label.is_empty()
                 && label.len() <= MAX_DOMAIN_LABEL
@@ -213,12 +248,16 @@ impl FromStr for Domain {
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
-        if lower.len() <= MAX_DOMAIN && lower.split('.').all(label_ok) {
-            Ok(Self(lower))
-        } else {
-            Err(InvalidName(format!(
-                "`{text}` is not a domain name: labels of letters, digits and `-`, joined by dots, without scheme, port or path"
-            )))
+        if lower.len() > MAX_DOMAIN || !lower.split('.').all(label_ok) {
+            return Err(InvalidName(format!("`{text}` is not a domain name: {DOMAIN_LIKE}, without scheme or port")));
+        }
+        match path {
+            None => Ok(Self(lower)),
+            Some(path) if path.len() <= MAX_DOMAIN && is_path(path) => Ok(Self(format!("{lower}/{path}"))),
+            Some(path) => Err(InvalidName(format!(
+                "`/{path}` is not a path that a route can begin at: segments of letters, digits, `-`, `_`, `.` and `~`, \
+                 joined by `/`, without one at the end"
+            ))),
         }
     }
 }
@@ -271,6 +310,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_domain_may_have_a_path_that_is_written_in_one_way_only() {
+        let shared: Domain = "Shop.test/Api/v1.0".parse().unwrap();
+        assert_eq!((shared.as_str(), shared.host(), shared.path()), ("shop.test/Api/v1.0", "shop.test", "/Api/v1.0"));
+        let whole: Domain = "shop.test".parse().unwrap();
+        assert_eq!((whole.host(), whole.path()), ("shop.test", ""));
+        for bad in ["a.b/", "a.b//c", "a.b/c/", "a.b/./c", "a.b/../c", "a.b/%61", "a.b/c d", "a.b/c?d", "/c", "a.b/é"]
+        {
+            assert!(bad.parse::<Domain>().is_err(), "{bad}");
+        }
+        assert!(Domain::name("shop.test").is_ok() && Domain::name("shop.test/api").is_err());
+    }
+
+    #[test]
     fn r30_a_name_is_short_lower_case_and_never_ends_in_a_dash() {
         for good in ["a", "shop", "a-b", "0x", &"a".repeat(24)] {
             assert!(good.parse::<Name>().is_ok(), "{good}");
@@ -316,7 +368,7 @@ mod tests {
     #[test]
     fn a_domain_is_kept_in_lower_case_and_without_a_scheme() {
         assert_eq!("Shop.Example.COM".parse::<Domain>().unwrap().as_str(), "shop.example.com");
-        for bad in ["", "http://a", "a..b", "a:80", "a/b", "-a.b", ".a", "*.example.com"] {
+        for bad in ["", "http://a", "a..b", "a:80", "-a.b", ".a", "*.example.com"] {
             assert!(bad.parse::<Domain>().is_err(), "{bad}");
         }
     }

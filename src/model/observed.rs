@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::host::HostOptions;
 use super::id::StoreId;
 use super::labels::{HookLabels, Labels};
 use super::name::{Domain, StageKey};
-use super::route::HostOptions;
 use super::texts::Texts;
 
 /// One look at the host.
@@ -19,6 +19,8 @@ pub struct Observed {
     pub proxy: ObservedProxy,
     /// Certificates that the proxy has; empty unless a stage asks for one.
     pub certificates: Vec<ObservedCertificate>,
+    /// Lists of those who may ask that the proxy has; empty unless a stage names one.
+    pub access_lists: Vec<ObservedAccessList>,
 }
 
 /// A container that claims to be Landfall's.
@@ -53,9 +55,12 @@ impl ObservedContainer {
         self.ports.iter().find(matches).map(|p| p.host_port)
     }
 
-    /// True when this upstream of the proxy, `host:port`, is this container: by its name, or by a port it publishes.
+    /// True when this upstream of the proxy, `host:port`, is this container: by its name, by its address, or by a port it
+    /// publishes.
     pub fn is_at(&self, upstream: &str) -> bool {
-        let by_name = upstream.rsplit_once(':').is_some_and(|(host, _)| host == self.name);
+        let is_it =
+            |host: &str| host == self.name || self.networks.iter().any(|(_, own)| !own.is_empty() && own == host);
+        let by_name = upstream.rsplit_once(':').is_some_and(|(host, _)| is_it(host));
         by_name || self.ports.iter().any(|p| p.is_tcp && upstream == format!("{}:{}", p.host_ip, p.host_port))
     }
 }
@@ -159,6 +164,15 @@ pub struct ObservedHost {
     pub options: Option<HostOptions>,
     /// Why it does not serve as it is set, or may not: switched off, refused by nginx, held twice.
     pub trouble: Option<String>,
+}
+
+/// A list of those who may ask, as the proxy has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedAccessList {
+    /// Its number there.
+    pub id: u64,
+    /// What people call it.
+    pub name: String,
 }
 
 /// A certificate of the proxy.

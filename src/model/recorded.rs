@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::desired::DesiredStage;
+use super::host::HostOptions;
 use super::id::{DeployId, StoreId};
 use super::image::{Digest, ImageRef, Repository, Tag};
 use super::labels::Labels;
 use super::name::{Domain, StageKey};
-use super::route::HostOptions;
 use super::secret::Fingerprint;
 use super::status::{ChoiceKind, DeployStatus, InstanceStatus, PauseKind, Phase};
 
@@ -79,6 +79,8 @@ pub struct RecordedStage {
     pub pause: Option<Pause>,
     /// The deploy without an end, if there is one.
     pub in_flight: Option<Box<InFlight>>,
+    /// Since when a page stands in for its app, because somebody said so; none: it does not.
+    pub maintenance_since_ms: Option<i64>,
     /// A switch of it was cut off, and the proxy may still be about to make it (R9). Never in the store: a plan finds it
     /// out.
     pub is_switch_cut_off: bool,

@@ -1,5 +1,8 @@
 //! How a stage is reached through the proxy: what the YAML asks for, what one proxy host has, and the proxy's own address.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::name::Domain;
@@ -29,10 +32,13 @@ pub enum Reach {
     Network,
     /// By a loopback port of the host.
     Host,
+    /// By the container's address on Landfall's network: the proxy runs on the host, which has a way there.
+    Address,
 }
 
 /// What the YAML says of a route besides its domains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a key of the YAML of its own")]
 pub struct RouteOptions {
     /// The certificate for https.
@@ -47,10 +53,28 @@ pub struct RouteOptions {
     pub hsts: bool,
     /// The proxy refuses requests that look like common attacks.
     pub block_exploits: bool,
+    /// The proxy keeps answers that may be kept, such as images.
+    pub caching: bool,
+    /// Who may ask: the proxy's list of this name.
+    pub access_list: Option<String>,
+    /// Paths that lead elsewhere, in the order of the configuration.
+    pub locations: Vec<Location>,
+    /// Domains of the stage that only redirect, each to another domain of it.
+    pub redirects: BTreeMap<Domain, Domain>,
+    /// Configuration in the proxy's own language, put into its host as it is (R32).
+    pub advanced: Option<String>,
+    /// Further places where the same app runs, `host:port`, beside the instance.
+    pub upstreams: Vec<String>,
+    /// A client stays where it was sent first.
+    pub sticky: bool,
+    /// The path of a domain is taken off before the app sees it.
+    pub strip_prefix: bool,
+    /// While `recreate` replaces the instance, a page says so.
+    pub maintenance: bool,
 }
 
 impl Default for RouteOptions {
-    /// Plain HTTP, upgrades allowed: what the embedded proxy does.
+    /// Plain HTTP, upgrades allowed: what every proxy does.
     fn default() -> Self {
         Self {
             certificate: Certificate::None,
@@ -59,8 +83,26 @@ impl Default for RouteOptions {
             http2: false,
             hsts: false,
             block_exploits: false,
+            caching: false,
+            access_list: None,
+            locations: Vec::new(),
+            redirects: BTreeMap::new(),
+            advanced: None,
+            upstreams: Vec::new(),
+            sticky: false,
+            strip_prefix: false,
+            maintenance: false,
         }
     }
+}
+
+/// A path of a host that leads elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Location {
+    /// Where it begins, as in `/api`.
+    pub path: String,
+    /// Where it leads, `host:port`.
+    pub upstream: String,
 }
 
 /// Which certificate a route uses.
@@ -74,6 +116,32 @@ pub enum Certificate {
     Id(u64),
     /// The one that the proxy has for this wildcard, as in `*.example.com`.
     Wildcard(String),
+    /// One that the proxy gets from Let's Encrypt.
+    Letsencrypt,
+    /// A pair of files that the proxy has, by their name.
+    File(String),
+}
+
+/// A certificate of a proxy that knows them by what they are for, and not by a number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedCertificate {
+    /// One that it gets from Let's Encrypt.
+    Letsencrypt,
+    /// A pair of files.
+    File(String),
+    /// The one that it has for a wildcard.
+    Wildcard(String),
+}
+
+impl fmt::Display for NamedCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Letsencrypt => f.write_str("letsencrypt"),
+            Self::File(name) => write!(f, "file {name}"),
+            Self::Wildcard(name) => f.write_str(name),
+        }
+    }
 }
 
 /// What https is used for.
@@ -89,85 +157,15 @@ pub enum Https {
     Redirect,
 }
 
-/// What a proxy host has set, or should have: flags normalised, so that equal means equal.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the proxy host of its own")]
-pub struct HostOptions {
-    /// Number of its certificate; none: plain HTTP.
-    pub certificate: Option<u64>,
-    /// Plain HTTP is redirected to https.
-    pub redirect: bool,
-    /// HTTP/2 over https.
-    pub http2: bool,
-    /// Browsers are told to use https only.
-    pub hsts: bool,
-    /// Connections may be upgraded.
-    pub websockets: bool,
-    /// Requests that look like common attacks are refused.
-    pub block_exploits: bool,
-}
-
-impl RouteOptions {
-    /// What a host should have once its certificate's number is known: without one there is no https, without the
-    /// redirect no HSTS, as the proxy itself has it.
-    pub fn with_certificate(&self, certificate: Option<u64>) -> HostOptions {
-        let Self { certificate: _, https, websockets, http2, hsts, block_exploits } = self;
-        let redirect = certificate.is_some() && *https == Https::Redirect;
-        HostOptions {
-            certificate,
-            redirect,
-            http2: certificate.is_some() && *http2,
-            hsts: redirect && *hsts,
-            websockets: *websockets,
-            block_exploits: *block_exploits,
-        }
-    }
-}
-
-impl From<HostOptions> for RouteOptions {
-    /// What asks for exactly this.
-    fn from(options: HostOptions) -> Self {
-        let HostOptions { certificate, redirect, http2, hsts, websockets, block_exploits } = options;
-        let https = match certificate {
-            None => Https::Off,
-            Some(_) if redirect => Https::Redirect,
-            Some(_) => Https::Allow,
-        };
-        let certificate = certificate.map_or(Certificate::None, Certificate::Id);
-        Self { certificate, https, websockets, http2, hsts, block_exploits }
-    }
-}
-
 /// True when a wildcard such as `*.example.com` stands for this name: one label below it, no more.
 pub fn covers(wildcard: &str, domain: &Domain) -> bool {
-    let below = domain.as_str().split_once('.').map(|(_, below)| below);
+    let below = domain.host().split_once('.').map(|(_, below)| below);
     wildcard.strip_prefix("*.").is_some_and(|base| below == Some(base))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_host_without_certificate_has_no_flag_of_https() {
-        let all = RouteOptions { https: Https::Redirect, http2: true, hsts: true, ..RouteOptions::default() };
-        let plain = all.with_certificate(None);
-        assert_eq!(plain, HostOptions { websockets: true, ..HostOptions::default() });
-        let secured = all.with_certificate(Some(3));
-        assert!(secured.redirect && secured.http2 && secured.hsts);
-        let allowed = RouteOptions { https: Https::Allow, ..all }.with_certificate(Some(3));
-        assert!(!allowed.redirect && !allowed.hsts && allowed.http2);
-    }
-
-    #[test]
-    fn what_a_host_has_asks_for_the_same_again() {
-        for (redirect, hsts) in [(false, false), (true, false), (true, true)] {
-            let host = HostOptions { certificate: Some(3), redirect, hsts, http2: true, ..HostOptions::default() };
-            assert_eq!(RouteOptions::from(host).with_certificate(Some(3)), host);
-        }
-        let plain = HostOptions { block_exploits: true, ..HostOptions::default() };
-        assert_eq!(RouteOptions::from(plain).with_certificate(None), plain);
-    }
 
     #[test]
     fn a_wildcard_covers_one_label() {

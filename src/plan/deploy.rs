@@ -120,7 +120,7 @@ fn monitor(stage: &DesiredStage) -> Option<Step> {
 
 /// The switch of all domains of a stage to one of its containers.
 pub(super) fn switch_to(input: Input<'_>, stage: &DesiredStage, target: Target) -> Effect {
-    Effect::Switch { domains: stage.domains.clone(), options: options(input, stage), target }
+    Effect::Switch { domains: stage.domains.clone(), options: Box::new(options(input, stage)), target }
 }
 
 /// A container in the host's network has no address and no name of its own.

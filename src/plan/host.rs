@@ -4,22 +4,33 @@
 use super::{Blocked, Input};
 use crate::model::route::{Certificate, covers};
 use crate::model::{
-    DesiredStage, Domain, HostOptions, ObservedCertificate, ObservedProxy, ObservedRoute, ProxySettings, StageKey,
+    DesiredStage, Domain, HostOptions, NamedCertificate, ObservedCertificate, ObservedProxy, ObservedRoute,
+    ProxySettings, StageKey,
 };
 
 /// What the host of a stage should have. One whose certificate cannot be told was refused before, and is only kept well:
 /// https is left as it is there.
 pub(super) fn options(input: Input<'_>, stage: &DesiredStage) -> HostOptions {
-    match certificate(input, stage) {
-        Ok(certificate) => stage.route.with_certificate(certificate),
-        Err(_) => present(input, stage).unwrap_or_else(|| stage.route.with_certificate(None)),
+    let wanted = match &input.desired.settings.proxy {
+        ProxySettings::Embedded(_) => stage.route.by_name(),
+        ProxySettings::NginxProxyManager(_) | ProxySettings::None => numbered(input, stage),
+    };
+    let is_closed = input.recorded.stages.get(&stage.key).is_some_and(|stage| stage.maintenance_since_ms.is_some());
+    HostOptions { maintenance: is_closed, ..wanted }
+}
+
+/// The same, where the proxy has numbers for what the stage names.
+fn numbered(input: Input<'_>, stage: &DesiredStage) -> HostOptions {
+    match (certificate(input, stage), access_list(input, stage)) {
+        (Ok(certificate), Ok(access_list)) => HostOptions { access_list, ..stage.route.with_certificate(certificate) },
+        _ => present(input, stage).unwrap_or_else(|| stage.route.with_certificate(None)),
     }
 }
 
 /// What the host of a stage has now.
 fn present(input: Input<'_>, stage: &DesiredStage) -> Option<HostOptions> {
     let ObservedProxy::Routes(routes) = &input.observed.proxy else { return None };
-    stage.domains.iter().find_map(|domain| routes.get(domain)?.host.as_ref()?.options)
+    stage.domains.iter().find_map(|domain| routes.get(domain)?.host.as_ref()?.options.clone())
 }
 
 /// True when the store knows of a host that the stage has in this proxy.
@@ -34,13 +45,15 @@ pub(super) fn is_recorded(input: Input<'_>, key: &StageKey) -> bool {
 pub(super) fn certificate(input: Input<'_>, stage: &DesiredStage) -> Result<Option<u64>, Blocked> {
     match &input.desired.settings.proxy {
         ProxySettings::NginxProxyManager(_) => {}
-        ProxySettings::Embedded | ProxySettings::None => return Ok(None),
+        ProxySettings::Embedded(_) | ProxySettings::None => return Ok(None),
     }
     let known = &input.observed.certificates;
     match &stage.route.certificate {
         Certificate::None => Ok(None),
         Certificate::Id(id) if known.iter().any(|certificate| certificate.id == *id) => Ok(Some(*id)),
         Certificate::Id(id) => Err(missing(&format!("certificate {id}"), known)),
+        Certificate::Letsencrypt => Ok(issued(input, stage)),
+        Certificate::File(name) => Err(missing(&format!("certificate file {name}"), known)),
         Certificate::Wildcard(name) => {
             let fits = |certificate: &&ObservedCertificate| certificate.domains.iter().any(|own| own == name);
             // Of several, the one that lasts longest; then the newest.
@@ -49,6 +62,35 @@ pub(super) fn certificate(input: Input<'_>, stage: &DesiredStage) -> Result<Opti
                 .ok_or_else(|| missing(&format!("certificate for {name}"), known))
         }
     }
+}
+
+/// The certificate that covers all domains of a stage and lasts longest, if there is one: whoever got it.
+fn issued(input: Input<'_>, stage: &DesiredStage) -> Option<u64> {
+    let is_for = |one: &ObservedCertificate, domain: &Domain| {
+        one.domains.iter().any(|name| name == domain.host() || covers(name, domain))
+    };
+    let lasts = |one: &&ObservedCertificate| one.expires_ms.is_none_or(|until| until > input.now_ms);
+    let fits = |one: &&ObservedCertificate| stage.domains.iter().all(|domain| is_for(one, domain));
+    let all = input.observed.certificates.iter().filter(lasts).filter(fits);
+    all.max_by_key(|certificate| (certificate.expires_ms, certificate.id)).map(|certificate| certificate.id)
+}
+
+/// The number of the list of those who may ask, or why there is none: the proxy itself would take any number, and let
+/// everybody in.
+pub(super) fn access_list(input: Input<'_>, stage: &DesiredStage) -> Result<Option<u64>, Blocked> {
+    let Some(name) = &stage.route.access_list else { return Ok(None) };
+    let known = &input.observed.access_lists;
+    if let Some(list) = known.iter().find(|list| list.name == *name) {
+        return Ok(Some(list.id));
+    }
+    let names: Vec<&str> = known.iter().map(|list| list.name.as_str()).collect();
+    let choice = if names.is_empty() {
+        "; Landfall's user sees none so far".to_owned()
+    } else {
+        format!(", or name one that Landfall's user sees: {}", names.join(", "))
+    };
+    let reason = format!("nginx proxy manager has no access list `{name}`");
+    Err(Blocked { refused: true, reason, hint: Some(format!("make it there{choice}")) })
 }
 
 fn missing(what: &str, known: &[ObservedCertificate]) -> Blocked {
@@ -78,7 +120,7 @@ pub(super) fn left_behind(input: Input<'_>, stage: &DesiredStage) -> Option<Stri
 }
 
 /// What of a route's host is not as it should be; none for a proxy without hosts of its own.
-pub(super) fn difference(domain: &Domain, route: &ObservedRoute, wanted: HostOptions) -> Option<String> {
+pub(super) fn difference(domain: &Domain, route: &ObservedRoute, wanted: &HostOptions) -> Option<String> {
     let host = route.host.as_ref()?;
     if let Some(trouble) = &host.trouble {
         return Some(format!("{} of {domain}: {trouble}", host.what));
@@ -87,28 +129,54 @@ pub(super) fn difference(domain: &Domain, route: &ObservedRoute, wanted: HostOpt
     if let Some(wildcard) = host.domains.iter().find(|name| name.parse::<Domain>().is_err()) {
         return Some(format!("{} of {domain}: it has {wildcard} as well", host.what));
     }
-    let differs = changed(host.options?, wanted);
+    let differs = changed(host.options.as_ref()?, wanted);
     (!differs.is_empty()).then(|| format!("{} of {domain}: {}", host.what, differs.join(", ")))
 }
 
 /// Every switch that stands otherwise, as `name old → new`.
-fn changed(now: HostOptions, wanted: HostOptions) -> Vec<String> {
-    let HostOptions { certificate, redirect, http2, hsts, websockets, block_exploits } = wanted;
-    let number = |id: Option<u64>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
+fn changed(now: &HostOptions, wanted: &HostOptions) -> Vec<String> {
+    #[rustfmt::skip] // what there is, at a glance
+    let HostOptions {
+        certificate, named, redirect, http2, hsts, websockets, block_exploits, caching, access_list, locations, redirects,
+        advanced, upstreams, sticky, strip_prefix, maintenance,
+    } = wanted;
     let mut changed = Vec::new();
-    if now.certificate != certificate {
-        changed.push(format!("certificate {} → {}", number(now.certificate), number(certificate)));
+    let number = |id: &Option<u64>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
+    for (name, now, wanted) in
+        [("certificate", &now.certificate, certificate), ("access list", &now.access_list, access_list)]
+    {
+        if now != wanted {
+            changed.push(format!("{name} {} → {}", number(now), number(wanted)));
+        }
+    }
+    if now.named != *named {
+        let name = |named: &Option<NamedCertificate>| named.as_ref().map_or("none".to_owned(), ToString::to_string);
+        changed.push(format!("certificate {} → {}", name(&now.named), name(named)));
     }
     let word = |on: bool| if on { "on" } else { "off" };
     for (name, now, wanted) in [
-        ("https redirect", now.redirect, redirect),
-        ("http2", now.http2, http2),
-        ("hsts", now.hsts, hsts),
-        ("websockets", now.websockets, websockets),
-        ("block_exploits", now.block_exploits, block_exploits),
+        ("https redirect", now.redirect, *redirect),
+        ("http2", now.http2, *http2),
+        ("hsts", now.hsts, *hsts),
+        ("websockets", now.websockets, *websockets),
+        ("block_exploits", now.block_exploits, *block_exploits),
+        ("caching", now.caching, *caching),
+        ("sticky", now.sticky, *sticky),
+        ("strip_prefix", now.strip_prefix, *strip_prefix),
+        ("maintenance", now.maintenance, *maintenance),
     ] {
         if now != wanted {
             changed.push(format!("{name} {} → {}", word(now), word(wanted)));
+        }
+    }
+    for (name, differs) in [
+        ("locations", now.locations != *locations),
+        ("redirects", now.redirects != *redirects),
+        ("advanced", now.advanced != *advanced),
+        ("upstreams", now.upstreams != *upstreams),
+    ] {
+        if differs {
+            changed.push(format!("{name} differ"));
         }
     }
     changed
@@ -121,7 +189,7 @@ pub(super) fn https_ends(input: Input<'_>, stage: &DesiredStage) -> Option<Strin
         return None;
     }
     let host = stage.domains.iter().find_map(|domain| routes.get(domain)?.host.as_ref())?;
-    let id = host.options?.certificate?;
+    let id = host.options.as_ref()?.certificate?;
     Some(format!(
         "{} has certificate {id}, and the route asks for none: https ends there; `certificate: {{ id: {id} }}` keeps it",
         host.what
@@ -132,7 +200,7 @@ pub(super) fn https_ends(input: Input<'_>, stage: &DesiredStage) -> Option<Strin
 pub(super) fn warning(input: Input<'_>, stage: &DesiredStage) -> Option<String> {
     let Certificate::Id(id) = &stage.route.certificate else { return None };
     let names = &input.observed.certificates.iter().find(|certificate| certificate.id == *id)?.domains;
-    let is_for = |domain: &&Domain| names.iter().any(|name| name == domain.as_str() || covers(name, domain));
+    let is_for = |domain: &&Domain| names.iter().any(|name| name == domain.host() || covers(name, domain));
     let other = stage.domains.iter().find(|domain| !is_for(domain))?;
     Some(format!("certificate {id} is for {}, and {other} is not among them", names.join(", ")))
 }

@@ -143,12 +143,18 @@ fn route_difference(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, w
         match routes.get(domain) {
             None => return Some(format!("{domain} is not routed")),
             Some(route) if route.owner != owner => return Some(format!("{domain} moves here")),
+            // What only redirects, or shows a page, leads to no instance.
+            Some(route) if options.maintenance || options.redirects.contains_key(domain) => {
+                if let Some(what) = host::difference(domain, route, &options) {
+                    return Some(what);
+                }
+            }
             Some(route) if wakes && expected.is_none() => return Some(format!("{domain} leads to {}", route.upstream)),
             Some(route) if Some(&route.upstream) != expected.as_ref() => {
                 return Some(format!("{domain} leads to {}", route.upstream));
             }
             Some(route) => {
-                if let Some(what) = host::difference(domain, route, options) {
+                if let Some(what) = host::difference(domain, route, &options) {
                     return Some(what);
                 }
             }
@@ -160,11 +166,16 @@ fn route_difference(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, w
     Some(format!("{extra} is routed"))
 }
 
-/// Where the proxy should lead: the container's own name, or the loopback port that it publishes when it runs or that is
+/// Where the proxy should lead: the container's own name, its address, or the loopback port that it publishes when it runs or that is
 /// reserved for it.
 fn upstream(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>) -> Option<String> {
     match input.desired.settings.proxy.reach()? {
         Reach::Network => Some(format!("{}:{}", current.labels.own_name, stage.container.port?)),
+        Reach::Address => {
+            let address =
+                current.container.networks.get(&input.desired.settings.network).filter(|own| !own.is_empty())?;
+            Some(format!("{address}:{}", stage.container.port?))
+        }
         Reach::Host => {
             // The one reserved for it first: an app may publish the same port once more on a number of its own.
             let recorded = input.recorded.stages.get(&stage.key).and_then(|s| s.instances.get(&current.container.id));

@@ -69,7 +69,7 @@ fn way_back(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>]) -> WayBack 
     if spec.container.port != stage.container.port {
         return WayBack::Unknown;
     }
-    let options = options(input, &spec);
+    let options = Box::new(options(input, &spec));
     match spec.domains {
         domains if domains.is_empty() => WayBack::By(Effect::Unroute { domains: stage.domains.clone() }),
         domains => WayBack::By(Effect::Switch { domains, options, target: old.target() }),

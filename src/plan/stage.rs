@@ -137,7 +137,7 @@ fn refusal(input: Input<'_>, stage: &DesiredStage) -> Option<Blocked> {
             return Some(Blocked { refused: true, reason: format!("{has}, and {why}"), hint: None });
         }
     }
-    if let Err(blocked) = host::certificate(input, stage) {
+    if let Err(blocked) = host::certificate(input, stage).and_then(|_| host::access_list(input, stage)) {
         return Some(blocked);
     }
     let missing = stage.container.networks.iter().find(|n| !input.observed.networks.contains(*n))?;

@@ -96,7 +96,7 @@ pub enum Effect {
         /// The domains.
         domains: Vec<Domain>,
         /// What is set beside them, where the proxy has a choice.
-        options: HostOptions,
+        options: Box<HostOptions>,
         /// Where to.
         target: Target,
     },

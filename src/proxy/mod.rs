@@ -15,8 +15,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::model::{
-    Desired, Domain, HostOptions, ObservedCertificate, ObservedProxy, ProxySettings, Recorded, RecordedHost, StageKey,
-    StoreId,
+    Desired, Domain, HostOptions, ObservedAccessList, ObservedCertificate, ObservedProxy, ProxySettings, Recorded,
+    RecordedHost, StageKey, StoreId,
 };
 use crate::router::control;
 use crate::secrets::Secrets;
@@ -61,6 +61,24 @@ impl Saved {
     }
 }
 
+/// What a look at the proxy shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// What it routes.
+    pub proxy: ObservedProxy,
+    /// Certificates that it has by number, where a stage asks for one.
+    pub certificates: Vec<ObservedCertificate>,
+    /// Lists of those who may ask, where a stage names one.
+    pub access_lists: Vec<ObservedAccessList>,
+}
+
+impl Seen {
+    /// Routes, and nothing that goes by a number.
+    pub const fn routes(proxy: ObservedProxy) -> Self {
+        Self { proxy, certificates: Vec::new(), access_lists: Vec::new() }
+    }
+}
+
 /// A change of what is routed to one stage.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'a> {
@@ -73,7 +91,7 @@ pub struct Change<'a> {
     /// Where they lead, `host:port`.
     pub upstream: &'a str,
     /// What is set beside that, where the proxy has a choice.
-    pub options: HostOptions,
+    pub options: &'a HostOptions,
     /// A path that the app answers without an error, for the proof.
     pub path: &'a str,
     /// What the store remembers of the stage's host.
@@ -83,7 +101,7 @@ pub struct Change<'a> {
 impl<'a> Change<'a> {
     /// A change without a word on anything else.
     pub fn new(store: StoreId, key: &'a StageKey, domains: &'a [Domain], upstream: &'a str) -> Self {
-        Self { store, key, domains, upstream, options: HostOptions::default(), path: "/", known: None }
+        Self { store, key, domains, upstream, options: HostOptions::plain(), path: "/", known: None }
     }
 }
 
@@ -117,7 +135,7 @@ impl Proxy {
     pub fn new(settings: &ProxySettings, access: Access<'_>) -> Self {
         let Access { socket, secrets, vault, writes } = access;
         match settings {
-            ProxySettings::Embedded => Self::Embedded(Embedded::sharing(socket, writes)),
+            ProxySettings::Embedded(_) => Self::Embedded(Embedded::sharing(socket, writes)),
             ProxySettings::NginxProxyManager(npm) => {
                 Self::NginxProxyManager(Box::new(NginxProxyManager::new(npm.clone(), secrets, vault, writes)))
             }
@@ -132,11 +150,11 @@ impl Proxy {
 
     /// What it routes, and which certificates it has where a stage asks for one: in one call, or two (R22). A route
     /// without upstream has the empty text for one.
-    pub async fn observe(&self, desired: &Desired, recorded: &Recorded) -> (ObservedProxy, Vec<ObservedCertificate>) {
+    pub async fn observe(&self, desired: &Desired, recorded: &Recorded) -> Seen {
         match self {
-            Self::Embedded(embedded) => (embedded.observe().await, Vec::new()),
+            Self::Embedded(embedded) => Seen::routes(embedded.observe().await),
             Self::NginxProxyManager(npm) => npm.observe(desired, recorded).await,
-            Self::None => (ObservedProxy::None, Vec::new()),
+            Self::None => Seen::routes(ObservedProxy::None),
         }
     }
 

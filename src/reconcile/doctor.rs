@@ -75,7 +75,7 @@ fn secrets(places: &Places, desired: &Desired) -> Finding {
     let registries = desired.registries.values().filter_map(|registry| registry.password.as_ref());
     let proxy = match &desired.settings.proxy {
         ProxySettings::NginxProxyManager(npm) => Some(&npm.password),
-        ProxySettings::Embedded | ProxySettings::None => None,
+        ProxySettings::Embedded(_) | ProxySettings::None => None,
     };
     let containers = desired.all_written().map(|stage| &stage.container);
     let containers = containers.flat_map(|spec| spec.secret_environment.values().chain(spec.secret_files.values()));

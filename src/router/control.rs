@@ -60,7 +60,7 @@ impl FromStr for UpstreamAddr {
 fn is_host(host: &str) -> bool {
     match host.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']').is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok()),
-        None => host.parse::<Domain>().is_ok(),
+        None => Domain::name(host).is_ok(),
     }
 }
 

@@ -190,7 +190,7 @@ const BAD_STAGE: &[&str] = &[
     "stop_grace_period: 1 minute",
     "route: shop.example.com",
     "route: { domains: shop.example.com }",
-    "route: { certificate: letsencrypt, domains: [a.example.com] }",
+    "route: { certificate: lets_encrypt, domains: [a.example.com] }",
     "pull_policy: sometimes",
     "keep_images: 0",
     "keep_images: 101",
@@ -199,7 +199,7 @@ const BAD_STAGE: &[&str] = &[
 ];
 
 const BAD_ROUTE: &[&str] = &[
-    "certificate: letsencrypt",
+    "certificate: lets_encrypt",
     "certificate: 3",
     "certificate: id",
     "certificate: { id: 0 }",
@@ -224,7 +224,7 @@ const BAD_ROUTE: &[&str] = &[
     "hsts: 1",
     "block_exploits: on",
     "access_list: 3",
-    "locations: []",
+    "locations: {}",
 ];
 
 #[test]

@@ -12,9 +12,9 @@ pub(super) use layer::{
     Healthcheck, Http, Layer, Logging, ProjectKeys, Promote, Ready, RegexOrder, RegexTrack, StageKeys, Track, Window,
 };
 pub(super) use layer::{Hook, Hooks, PullPolicy, Strategy};
-pub(super) use route::{Certificate, Https, Route};
+pub(super) use route::{Certificate, Https, Location, Route};
 pub(super) use top::{
-    History, NginxProxyManager, OnRewrite, Policy, Proxy, Prune, Registry, Settings, Source, Upstream,
+    Embedded, History, NginxProxyManager, OnRewrite, Policy, Proxy, Prune, Registry, Settings, Source, Upstream,
 };
 pub(super) use values::{
     Command, Duration, Hosts, OneOrMany, Pairs, Port, PortLong, Secret, Size, TestCommand, Text, Tmpfs, Ulimit,

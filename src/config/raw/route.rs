@@ -1,16 +1,17 @@
 //! The keys of a route.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
-/// Domains that lead to a stage, and how. All but the domains needs Nginx Proxy Manager.
+/// Domains that lead to a stage, and how. Which proxy does what is said when one is asked for what it does not do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub(in crate::config) struct Route {
-    /// Whole domain names.
+    /// Whole domain names, each perhaps with a path below it, as in `shop.example.com/api`.
     pub(in crate::config) domains: Option<Vec<String>>,
     /// A name below `settings.domain`.
     pub(in crate::config) subdomain: Option<String>,
@@ -26,6 +27,34 @@ pub(in crate::config) struct Route {
     pub(in crate::config) hsts: Option<bool>,
     /// Requests that look like common attacks are refused; false by default.
     pub(in crate::config) block_exploits: Option<bool>,
+    /// The proxy keeps answers that may be kept, such as images; false by default.
+    pub(in crate::config) caching: Option<bool>,
+    /// Who may ask: the name of an access list of Nginx Proxy Manager.
+    pub(in crate::config) access_list: Option<String>,
+    /// Paths that lead elsewhere.
+    pub(in crate::config) locations: Option<Vec<Location>>,
+    /// Further domains that only redirect: each to one of the route's domains.
+    pub(in crate::config) redirects: Option<BTreeMap<String, String>>,
+    /// Configuration of nginx, put into the host as it is; only for stages that `settings.policy.advanced` names.
+    pub(in crate::config) advanced: Option<String>,
+    /// Further places where the same app runs, `host:port`.
+    pub(in crate::config) upstreams: Option<Vec<String>>,
+    /// A cookie keeps a client where it was sent first; false by default.
+    pub(in crate::config) sticky: Option<bool>,
+    /// The path of a domain is taken off before the app sees it; false by default.
+    pub(in crate::config) strip_prefix: Option<bool>,
+    /// A page says so while `recreate` replaces the instance; false by default.
+    pub(in crate::config) maintenance: Option<bool>,
+}
+
+/// A path that leads elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) struct Location {
+    /// Where it begins, as in `/api`.
+    #[schemars(regex(pattern = "^/"))]
+    pub(in crate::config) path: String,
+    /// Where it leads, `host:port`.
+    pub(in crate::config) upstream: String,
 }
 
 /// Which certificate a route uses.
@@ -38,6 +67,10 @@ pub(in crate::config) enum Certificate {
     Id(#[schemars(range(min = 1))] u32),
     /// The one that the proxy has for a wildcard, as in `*.example.com`.
     Wildcard(#[schemars(regex(pattern = r"^\*\."))] String),
+    /// One that the proxy gets from Let's Encrypt.
+    Letsencrypt,
+    /// A pair of files in the certificate directory of `landfall proxy`, by their name: `NAME.crt` and `NAME.key`.
+    File(String),
 }
 
 /// What https is used for. `false` is `off` too: that is what older parsers of YAML, and people, take it for.

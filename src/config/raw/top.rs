@@ -70,11 +70,18 @@ pub(in crate::config) struct History {
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum Proxy {
     /// `landfall proxy`.
-    Embedded(Empty),
+    Embedded(Embedded),
     /// A Nginx Proxy Manager that is there already.
     NginxProxyManager(NginxProxyManager),
     /// None: a stage with a domain is an error.
     None(Empty),
+}
+
+/// `landfall proxy`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) struct Embedded {
+    /// How it reaches instances: by a loopback port of the host (default), or by their address on Landfall's network.
+    pub(in crate::config) upstream: Option<Upstream>,
 }
 
 /// A Nginx Proxy Manager, driven over its API as a user of its own.
@@ -100,7 +107,7 @@ pub(in crate::config) struct NginxProxyManager {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum Upstream {
-    /// By the container's name on Landfall's network, which the proxy's own container has to join (default).
+    /// By the container's name on Landfall's network, which the proxy's own container has to join.
     Network,
     /// By a loopback port of the host.
     Host,
@@ -128,6 +135,8 @@ pub(in crate::config) struct Policy {
     pub(in crate::config) privileged: Option<Vec<String>>,
     /// Stages (`project/stage`) that may mount the Docker socket.
     pub(in crate::config) docker_socket: Option<Vec<String>>,
+    /// Stages (`project/stage`) whose routes may hold configuration in the proxy's own language.
+    pub(in crate::config) advanced: Option<Vec<String>>,
 }
 
 /// A registry of images.

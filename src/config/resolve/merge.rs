@@ -137,7 +137,11 @@ fn gate(own: Ready, base: Ready) -> Ready {
 }
 
 fn routes(own: Route, base: Route) -> Route {
-    let Route { domains, subdomain, certificate, https, websockets, http2, hsts, block_exploits } = own;
+    #[rustfmt::skip] // what there is, at a glance
+    let Route {
+        domains, subdomain, certificate, https, websockets, http2, hsts, block_exploits, caching, access_list, locations,
+        redirects, advanced, upstreams, sticky, strip_prefix, maintenance,
+    } = own;
     Route {
         domains: domains.or(base.domains),
         subdomain: subdomain.or(base.subdomain),
@@ -147,6 +151,15 @@ fn routes(own: Route, base: Route) -> Route {
         http2: http2.or(base.http2),
         hsts: hsts.or(base.hsts),
         block_exploits: block_exploits.or(base.block_exploits),
+        caching: caching.or(base.caching),
+        access_list: access_list.or(base.access_list),
+        locations: locations.or(base.locations),
+        redirects: map(redirects, base.redirects),
+        advanced: advanced.or(base.advanced),
+        upstreams: upstreams.or(base.upstreams),
+        sticky: sticky.or(base.sticky),
+        strip_prefix: strip_prefix.or(base.strip_prefix),
+        maintenance: maintenance.or(base.maintenance),
     }
 }
 

@@ -3,9 +3,11 @@
 //! Each function reports what is wrong and goes on with a default, so that one mistake hides no other; whether an
 //! entry is usable is told by its site's `failed` flag at the end.
 
+mod ability;
 mod container;
 mod cross;
 mod depends;
+mod elsewhere;
 mod environment;
 mod hooks;
 mod limits;

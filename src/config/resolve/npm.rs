@@ -100,7 +100,7 @@ fn address_of(text: &str) -> Result<(Address, bool), (String, &'static str)> {
 }
 
 /// A host in lower case, as it stands in a URL, and the port after it.
-fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
+pub(super) fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (address, after) = rest.split_once(']')?;
@@ -121,7 +121,7 @@ fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
 
 /// A name, or an IPv4 address: what ends in a number is no name.
 fn name(host: &str) -> Option<String> {
-    let domain = host.parse::<Domain>().ok()?;
+    let domain = Domain::name(host).ok()?;
     let last = domain.as_str().rsplit('.').next().unwrap_or_default();
     let is_number = last.bytes().all(|b| b.is_ascii_digit());
     (!is_number || host.parse::<Ipv4Addr>().is_ok()).then(|| domain.to_string())

@@ -1,26 +1,36 @@
 //! `route` besides its domains → how they are routed, with the defaults that a certificate brings.
 //!
-//! Must not let through what the proxy would drop in silence: no https without a certificate, and nothing that only
-//! Nginx Proxy Manager does with another proxy.
+//! Must not let through what the proxy would drop in silence: no https without a certificate, and nothing that the
+//! configured proxy does not do (`ability`).
+
+use std::collections::BTreeMap;
 
 use crate::config::code;
 use crate::config::raw;
 use crate::config::report::Part;
 use crate::config::syntax::short;
 use crate::model::route::{Certificate, Https, covers};
-use crate::model::{Domain, ProxySettings, RouteOptions};
+use crate::model::{Domain, RouteOptions};
 
 use super::project::Context;
+use super::{ability, elsewhere};
 
-/// The options; those of plain HTTP when something is wrong. `domains` have the paths they are written at.
-pub(super) fn options(cx: &Context<'_>, route: raw::Route, domains: &[(Domain, String)]) -> RouteOptions {
-    if refuse_what_needs_npm(cx, &route) {
+/// The options; those of plain HTTP when something is wrong. `domains` have the paths they are written at, and
+/// `redirects` are among them.
+pub(super) fn options(
+    cx: &Context<'_>,
+    route: raw::Route,
+    domains: &[(Domain, String)],
+    redirects: BTreeMap<Domain, Domain>,
+) -> RouteOptions {
+    if ability::refuse(cx, &route, domains) {
         return RouteOptions::default();
     }
     check(cx, &route);
     #[rustfmt::skip] // what there is, at a glance
     let raw::Route {
-        domains: _, subdomain: _, certificate, https, websockets, http2, hsts, block_exploits,
+        domains: _, subdomain: _, certificate, https, websockets, http2, hsts, block_exploits, caching, access_list, locations,
+        redirects: _, advanced, upstreams, sticky, strip_prefix, maintenance,
     } = route;
     let is_secured = secures(certificate.as_ref());
     let certificate = certificate.and_then(|raw| certificate_of(cx, raw)).unwrap_or_default();
@@ -32,18 +42,31 @@ pub(super) fn options(cx: &Context<'_>, route: raw::Route, domains: &[(Domain, S
         http2: http2.unwrap_or(is_secured),
         hsts: hsts.unwrap_or(false),
         block_exploits: block_exploits.unwrap_or(false),
+        caching: caching.unwrap_or(false),
+        access_list: access_list.and_then(|name| elsewhere::access_list(cx, name)),
+        locations: elsewhere::locations(cx, locations.unwrap_or_default()),
+        redirects,
+        advanced: advanced.and_then(|text| elsewhere::advanced(cx, &text)),
+        upstreams: elsewhere::upstreams(cx, upstreams.unwrap_or_default()),
+        sticky: sticky.unwrap_or(false),
+        strip_prefix: strip_prefix.unwrap_or(false),
+        maintenance: maintenance.unwrap_or(false),
     }
 }
 
-fn secures(certificate: Option<&raw::Certificate>) -> bool {
+/// True when https is asked for.
+pub(super) fn secures(certificate: Option<&raw::Certificate>) -> bool {
     match certificate {
         None | Some(raw::Certificate::None) => false,
-        Some(raw::Certificate::Id(_) | raw::Certificate::Wildcard(_)) => true,
+        #[rustfmt::skip]
+        Some(
+            raw::Certificate::Id(_) | raw::Certificate::Wildcard(_) | raw::Certificate::Letsencrypt | raw::Certificate::File(_),
+        ) => true,
     }
 }
 
 /// With a certificate plain HTTP is redirected, unless it says otherwise.
-fn https_of(raw: Option<raw::Https>, is_secured: bool) -> Https {
+pub(super) fn https_of(raw: Option<raw::Https>, is_secured: bool) -> Https {
     match raw {
         Some(raw::Https::Redirect) => Https::Redirect,
         Some(raw::Https::Allow) => Https::Allow,
@@ -63,7 +86,7 @@ fn certificate_of(cx: &Context<'_>, raw: raw::Certificate) -> Option<Certificate
         }
         raw::Certificate::Id(id) => Some(Certificate::Id(u64::from(id))),
         raw::Certificate::Wildcard(text) => {
-            let base = text.strip_prefix("*.").and_then(|base| base.parse::<Domain>().ok());
+            let base = text.strip_prefix("*.").and_then(|base| Domain::name(base).ok());
             if base.is_none() {
                 let title = format!("`{}` is not a wildcard", short(&text));
                 let help = "write `*.` and a domain, in quotes, as in `\"*.example.com\"`";
@@ -71,33 +94,9 @@ fn certificate_of(cx: &Context<'_>, raw: raw::Certificate) -> Option<Certificate
             }
             base.map(|base| Certificate::Wildcard(format!("*.{base}")))
         }
+        raw::Certificate::Letsencrypt => Some(Certificate::Letsencrypt),
+        raw::Certificate::File(name) => elsewhere::file_name(cx, name).map(Certificate::File),
     }
-}
-
-/// What neither the embedded proxy nor none does; what describes what they do anyway is fine.
-fn refuse_what_needs_npm(cx: &Context<'_>, route: &raw::Route) -> bool {
-    match cx.settings.value.proxy {
-        ProxySettings::Embedded | ProxySettings::None if cx.settings.is_known => {}
-        ProxySettings::NginxProxyManager(_) | ProxySettings::Embedded | ProxySettings::None => return false,
-    }
-    let beyond = [
-        ("certificate", secures(route.certificate.as_ref())),
-        ("https", https_of(route.https, false) != Https::Off),
-        ("http2", route.http2 == Some(true)),
-        ("hsts", route.hsts == Some(true)),
-        ("block_exploits", route.block_exploits == Some(true)),
-        ("websockets: false", route.websockets == Some(false)),
-    ];
-    let mut is_refused = false;
-    for (what, _) in beyond.into_iter().filter(|(_, is_set)| *is_set) {
-        is_refused = true;
-        let path = format!("route.{}", what.trim_end_matches(": false"));
-        let title = format!("`{what}` needs Nginx Proxy Manager");
-        let help = "remove it, or drive one: `settings: { proxy: { nginx_proxy_manager: \
-                    { url: …, email: …, password: { credential: … } } } }`";
-        cx.site.report.add(cx.site.error_at_key(code::CONTRADICTION, &path, title).help(help));
-    }
-    is_refused
 }
 
 /// Keys that contradict each other.
@@ -105,7 +104,7 @@ fn check(cx: &Context<'_>, route: &raw::Route) {
     let is_secured = secures(route.certificate.as_ref());
     let https = https_of(route.https, is_secured);
     if !is_secured && https != Https::Off {
-        let help = "add `certificate: { wildcard: \"*.example.com\" }` or `{ id: 3 }`, or write `https: off`";
+        let help = "add `certificate: letsencrypt`, or `{ wildcard: \"*.example.com\" }`, or write `https: off`";
         contradiction(cx, route, "https", "`https` needs a certificate", Other::Certificate, help);
     }
     if is_secured && https == Https::Off {

@@ -8,9 +8,9 @@ use crate::model::several::DomainPattern;
 use crate::model::{Domain, ProxySettings, RouteOptions};
 
 use super::cross::Claims;
-use super::options;
 use super::project::Context;
 use super::several;
+use super::{elsewhere, options};
 
 /// Most domains that Nginx Proxy Manager takes for one host.
 const MAX_NPM_DOMAINS: usize = 100;
@@ -46,18 +46,43 @@ pub(super) fn route(
     }
     let patterns = several::patterns(cx, max_instances, patterns, &all);
     // A certificate has to cover instances as well: an example stands for them.
+    let redirects = redirects(cx, &mut route, max_instances, &all, claims);
     let examples = patterns.iter().filter_map(|(pattern, path)| Some((several::example(pattern)?, path.clone())));
-    let with_examples: Vec<(Domain, String)> = all.iter().cloned().chain(examples).collect();
-    let options = options::options(cx, route, &with_examples);
+    let redirected = redirects.iter().map(|(from, _, path)| (from.clone(), path.clone()));
+    let with_examples: Vec<(Domain, String)> = all.iter().cloned().chain(redirected.clone()).chain(examples).collect();
+    let targets = redirects.iter().map(|(from, to, _)| (from.clone(), to.clone())).collect();
+    let options = options::options(cx, route, &with_examples, targets);
     if with_examples.is_empty() {
         return Routed::default();
     }
     check_reachable(cx, port);
     check_number(cx, with_examples.len());
-    let mut domains: Vec<Domain> = all.into_iter().map(|(domain, _)| domain).collect();
+    let mut domains: Vec<Domain> = all.into_iter().chain(redirected).map(|(domain, _)| domain).collect();
     domains.sort();
     domains.dedup();
     Routed { domains, patterns: patterns.into_iter().map(|(pattern, _)| pattern).collect(), options }
+}
+
+/// Domains that only redirect, where to, and where that is written: claimed as those that are served.
+fn redirects(
+    cx: &Context<'_>,
+    route: &mut raw::Route,
+    max_instances: u16,
+    served: &[(Domain, String)],
+    claims: &mut Claims,
+) -> Vec<(Domain, Domain, String)> {
+    let Some(raw) = route.redirects.clone().filter(|raw| !raw.is_empty()) else { return Vec::new() };
+    if max_instances > 1 {
+        let title = format!("`redirects` lead to one place, and `{}` runs {max_instances} instances", cx.key);
+        let help = "give the domain that redirects to a stage of one instance";
+        cx.site.report.add(cx.site.error_at_key(code::CONTRADICTION, "route.redirects", title).help(help));
+        return Vec::new();
+    }
+    let all = elsewhere::redirects(cx, raw, served);
+    for (from, _, path) in &all {
+        claims.domain(cx.key, from, cx.site.at(Part::Value, path));
+    }
+    all
 }
 
 /// The domains in the order that they are written in, each with its path; `{project}` and `{stage}` are filled in.
@@ -111,7 +136,7 @@ fn check_reachable(cx: &Context<'_>, port: Option<u16>) {
 fn check_number(cx: &Context<'_>, domains: usize) {
     let is_npm = match cx.settings.value.proxy {
         ProxySettings::NginxProxyManager(_) => cx.settings.is_known,
-        ProxySettings::Embedded | ProxySettings::None => false,
+        ProxySettings::Embedded(_) | ProxySettings::None => false,
     };
     if is_npm && domains > MAX_NPM_DOMAINS {
         let title = format!("Nginx Proxy Manager takes {MAX_NPM_DOMAINS} domains for a route, and this has {domains}");

@@ -5,13 +5,14 @@ use std::cell::Cell;
 use crate::config::code;
 use crate::config::collect::Entries;
 use crate::config::raw;
-use crate::config::report::{Report, Site};
+use crate::config::report::{Part, Report, Site};
 use crate::config::shape;
 use crate::config::syntax;
 use crate::model::desired::{CONCURRENT_DEPLOYS, History, OnRewrite, Policy, Prune, Source};
 use crate::model::name::InvalidName;
+use crate::model::route::Reach;
 use crate::model::schedule::Zone;
-use crate::model::{Millis, ProxySettings, Settings, StageKey};
+use crate::model::{Domain, Millis, ProxySettings, Settings, StageKey};
 
 use super::cross::Claims;
 use super::npm;
@@ -84,7 +85,7 @@ fn resolve(site: &Site<'_>, raw: raw::Settings) -> Settings {
         site.refuse(code::BAD_VALUE, "resync", "`resync` is shorter than a second", "60s is the default");
     }
     Settings {
-        domain: domain.and_then(|text| site.parse("domain", &text)),
+        domain: domain.and_then(|text| base(site, &text)),
         network: network.filter(|name| is_network(site, "network", name)).unwrap_or(default.network),
         proxy: proxy.and_then(|proxy| proxy_of(site, proxy)).unwrap_or(default.proxy),
         resync: resync.unwrap_or(default.resync),
@@ -100,6 +101,11 @@ fn resolve(site: &Site<'_>, raw: raw::Settings) -> Settings {
         source: source.as_ref().map(source_of).unwrap_or_default(),
         timezone: timezone.and_then(|text| site.parse("timezone", &text)).unwrap_or_default(),
     }
+}
+
+/// What subdomains are put before: a name without a path.
+fn base(site: &Site<'_>, text: &str) -> Option<Domain> {
+    Domain::name(text).map_err(|why| site.invalid(code::BAD_VALUE, Part::Value, "domain", &why)).ok()
 }
 
 const fn source_of(raw: &raw::Source) -> Source {
@@ -143,7 +149,7 @@ fn defaults() -> Settings {
     Settings {
         domain: None,
         network: "landfall".to_owned(),
-        proxy: ProxySettings::Embedded,
+        proxy: ProxySettings::Embedded(Reach::Host),
         resync: Millis::secs(60),
         prune: Prune::default(),
         ports: (20_000, 29_999),
@@ -158,9 +164,16 @@ fn defaults() -> Settings {
 /// None when something is wrong with it.
 fn proxy_of(site: &Site<'_>, proxy: raw::Proxy) -> Option<ProxySettings> {
     match proxy {
-        raw::Proxy::Embedded(_) => Some(ProxySettings::Embedded),
+        raw::Proxy::Embedded(raw) => Some(ProxySettings::Embedded(embedded_of(&raw))),
         raw::Proxy::NginxProxyManager(raw) => npm::settings(site, raw).map(ProxySettings::NginxProxyManager),
         raw::Proxy::None(_) => Some(ProxySettings::None),
+    }
+}
+
+fn embedded_of(raw: &raw::Embedded) -> Reach {
+    match raw.upstream {
+        None | Some(raw::Upstream::Host) => Reach::Host,
+        Some(raw::Upstream::Network) => Reach::Address,
     }
 }
 
@@ -190,17 +203,18 @@ fn port_range(site: &Site<'_>, text: &str) -> Option<(u16, u16)> {
 }
 
 fn policy_of(site: &Site<'_>, raw: raw::Policy) -> Policy {
-    let raw::Policy { host_paths, privileged, docker_socket } = raw;
+    let raw::Policy { host_paths, privileged, docker_socket, advanced } = raw;
     let stages = |key: &str, names: Option<Vec<String>>| -> Vec<StageKey> {
         let parse = |(i, name): (usize, String)| site.parse(&format!("policy.{key}.{i}"), &name);
         names.unwrap_or_default().into_iter().enumerate().filter_map(parse).collect()
     };
     let privileged = stages("privileged", privileged);
     let docker_socket = stages("docker_socket", docker_socket);
+    let advanced = stages("advanced", advanced);
     let host_path = |(i, path): (usize, String)| {
         let at = format!("policy.host_paths.{i}");
         let path = normal_path(&path)
-            .map_err(|why| site.invalid(code::BAD_VALUE, crate::config::report::Part::Value, &at, &InvalidName(why)))
+            .map_err(|why| site.invalid(code::BAD_VALUE, Part::Value, &at, &InvalidName(why)))
             .ok()?;
         if DANGEROUS.contains(&path.as_str()) {
             let title = format!("whoever may mount `{path}` is root on the host");
@@ -209,7 +223,7 @@ fn policy_of(site: &Site<'_>, raw: raw::Policy) -> Policy {
         Some(path)
     };
     let host_paths = host_paths.unwrap_or_default().into_iter().enumerate().filter_map(host_path).collect();
-    Policy { host_paths, privileged, docker_socket }
+    Policy { host_paths, privileged, docker_socket, advanced }
 }
 
 /// Warns of exceptions for stages that do not exist: whoever makes one of that name later inherits them.
@@ -217,8 +231,8 @@ pub(super) fn check_references(known: &Known, entries: &Entries<'_>, claims: &Cl
     let Some(item) = entries.settings.as_ref().filter(|_| entries.complete && known.is_known) else { return };
     let failed = Cell::new(false);
     let site = Site { report, own: item, base: None, failed: &failed };
-    let Policy { host_paths: _, privileged, docker_socket } = &known.value.policy;
-    for (list, keys) in [("privileged", privileged), ("docker_socket", docker_socket)] {
+    let Policy { host_paths: _, privileged, docker_socket, advanced } = &known.value.policy;
+    for (list, keys) in [("privileged", privileged), ("docker_socket", docker_socket), ("advanced", advanced)] {
         for (i, key) in keys.iter().enumerate().filter(|(_, key)| !claims.knows(key)) {
             let help =
                 "remove the line, or correct it: a stage of this name would have the exception from its first deploy";

@@ -3,7 +3,7 @@
 use super::rules::{stage, titles, with};
 use super::*;
 use crate::model::route::{Certificate, Https, Reach};
-use crate::model::{NpmSettings, ProxySettings, RouteOptions, SecretRef};
+use crate::model::{Domain, NpmSettings, ProxySettings, RouteOptions, SecretRef};
 
 /// Settings with a Nginx Proxy Manager; `keys` come first and may leave out what follows.
 fn npm(keys: &str) -> String {
@@ -170,6 +170,7 @@ fn a_route_is_plain_http_until_it_has_a_certificate() {
         http2: false,
         hsts: true,
         block_exploits: true,
+        ..RouteOptions::default()
     };
     let text = "{ domains: [ a.b.c ], certificate: { id: 1 }, https: redirect, websockets: false, http2: false, hsts: true, block_exploits: true }";
     assert_eq!(options(text), all);
@@ -204,6 +205,7 @@ fn a_stage_changes_single_options_of_its_projects_route() {
         http2: true,
         hsts: false,
         block_exploits: true,
+        ..RouteOptions::default()
     };
     assert_eq!((stage.domains.len(), stage.route), (1, expected));
     let plain = routed("{ domains: [ a.b.c ], certificate: none, hsts: false }").replace("    stages:", project);
@@ -236,9 +238,31 @@ fn options_that_contradict_each_other_are_refused() {
         ("certificate: { wildcard: \"*.a.b.c\" }", &["a certificate for `*.a.b.c` does not cover `a.b.c`"]),
         ("certificate: { none: {} }", &["expected only its name, as text, found a mapping"]),
         ("certificate: {}", &["nothing is chosen"]),
-        ("certificate: letsencrypt", &["`letsencrypt` is not supported yet"]),
-        ("certificate: { letsencrypt: {} }", &["`letsencrypt` is not supported yet"]),
-        ("access_list: 3", &["`access_list` is not supported yet"]),
+        ("certificate: { letsencrypt: {} }", &["expected only its name, as text, found a mapping"]),
+        ("certificate: { file: shop }", &["`certificate` needs the embedded proxy"]),
+        ("access_list: 3", &["expected text, found the number 3"]),
+        ("access_list: \" \"", &["` ` is not the name of an access list"]),
+        ("locations: [ { path: api, upstream: \"a:1\" } ]", &["`api` is not a path that a location can begin at"]),
+        ("locations: [ { path: /, upstream: \"a:1\" } ]", &["`/` is not a path that a location can begin at"]),
+        (
+            "locations: [ { path: \"/a;b\", upstream: \"a:1\" } ]",
+            &["`/a;b` is not a path that a location can begin at"],
+        ),
+        ("locations: [ { path: /a, upstream: \"a\" } ]", &["`a` is not a host and port"]),
+        (
+            "locations: [ { path: /a, upstream: \"a:1\" }, { path: /a/, upstream: \"b:1\" } ]",
+            &["`/a` leads to two places"],
+        ),
+        ("redirects: { a.b.c: a.b.c }", &["`a.b.c` redirects and is served as well"]),
+        ("redirects: { x.b.c: y.b.c }", &["`x.b.c` redirects to `y.b.c`, which is no domain of this route"]),
+        ("redirects: { x.b.c/y: a.b.c }", &["`x.b.c/y` is not a domain name"]),
+        ("upstreams: [ \"10.0.0.5:80\" ]", &["`upstreams` needs the embedded proxy"]),
+        ("sticky: true", &["`sticky` needs the embedded proxy"]),
+        ("strip_prefix: true", &["`strip_prefix` needs the embedded proxy"]),
+        (
+            "advanced: \"return 404;\"",
+            &["`advanced` is put into the proxy's configuration as it is, which gives power over the proxy"],
+        ),
     ] {
         assert_eq!(titles(&routed(&format!("{{ domains: [ a.b.c ], {keys} }}"))), found, "{keys}");
     }
@@ -253,31 +277,72 @@ fn a_wildcard_has_to_cover_every_domain_wherever_it_is_written() {
 }
 
 #[test]
-fn what_the_embedded_proxy_and_none_do_not_do_is_refused() {
-    let beyond = [
+fn what_the_configured_proxy_does_not_do_is_refused() {
+    for (keys, title) in [
         ("certificate: { id: 1 }", "`certificate` needs Nginx Proxy Manager"),
-        ("certificate: { wildcard: \"*.x\" }", "`certificate` needs Nginx Proxy Manager"),
-        ("https: redirect", "`https` needs Nginx Proxy Manager"),
-        ("https: allow", "`https` needs Nginx Proxy Manager"),
-        ("http2: true", "`http2` needs Nginx Proxy Manager"),
-        ("hsts: true", "`hsts` needs Nginx Proxy Manager"),
         ("block_exploits: true", "`block_exploits` needs Nginx Proxy Manager"),
-        ("websockets: false", "`websockets: false` needs Nginx Proxy Manager"),
-    ];
-    for (keys, title) in beyond {
+        ("caching: true", "`caching` needs Nginx Proxy Manager"),
+        ("access_list: team", "`access_list` needs Nginx Proxy Manager"),
+        ("locations: [ { path: /api, upstream: \"a:1\" } ]", "`locations` needs Nginx Proxy Manager"),
+        ("advanced: \"return 404;\"", "`advanced` needs Nginx Proxy Manager"),
+    ] {
         let text = with(&format!("route: {{ domains: [ a.b.c ], {keys} }}"));
         assert_eq!(titles(&text), [title], "{keys}");
         assert!(refused(&text).contains("nginx_proxy_manager: {"), "{}", refused(&text));
-        let none = with(&format!("route: {{ {keys} }}")).replace("settings: {", "settings: { proxy: { none: {} },");
-        assert_eq!(titles(&none), [title], "{keys}");
         let unknown = text.replace("settings: {", "settings: { resync: soon,");
         assert_eq!(titles(&unknown)[0], "`soon` is not a duration", "{keys}");
         assert!(!titles(&unknown).contains(&title.to_owned()), "{keys}");
+    }
+    for (keys, title) in [
+        ("certificate: letsencrypt", "`certificate` needs a proxy"),
+        ("https: redirect", "`https` needs a proxy"),
+        ("hsts: true", "`hsts` needs a proxy"),
+        ("http2: true", "`http2` needs a proxy"),
+        ("websockets: false", "`websockets: false` needs a proxy"),
+        ("maintenance: true", "`maintenance` needs a proxy"),
+        ("sticky: true", "`sticky` needs the embedded proxy"),
+    ] {
+        let none = with(&format!("route: {{ {keys} }}")).replace("settings: {", "settings: { proxy: { none: {} },");
+        assert_eq!(titles(&none), [title], "{keys}");
     }
     let all = stage(
         "route: { domains: [ a.b.c ], certificate: none, https: off, websockets: true, http2: false, hsts: false, block_exploits: false }",
     );
     assert_eq!(all.route, RouteOptions::default());
+}
+
+#[test]
+fn the_embedded_proxy_secures_redirects_and_shares_a_name_by_paths() {
+    let stage = stage(
+        "route: { domains: [ b.c, B.c/Api/v1 ], redirects: { www.b.c: b.c }, certificate: letsencrypt, hsts: true, sticky: true, upstreams: [ \"10.0.0.5:80\", \"10.0.0.5:80\" ], strip_prefix: true }",
+    );
+    let names: Vec<&str> = stage.domains.iter().map(Domain::as_str).collect();
+    assert_eq!(names, ["b.c", "b.c/Api/v1", "www.b.c"]);
+    assert_eq!(stage.domain().map(Domain::as_str), Some("b.c"));
+    let host = stage.route.by_name();
+    assert_eq!(host.named, Some(crate::model::NamedCertificate::Letsencrypt));
+    assert!(host.redirect && host.hsts && host.http2 && host.sticky && host.strip_prefix);
+    assert_eq!(host.upstreams, ["10.0.0.5:80"]);
+    assert_eq!(host.redirects, [("www.b.c".parse().unwrap(), "b.c".parse().unwrap())].into());
+}
+
+#[test]
+fn r32_raw_configuration_of_the_proxy_is_taken_where_the_policy_names_the_stage() {
+    let text = routed("{ domains: [ a.b.c ], advanced: \"client_max_body_size 1g;\" }");
+    let allowed = text.replace("policy: {", "policy: { advanced: [ shop/prod ],");
+    let stage = loaded(&allowed).desired.stages.clone().into_values().next().unwrap();
+    assert_eq!(stage.route.advanced.as_deref(), Some("client_max_body_size 1g;"));
+    assert!(refused(&text).contains("add `shop/prod` to `settings.policy.advanced`"), "{}", refused(&text));
+}
+
+#[test]
+fn the_embedded_proxy_reaches_instances_by_port_or_by_address() {
+    let proxy = |keys: &str| {
+        loaded(&format!("settings: {{ proxy: {{ embedded: {{ {keys} }} }} }}\n")).desired.settings.proxy.clone()
+    };
+    assert_eq!(proxy(""), ProxySettings::Embedded(Reach::Host));
+    assert_eq!(proxy("upstream: host"), ProxySettings::Embedded(Reach::Host));
+    assert_eq!(proxy("upstream: network"), ProxySettings::Embedded(Reach::Address));
 }
 
 #[test]

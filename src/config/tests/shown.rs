@@ -29,7 +29,7 @@ macro_rules! shown {
 shown! {
     a_misspelt_key_shows_the_nearest_one: stage("enviroment: { A: b }");
     several_mistakes_are_shown_at_once_by_place: stage("drain: soon\n        read_only: no\n        colour: red\n        ready: { http: { path: healthz, expect: 99 }, dead_line: 5s }");
-    a_key_of_a_later_step_says_so: stage("sysctls: {}\n        route: { certificate: letsencrypt, domains: [ a.example.com ] }");
+    a_key_of_a_later_step_says_so: stage("sysctls: {}\n        gpus: all");
     a_key_of_compose_says_what_to_write_instead: stage("build: .\n        container_name: shop");
     a_tag_in_the_image_is_refused: "projects:\n  shop:\n    image: nginx:1.25\n    stages:\n      prod: { track: { tag: latest } }\n";
     a_route_beyond_the_embedded_proxy_says_what_it_needs: stage("route: { domains: [ a.example.com ], certificate: { id: 3 }, https: redirect, websockets: false }");

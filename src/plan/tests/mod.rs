@@ -20,6 +20,7 @@ use crate::model::desired::{Check, Policy, Prune, PullPolicy, Ready};
 use crate::model::observed::{ContainerState, ObservedPort};
 use crate::model::policy::select;
 use crate::model::recorded::{LiveDeploy, Quarantine, RecordedInstance, RecordedStage};
+use crate::model::route::Reach;
 use crate::model::{
     ContainerSpec, DeployId, Digest, Domain, Hook, Hooks, InstanceStatus, Labels, Millis, ObservedContainer,
     ObservedProxy, ObservedRoute, ProxySettings, RouteOptions, Settings, StoreId, Strategy, Track,
@@ -77,7 +78,7 @@ impl World {
         let settings = Settings {
             domain: None,
             network: "landfall".into(),
-            proxy: ProxySettings::Embedded,
+            proxy: ProxySettings::Embedded(Reach::Host),
             resync: Millis::secs(60),
             prune: Prune::Guarded,
             ports: (20_000, 29_999),

@@ -7,14 +7,9 @@ use crate::model::secret::SecretRef;
 use crate::model::{HostOptions, NpmSettings, ObservedHost, RecordedHost};
 
 const URL: &str = "http://127.0.0.1:81";
-const PLAIN: HostOptions = HostOptions {
-    certificate: None,
-    redirect: false,
-    http2: false,
-    hsts: false,
-    websockets: true,
-    block_exploits: false,
-};
+fn plain() -> HostOptions {
+    HostOptions { websockets: true, ..HostOptions::PLAIN }
+}
 
 fn behind(upstream: Reach) -> World {
     let mut world = World::new();
@@ -45,7 +40,7 @@ impl World {
         let upstream = if by_name { format!("{own_name}:8080") } else { format!("127.0.0.1:{}", 20_000 + n) };
         let certificate = match &stage.route.certificate {
             Certificate::Id(id) => Some(*id),
-            Certificate::None | Certificate::Wildcard(_) => None,
+            Certificate::None | Certificate::Wildcard(_) | Certificate::Letsencrypt | Certificate::File(_) => None,
         };
         let options = stage.route.with_certificate(certificate);
         let what = format!("proxy host {n}");
@@ -61,10 +56,12 @@ impl World {
         upstream: &str,
         owner: Option<&(StoreId, StageKey)>,
         what: &str,
-        options: Option<HostOptions>,
+        options: impl Into<Option<HostOptions>>,
     ) -> Self {
+        let options = options.into();
         if let ObservedProxy::Routes(routes) = &mut self.observed.proxy {
             for domain in domains {
+                let options = options.clone();
                 let host =
                     ObservedHost { what: what.into(), id: None, domains: texts(domains), options, trouble: None };
                 let route = ObservedRoute { upstream: upstream.into(), owner: owner.cloned(), host: Some(host) };
@@ -104,7 +101,7 @@ fn secured(stage: &mut DesiredStage) {
 
 fn switched(plan: &StagePlan) -> Option<HostOptions> {
     plan.steps.iter().find_map(|step| match &step.effect {
-        Effect::Switch { options, .. } => Some(*options),
+        Effect::Switch { options, .. } => Some((**options).clone()),
         _ => None,
     })
 }
@@ -151,11 +148,13 @@ fn r9_an_instance_that_was_reached_by_name_is_drained_once_ports_are_used() {
 #[test]
 fn r20_options_trouble_and_a_renamed_container_are_put_right_by_one_switch() {
     let world = || behind(Reach::Network).want("shop/prod", "v1").hosted("shop/prod", 1);
-    world().of_host("shop.test", |h| h.options = Some(HostOptions { http2: true, websockets: false, ..PLAIN })).expect(
-        "
+    world()
+        .of_host("shop.test", |h| h.options = Some(HostOptions { http2: true, websockets: false, ..plain() }))
+        .expect(
+            "
             shop/prod repair: route: proxy host 1 of shop.test: http2 on → off, websockets off → on
               switch shop.test to shop-prod-00000001",
-    );
+        );
     world().of_host("shop.test", |h| h.trouble = Some("an earlier change of it was not proven".into())).expect(
         "
             shop/prod repair: route: proxy host 1 of shop.test: an earlier change of it was not proven
@@ -174,11 +173,11 @@ fn r1_a_host_made_by_hand_is_a_clash_and_can_be_adopted_only_with_exactly_these_
     let world = |names: &[&str], options| {
         behind(Reach::Host).want("shop/prod", "v1").host(&domains(names), "10.0.0.9:80", None, "proxy host 4", options)
     };
-    world(&["shop.test"], Some(PLAIN)).expect(
+    world(&["shop.test"], Some(plain())).expect(
         "
             shop/prod held: domain shop.test belongs to proxy host 4, made by hand; `landfall adopt --proxy-host shop/prod` takes it over",
     );
-    for other in [world(&["shop.test", "www.shop.test"], Some(PLAIN)), world(&["shop.test"], None)] {
+    for other in [world(&["shop.test", "www.shop.test"], Some(plain())), world(&["shop.test"], None)] {
         other.expect(
             "
             shop/prod held: domain shop.test belongs to proxy host 4, made by hand",
@@ -201,7 +200,7 @@ fn a_certificate_that_is_not_there_blocks_and_of_several_the_one_that_lasts_long
 
 #[test]
 fn what_serves_over_https_stays_so_while_its_certificate_cannot_be_told() {
-    let https = HostOptions { certificate: Some(3), redirect: true, ..PLAIN };
+    let https = HostOptions { certificate: Some(3), redirect: true, ..plain() };
     // The configuration asks for no certificate any more, so that none is looked at; and the new version is held.
     let world = behind(Reach::Host).certificate(3, "shop.test", 1).want("shop/prod", "v1").change("shop/prod", secured);
     let mut held = world.hosted("shop/prod", 1).want("shop/prod", "v2").failed_before("shop/prod");
@@ -213,8 +212,13 @@ fn what_serves_over_https_stays_so_while_its_certificate_cannot_be_told() {
     let plan = gone.of("shop/prod");
     assert_eq!((plan.verdict, plan.steps.len()), (Verdict::Blocked, 0), "{}", gone.plan());
     // Other things are put right meanwhile, and https is left as it is.
-    let led_away =
-        gone.host(&["shop.test".parse().unwrap()], "1.2.3.4:5", Some(&(store(), key("shop/prod"))), "it", Some(https));
+    let led_away = gone.host(
+        &["shop.test".parse().unwrap()],
+        "1.2.3.4:5",
+        Some(&(store(), key("shop/prod"))),
+        "it",
+        Some(https.clone()),
+    );
     assert_eq!(switched(&led_away.of("shop/prod")), Some(https));
 }
 
@@ -295,7 +299,7 @@ fn a_wildcard_that_a_host_has_besides_is_seen_though_no_stage_can_have_one() {
     let shop = || ["shop.test".parse::<Domain>().unwrap()];
     let with_wildcard = |h: &mut ObservedHost| h.domains = vec!["*.shop.test".into(), "shop.test".into()];
     let theirs = behind(Reach::Host).want("shop/prod", "v1");
-    let theirs = theirs.host(&shop(), "10.0.0.9:80", None, "proxy host 4", Some(PLAIN));
+    let theirs = theirs.host(&shop(), "10.0.0.9:80", None, "proxy host 4", Some(plain()));
     theirs.of_host("shop.test", with_wildcard).expect(
         "
             shop/prod held: domain shop.test belongs to proxy host 4, made by hand",
@@ -310,13 +314,13 @@ fn a_wildcard_that_a_host_has_besides_is_seen_though_no_stage_can_have_one() {
 
 #[test]
 fn https_that_a_host_has_and_its_route_does_not_ask_for_ends_with_a_warning() {
-    let https = HostOptions { certificate: Some(5), redirect: true, ..PLAIN };
+    let https = HostOptions { certificate: Some(5), redirect: true, ..plain() };
     let world = behind(Reach::Host).want("shop/prod", "v1");
     // Adopted a moment ago.
     let owner = Some((store(), key("shop/prod")));
     let world = world.host(&["shop.test".parse().unwrap()], "10.0.0.9:80", owner.as_ref(), "proxy host 4", Some(https));
     let plan = world.of("shop/prod");
-    assert_eq!(switched(&plan), Some(PLAIN));
+    assert_eq!(switched(&plan), Some(plain()));
     let warning = "proxy host 4 has certificate 5, and the route asks for none: https ends there; `certificate: { id: 5 }` keeps it";
     assert_eq!(plan.warnings, [warning]);
 }

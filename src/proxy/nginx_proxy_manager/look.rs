@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::row::Row;
-use crate::model::observed::ObservedCertificate;
+use crate::model::observed::{ObservedAccessList, ObservedCertificate};
 use crate::model::{Domain, ObservedHost, ObservedRoute, Recorded, RecordedHost, StageKey, StoreId};
 use crate::proxy::ProxyError;
 
@@ -66,7 +66,7 @@ pub(super) fn routes(rows: &[Row], proxy: &str, recorded: &Recorded) -> BTreeMap
                 what: format!("proxy host {}", row.id),
                 id: Some(row.id),
                 domains: row.domains.clone(),
-                options: Some(row.options),
+                options: Some(row.options.clone()),
                 trouble: trouble.clone(),
             };
             let route = ObservedRoute { upstream: row.upstream.clone(), owner: owner.clone(), host: Some(host) };
@@ -145,6 +145,14 @@ pub(super) fn certificates(list: &Value) -> Vec<ObservedCertificate> {
             domains: names.map(str::to_ascii_lowercase).collect(),
             expires_ms: expires,
         })
+    };
+    list.as_array().into_iter().flatten().filter_map(one).collect()
+}
+
+/// Number and name of each list of those who may ask.
+pub(super) fn access_lists(list: &Value) -> Vec<ObservedAccessList> {
+    let one = |row: &Value| {
+        Some(ObservedAccessList { id: row.get("id")?.as_u64()?, name: row.get("name")?.as_str()?.to_owned() })
     };
     list.as_array().into_iter().flatten().filter_map(one).collect()
 }

@@ -25,8 +25,8 @@ use serde_json::Value;
 use self::api::{Answer, Api};
 use self::session::Session;
 use crate::model::route::Certificate;
-use crate::model::{Desired, DesiredStage, NpmSettings, ObservedCertificate, ObservedProxy, Recorded};
-use crate::proxy::{Drained, Writes};
+use crate::model::{Desired, DesiredStage, NpmSettings, ObservedProxy, Recorded};
+use crate::proxy::{Drained, Seen, Writes};
 use crate::secrets::Secrets;
 
 pub use adopt::Adopted;
@@ -57,21 +57,17 @@ impl NginxProxyManager {
 
     /// Every route; and the certificates, if a stage asks for one. One call or two; two more only when a wanted domain
     /// has no host yet, to see who else may have it (R22).
-    pub(in crate::proxy) async fn observe(
-        &self,
-        desired: &Desired,
-        recorded: &Recorded,
-    ) -> (ObservedProxy, Vec<ObservedCertificate>) {
+    pub(in crate::proxy) async fn observe(&self, desired: &Desired, recorded: &Recorded) -> Seen {
         match self.look(desired, recorded).await {
-            Ok((routes, certificates)) => (ObservedProxy::Routes(routes), certificates),
+            Ok(seen) => seen,
             Err(error) => {
                 let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-                (ObservedProxy::Unreachable(format!("{error}{hint}")), Vec::new())
+                Seen::routes(ObservedProxy::Unreachable(format!("{error}{hint}")))
             }
         }
     }
 
-    async fn look(&self, desired: &Desired, recorded: &Recorded) -> Result<Look, NpmError> {
+    async fn look(&self, desired: &Desired, recorded: &Recorded) -> Result<Seen, NpmError> {
         let rows = self.rows().await?;
         let mut routes = look::routes(&rows, &self.settings.url, recorded);
         let mut domains = desired.stages.values().flat_map(|stage| &stage.domains);
@@ -82,13 +78,19 @@ impl NginxProxyManager {
                 look::add_others(&mut routes, kind, &list);
             }
         }
-        let asks = |stage: &DesiredStage| stage.route.certificate != Certificate::None;
-        let certificates = if desired.all_written().any(asks) {
+        let secured = |stage: &DesiredStage| stage.route.certificate != Certificate::None;
+        let certificates = if desired.all_written().any(secured) {
             look::certificates(&self.call(Method::GET, "/nginx/certificates", None).await?)
         } else {
             Vec::new()
         };
-        Ok((routes, certificates))
+        let guarded = |stage: &DesiredStage| stage.route.access_list.is_some();
+        let access_lists = if desired.all_written().any(guarded) {
+            look::access_lists(&self.call(Method::GET, "/nginx/access-lists", None).await?)
+        } else {
+            Vec::new()
+        };
+        Ok(Seen { proxy: ObservedProxy::Routes(routes), certificates, access_lists })
     }
 
     /// Waits all of the time: nobody can tell when the last request of an old worker is answered.
@@ -180,8 +182,6 @@ fn may_write(me: &Value) -> Option<bool> {
     let level = me.get("permissions").and_then(|all| all.get("proxy_hosts")).and_then(Value::as_str);
     if is_admin { Some(true) } else { level.map(|level| level == "manage") }
 }
-
-type Look = (std::collections::BTreeMap<crate::model::Domain, crate::model::ObservedRoute>, Vec<ObservedCertificate>);
 
 /// True for every way in which a version says that a token is no longer good. A plain GET has no other reason for a 500
 /// than a token of another key.

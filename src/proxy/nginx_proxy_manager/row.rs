@@ -38,7 +38,7 @@ pub(super) struct Wanted<'a> {
     pub(super) domains: &'a [Domain],
     pub(super) host: &'a str,
     pub(super) port: u16,
-    pub(super) options: HostOptions,
+    pub(super) options: &'a HostOptions,
 }
 
 impl Row {
@@ -64,6 +64,7 @@ impl Row {
                 hsts: flag(raw, "hsts_enabled"),
                 websockets: flag(raw, "allow_websocket_upgrade"),
                 block_exploits: flag(raw, "block_exploits"),
+                ..HostOptions::PLAIN
             },
             // Missing means a version that does not know the switch: it serves.
             enabled: raw.get("enabled").is_none_or(|_| flag(raw, "enabled")),
@@ -98,7 +99,7 @@ impl Row {
     pub(super) fn is_set(&self, wanted: &Wanted<'_>) -> bool {
         self.has_exactly(wanted.domains)
             && self.upstream == format!("{}:{}", wanted.host, wanted.port)
-            && self.options == wanted.options
+            && self.options == *wanted.options
             && self.mark.as_ref().is_some_and(|(store, key)| (*store, key) == wanted.owner)
     }
 
@@ -171,8 +172,8 @@ impl Wanted<'_> {
     pub(super) fn body(&self, row: Option<&Row>) -> Value {
         let mut meta = row.map(|row| row.foreign_meta(false)).unwrap_or_default();
         meta.insert(MARK.to_owned(), mark_of(self.owner));
-        let HostOptions { certificate, redirect, http2, hsts, websockets, block_exploits } = self.options;
-        let subdomains = hsts && row.is_some_and(|row| flag(&row.raw, "hsts_subdomains"));
+        let HostOptions { certificate, redirect, http2, hsts, websockets, block_exploits, .. } = self.options;
+        let subdomains = *hsts && row.is_some_and(|row| flag(&row.raw, "hsts_subdomains"));
         json!({
             "domain_names": self.domains,
             "forward_scheme": "http",

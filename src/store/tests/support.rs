@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::model::desired::{Check, PullPolicy, Ready};
 use crate::model::name::StageKey;
+use crate::model::route::Reach;
 use crate::model::{
     Choice, ChoiceKind, ContainerSpec, DeployId, DeployStatus, Desired, DesiredStage, ImageRef, Millis, Phase,
     ProxySettings, Recorded, Settings, Strategy, Track, Trigger,
@@ -54,7 +55,7 @@ pub(super) fn desired(revision: &str, keys: &[&str]) -> Desired {
     let settings = Settings {
         domain: None,
         network: "landfall".into(),
-        proxy: ProxySettings::Embedded,
+        proxy: ProxySettings::Embedded(Reach::Host),
         resync: Millis::secs(60),
         prune: crate::model::desired::Prune::Guarded,
         ports: (20000, 29999),

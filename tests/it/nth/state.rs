@@ -105,7 +105,8 @@ impl State {
             // A route that was noted and is what the newest success says anyway is as good as none.
             let spec = stage.live.as_ref().and_then(LiveDeploy::spec);
             let own = spec.map(|spec| (spec.domains, spec.route.with_certificate(None)));
-            let noted = stage.route.as_ref().filter(|noted| own != Some((noted.domains.clone(), noted.options)));
+            let noted =
+                stage.route.as_ref().filter(|noted| own != Some((noted.domains.clone(), noted.options.clone())));
             self.say(format!("host of {key}: {:?} {noted:?}", stage.host));
         }
         let images = reader.spare_images(0, &recorded.stages.keys().cloned().collect()).expect("images");

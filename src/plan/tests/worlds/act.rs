@@ -39,7 +39,7 @@ impl Model {
             Effect::Rename { target, to } => self.rename(work, target, to),
             Effect::Gate { target, .. } => self.gate(&Self::id(work, target)?),
             Effect::Monitor { target, .. } => self.monitor(&Self::id(work, target)?),
-            Effect::Switch { domains, options, target } => self.switch(work, domains, *options, target),
+            Effect::Switch { domains, options, target } => self.switch(work, domains, options, target),
             Effect::Unroute { .. } => self.unroute(work),
             Effect::Drain { .. } => Ok(()),
             Effect::Stop { target, .. } => {
@@ -210,7 +210,7 @@ impl Model {
         Ok(())
     }
 
-    fn switch(&mut self, work: &mut Work<'_>, domains: &[Domain], options: HostOptions, target: &Target) -> Done {
+    fn switch(&mut self, work: &mut Work<'_>, domains: &[Domain], options: &HostOptions, target: &Target) -> Done {
         let id = Self::id(work, target)?;
         let container = self.container(&id).ok_or_else(|| failed("it is gone"))?;
         let upstream = container.ports.first().map(|p| format!("{}:{}", p.host_ip, p.host_port));
@@ -242,19 +242,19 @@ impl Model {
     }
 
     fn unroute(&mut self, work: &mut Work<'_>) -> Done {
-        self.note(work, &[], HostOptions::default())?;
+        self.note(work, &[], HostOptions::plain())?;
         let owner = Some((store(), work.plan.key.clone()));
         work.proxy_touched = true;
         self.op(format!("unroute {}", work.plan.key), |world| routes(world).retain(|_, route| route.owner != owner))
     }
 
     /// A change of the route alone is remembered before it is made.
-    fn note(&mut self, work: &Work<'_>, domains: &[Domain], options: HostOptions) -> Done {
+    fn note(&mut self, work: &Work<'_>, domains: &[Domain], options: &HostOptions) -> Done {
         let key = work.plan.key.clone();
         if work.deploy.is_some() || !self.world.desired.stages.contains_key(&key) {
             return Ok(());
         }
-        let route = RecordedRoute { domains: domains.to_vec(), options };
+        let route = RecordedRoute { domains: domains.to_vec(), options: options.clone() };
         self.op(format!("note route of {key}"), |world| {
             world.recorded.stages.entry(key).or_default().route = Some(route);
         })
