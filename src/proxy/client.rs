@@ -20,8 +20,9 @@ use crate::router::control::Refused;
 
 /// Longest time for one call: the proxy is on this host and answers in a millisecond, but a change waits for its disk.
 pub const CALL: Duration = Duration::from_secs(10);
-/// Most bytes of an answer: a full table of ten thousand routes is about 4 MB.
-const MAX_ANSWER: usize = 16 << 20;
+/// Most bytes of an answer: a full table of ten thousand routes is about 4 MB, and ten times that with all the upstreams
+/// that each may have.
+const MAX_ANSWER: usize = 64 << 20;
 
 /// Reads something.
 pub async fn get<T: DeserializeOwned>(socket: &Path, path: &str, deadline: Duration) -> Result<T, ProxyError> {

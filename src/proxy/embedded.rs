@@ -53,7 +53,7 @@ impl Embedded {
     ) -> Result<control::Saved, ProxyError> {
         let upstream: UpstreamAddr = upstream.parse()?;
         let domains = domains.iter().cloned().collect();
-        let change = SetRoutes { owner: Owner::new(store, key), domains, upstream: Some(upstream) };
+        let change = SetRoutes::new(Owner::new(store, key), domains, vec![upstream]);
         let _alone = self.writes.lock().await;
         let table: Table = get(&self.socket, "/table", CALL).await?;
         let (_, saved) = table.set(&change)?;
@@ -97,8 +97,7 @@ impl Embedded {
 
     async fn set(&self, change: &SetRoutes) -> Result<control::Saved, ProxyError> {
         let changed: Changed = call(&self.socket, Method::PUT, "/routes", Some(change), CALL).await?;
-        let route = Route { upstream: change.upstream.clone(), owner: change.owner.clone() };
-        prove(&changed, &change.domains.iter().map(|domain| (domain.clone(), route.clone())).collect())?;
+        prove(&changed, &change.routes())?;
         Ok(changed.saved)
     }
 
@@ -115,7 +114,7 @@ fn prove(changed: &Changed, wanted: &BTreeMap<Domain, Route>) -> Result<(), Prox
 }
 
 fn observed((domain, route): (Domain, Route)) -> (Domain, ObservedRoute) {
-    let upstream = route.upstream.map(String::from).unwrap_or_default();
+    let upstream = route.upstreams.into_iter().next().map(String::from).unwrap_or_default();
     let owner = (route.owner.store, route.owner.key());
     (domain, ObservedRoute { upstream, owner: Some(owner), host: None })
 }

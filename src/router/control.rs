@@ -16,13 +16,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::name::InvalidName;
 use crate::model::{Domain, Name, StageKey, StageName, StoreId};
 
 /// Longest text of an upstream: a domain name and a port.
 const MAX_UPSTREAM: usize = 260;
+
+/// Most upstreams of one route: instances of one app on one host. It bounds the table's file and memory.
+pub const MAX_UPSTREAMS: usize = 16;
 
 /// Longest time that one `GET /drained` may wait, in milliseconds: an hour, the longest drain that makes sense.
 pub const MAX_DRAIN_MS: u64 = 3_600_000;
@@ -117,13 +121,66 @@ impl fmt::Display for Owner {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// Where its requests go; none: answered with a 503 page.
-    pub upstream: Option<UpstreamAddr>,
+    /// Where its requests go, [`MAX_UPSTREAMS`] at most; none: answered with a 503 page. Tables and requests of before
+    /// there were several have one `upstream`, or null.
+    #[serde(default, alias = "upstream", deserialize_with = "upstreams")]
+    pub upstreams: Vec<UpstreamAddr>,
     /// Whose it is.
     pub owner: Owner,
+    /// Some: this entry only redirects there (308), path and query kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<Domain>,
+    /// None: plain HTTP only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// A cookie keeps a client at the upstream it was given first, while that is among `upstreams`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub sticky: bool,
+    /// The path of the domain is taken off before the app sees it; `X-Forwarded-Prefix` tells it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub strip_prefix: bool,
+    /// Upgrades are passed on.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub websockets: bool,
 }
 
-/// "This stage has exactly these domains, at this upstream."
+impl Route {
+    /// A route without a word on anything else.
+    pub fn new(owner: Owner, upstreams: Vec<UpstreamAddr>) -> Self {
+        Self { upstreams, owner, redirect: None, tls: None, sticky: false, strip_prefix: false, websockets: true }
+    }
+}
+
+/// How a domain is served over https.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// With what.
+    pub certificate: TlsCertificate,
+    /// Plain HTTP is redirected to https, once there is a certificate.
+    #[serde(default)]
+    pub redirect: bool,
+    /// Browsers are told to use https only.
+    #[serde(default)]
+    pub hsts: bool,
+    /// HTTP/2 is offered.
+    #[serde(default)]
+    pub http2: bool,
+}
+
+/// Which certificate a domain is served with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TlsCertificate {
+    /// One that the proxy gets for it.
+    Letsencrypt,
+    /// One in the proxy's directory, by its name there.
+    File(String),
+    /// The one in the proxy's directory for this wildcard, as in `*.example.com`.
+    Wildcard(String),
+}
+
+/// "This stage has exactly these domains, and they lead there." All its domains are alike but for redirects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetRoutes {
@@ -131,8 +188,87 @@ pub struct SetRoutes {
     pub owner: Owner,
     /// All its domains; others it had are dropped, and those of other stages of its store move over.
     pub domains: BTreeSet<Domain>,
+    /// Domains that only redirect, and where to; one that is among `domains` too is served and not redirected.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub redirects: BTreeMap<Domain, Domain>,
     /// Where they lead; none: a 503 page.
-    pub upstream: Option<UpstreamAddr>,
+    #[serde(default, alias = "upstream", deserialize_with = "upstreams")]
+    pub upstreams: Vec<UpstreamAddr>,
+    /// As in [`Route`], of redirects too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// As in [`Route`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub sticky: bool,
+    /// As in [`Route`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub strip_prefix: bool,
+    /// As in [`Route`].
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub websockets: bool,
+}
+
+impl SetRoutes {
+    /// A change without a word on anything else.
+    pub fn new(owner: Owner, domains: BTreeSet<Domain>, upstreams: Vec<UpstreamAddr>) -> Self {
+        let Route { upstreams, owner, redirect: _, tls, sticky, strip_prefix, websockets } =
+            Route::new(owner, upstreams);
+        Self { owner, domains, redirects: BTreeMap::new(), upstreams, tls, sticky, strip_prefix, websockets }
+    }
+
+    /// The entries that it asks for.
+    pub fn routes(&self) -> BTreeMap<Domain, Route> {
+        let Self { owner, domains, redirects, upstreams, tls, sticky, strip_prefix, websockets } = self;
+        let served = Route {
+            upstreams: upstreams.clone(),
+            owner: owner.clone(),
+            redirect: None,
+            tls: tls.clone(),
+            sticky: *sticky,
+            strip_prefix: *strip_prefix,
+            websockets: *websockets,
+        };
+        let redirect = |(from, to): (&Domain, &Domain)| {
+            let plain = Route::new(owner.clone(), Vec::new());
+            (from.clone(), Route { redirect: Some(to.clone()), tls: tls.clone(), ..plain })
+        };
+        let mut routes: BTreeMap<Domain, Route> = redirects.iter().map(redirect).collect();
+        routes.extend(domains.iter().map(|domain| (domain.clone(), served.clone())));
+        routes
+    }
+}
+
+/// Several addresses, or one, or null.
+fn upstreams<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<UpstreamAddr>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "an upstream is written as `host:port`, several as a list")]
+    enum Written {
+        Several(Vec<UpstreamAddr>),
+        One(UpstreamAddr),
+        None,
+    }
+    match Written::deserialize(deserializer)? {
+        Written::Several(several) if several.len() > MAX_UPSTREAMS => {
+            Err(D::Error::custom(format!("a route has {MAX_UPSTREAMS} upstreams at most, not {}", several.len())))
+        }
+        Written::Several(several) => Ok(several),
+        Written::One(one) => Ok(vec![one]),
+        Written::None => Ok(Vec::new()),
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// "This stage has no domains any more."
@@ -216,5 +352,60 @@ mod tests {
         {
             assert!(bad.parse::<UpstreamAddr>().is_err(), "{bad}");
         }
+    }
+
+    const OWNER: &str = r#"{"store":"00000000-0000-0000-0000-000000000001","project":"shop","stage":"prod"}"#;
+
+    fn read(rest: &str) -> Result<Route, serde_json::Error> {
+        serde_json::from_str(&format!(r#"{{"owner":{OWNER},{rest}}}"#))
+    }
+
+    #[test]
+    fn what_was_written_before_there_were_several_upstreams_is_still_read() {
+        let owner: Owner = serde_json::from_str(OWNER).unwrap();
+        let one: UpstreamAddr = "h:1".parse().unwrap();
+        assert_eq!(read(r#""upstream":"h:1""#).unwrap(), Route::new(owner.clone(), vec![one.clone()]));
+        assert_eq!(read(r#""upstream":null"#).unwrap(), Route::new(owner.clone(), Vec::new()));
+        assert_eq!(read(r#""upstreams":["h:1","h:1"]"#).unwrap(), Route::new(owner.clone(), vec![one.clone(), one]));
+        let set = format!(r#"{{"owner":{OWNER},"domains":["a.test"],"upstream":"h:1"}}"#);
+        let domains = ["a.test".parse().unwrap()].into();
+        let wanted = SetRoutes::new(owner, domains, vec!["h:1".parse().unwrap()]);
+        assert_eq!(serde_json::from_str::<SetRoutes>(&set).unwrap(), wanted);
+    }
+
+    #[test]
+    fn a_route_with_everything_set_comes_back_as_it_was() {
+        let text = r#""upstreams":["h:1","h:2"],"redirect":"b.test","sticky":true,"strip_prefix":true,"websockets":false,
+            "tls":{"certificate":{"file":"shop"},"redirect":true,"hsts":true,"http2":true}"#;
+        let route = read(text).unwrap();
+        assert!(route.sticky && route.strip_prefix && !route.websockets);
+        let tls = route.tls.as_ref().unwrap();
+        assert_eq!(tls.certificate, TlsCertificate::File("shop".to_owned()));
+        let again = serde_json::to_string(&route).unwrap();
+        assert_eq!(serde_json::from_str::<Route>(&again).unwrap(), route, "{again}");
+    }
+
+    #[test]
+    fn r31_a_route_has_a_bounded_number_of_upstreams() {
+        let many = |count: usize| format!(r#""upstreams":[{}]"#, vec![r#""h:1""#; count].join(","));
+        assert_eq!(read(&many(MAX_UPSTREAMS)).unwrap().upstreams.len(), MAX_UPSTREAMS);
+        let error = read(&many(MAX_UPSTREAMS + 1)).unwrap_err().to_string();
+        assert!(error.contains("16 upstreams at most, not 17"), "{error}");
+        let error = read(r#""upstreams":["h"]"#).unwrap_err().to_string();
+        assert!(error.contains("`host:port`"), "{error}");
+    }
+
+    #[test]
+    fn all_domains_of_a_stage_are_alike_but_for_redirects() {
+        let owner: Owner = serde_json::from_str(OWNER).unwrap();
+        let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+        let mut set = SetRoutes::new(owner, names(&["a.test", "b.test"]), vec!["h:1".parse().unwrap()]);
+        set.redirects = ["b.test", "www.a.test"].map(|name| (name.parse().unwrap(), "a.test".parse().unwrap())).into();
+        set.sticky = true;
+        let shown = |(domain, route): (Domain, Route)| {
+            format!("{domain} {} {:?} {}", route.upstreams.len(), route.redirect.map(|to| to.to_string()), route.sticky)
+        };
+        let shown: Vec<String> = set.routes().into_iter().map(shown).collect();
+        assert_eq!(shown, ["a.test 1 None true", "b.test 1 None true", r#"www.a.test 0 Some("a.test") false"#]);
     }
 }

@@ -19,8 +19,8 @@ use crate::socket::beside;
 
 /// Version of the file's form.
 const FORMAT: u32 = 1;
-/// Most bytes read: a full table of the longest routes is about half of this.
-const MAX_FILE: u64 = 16 << 20;
+/// Most bytes read: a full table of the longest routes, each with all the upstreams it may have, is somewhat less.
+const MAX_FILE: u64 = 64 << 20;
 
 /// The first line.
 #[derive(Serialize, Deserialize)]
@@ -131,9 +131,8 @@ mod tests {
 
     fn table() -> Table {
         let owner = Owner::new(StoreId(Uuid::from_u128(1)), &"shop/prod".parse().unwrap());
-        let route = |port: u16| Route { upstream: format!("h:{port}").parse().ok(), owner: owner.clone() };
-        let routes =
-            [("a.test", route(1)), ("b.test", route(2)), ("c.test", Route { upstream: None, owner: owner.clone() })];
+        let route = |port: u16| Route::new(owner.clone(), vec![format!("h:{port}").parse().unwrap()]);
+        let routes = [("a.test", route(1)), ("b.test", route(2)), ("c.test", Route::new(owner.clone(), Vec::new()))];
         Table { revision: 7, routes: routes.into_iter().map(|(d, r)| (d.parse().unwrap(), r)).collect() }
     }
 
@@ -145,6 +144,17 @@ mod tests {
         assert_eq!(load(&path), table());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no second file is left");
+    }
+
+    #[test]
+    fn a_table_of_before_there_were_several_upstreams_is_read() {
+        let owner = r#"{"store":"00000000-0000-0000-0000-000000000001","project":"shop","stage":"prod"}"#;
+        let line = |domain: &str, upstream: &str| {
+            format!("{{\"domain\":\"{domain}\",\"route\":{{\"upstream\":{upstream},\"owner\":{owner}}}}}\n")
+        };
+        let head = "{\"format\":1,\"revision\":7}\n".to_owned();
+        let text = head + &line("a.test", "\"h:1\"") + &line("b.test", "\"h:2\"") + &line("c.test", "null");
+        assert_eq!(parse(text.as_bytes()), (table(), 0));
     }
 
     #[test]

@@ -141,13 +141,14 @@ impl Switchboard {
         let mut upstreams = self.upstreams();
         let mut by_host = HashMap::with_capacity(table.routes.len());
         for (domain, route) in &table.routes {
-            let upstream = route.upstream.as_ref().map(|addr| {
+            let upstream = route.upstreams.first().map(|addr| {
                 let known = upstreams.entry(addr.clone());
                 Arc::clone(known.or_insert_with(|| Arc::new(Upstream::new(addr.clone()))))
             });
             by_host.insert(domain.as_str().to_owned(), upstream);
         }
-        let routed: HashSet<UpstreamAddr> = table.routes.values().filter_map(|route| route.upstream.clone()).collect();
+        let routed: HashSet<UpstreamAddr> =
+            table.routes.values().filter_map(|route| route.upstreams.first().cloned()).collect();
         self.live.store(Arc::new(Live { table, by_host }));
         // With the fence in `Upstream::enter`: a request that missed this store is seen in the counts from here on.
         fence(Ordering::SeqCst);
@@ -203,7 +204,7 @@ mod tests {
 
     fn table(port: u64) -> Table {
         let owner = Owner::new(StoreId(Uuid::from_u128(1)), &"shop/prod".parse().unwrap());
-        let route = Route { upstream: Some(addr(port)), owner };
+        let route = Route::new(owner, vec![addr(port)]);
         Table { revision: port, routes: [("a.test".parse().unwrap(), route)].into() }
     }
 

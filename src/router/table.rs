@@ -40,9 +40,8 @@ pub enum Conflict {
 impl Table {
     /// The stage has exactly these domains: others it had go, those of other stages of its store move over.
     pub fn set(&self, change: &SetRoutes) -> Result<(Self, Saved), Conflict> {
-        let route = Route { upstream: change.upstream.clone(), owner: change.owner.clone() };
         let mut wanted = self.all_gone(&change.owner);
-        wanted.extend(change.domains.iter().map(|domain| (domain.clone(), Some(route.clone()))));
+        wanted.extend(change.routes().into_iter().map(|(domain, route)| (domain, Some(route))));
         self.write(change.owner.store, wanted)
     }
 
@@ -101,13 +100,13 @@ mod tests {
 
     fn set(owner: &Owner, domains: &[&str], upstream: &str) -> SetRoutes {
         let domains = domains.iter().map(|d| d.parse().unwrap()).collect();
-        SetRoutes { owner: owner.clone(), domains, upstream: Some(upstream.parse().unwrap()) }
+        SetRoutes::new(owner.clone(), domains, vec![upstream.parse().unwrap()])
     }
 
     /// The table in one line per route, for comparing.
     fn shown(table: &Table) -> Vec<String> {
         let line = |(domain, route): (&Domain, &Route)| {
-            format!("{domain} {} {}", route.upstream.as_ref().map_or("-", |u| u.as_str()), route.owner.stage)
+            format!("{domain} {} {}", route.upstreams.first().map_or("-", |u| u.as_str()), route.owner.stage)
         };
         table.routes.iter().map(line).collect()
     }
@@ -156,7 +155,7 @@ mod tests {
     #[test]
     fn r31_a_table_has_a_bound() {
         let domains = (0..=MAX_ROUTES).map(|n| format!("d{n}.test").parse().unwrap()).collect();
-        let change = SetRoutes { owner: owner(1, "prod"), domains, upstream: None };
+        let change = SetRoutes::new(owner(1, "prod"), domains, Vec::new());
         assert_eq!(Table::default().set(&change), Err(Conflict::Full));
     }
 

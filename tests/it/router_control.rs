@@ -26,20 +26,20 @@ async fn r9_the_answer_to_a_change_states_what_is_in_force_and_what_was_before()
     let (status, answer) =
         control(&socket, "PUT", "/routes", &routes(1, "green", &["b.test", "c.test"], "127.0.0.1:2")).await;
     assert_eq!((status, &answer["revision"]), (200, &2.into()));
-    assert_eq!(answer["in_force"]["b.test"]["upstream"], "127.0.0.1:2");
+    assert_eq!(answer["in_force"]["b.test"]["upstreams"][0], "127.0.0.1:2");
     assert_eq!(answer["in_force"]["b.test"]["owner"]["stage"], "green");
-    assert_eq!(answer["saved"]["routes"]["b.test"]["upstream"], "127.0.0.1:1");
+    assert_eq!(answer["saved"]["routes"]["b.test"]["upstreams"][0], "127.0.0.1:1");
     assert_eq!(answer["saved"]["routes"]["b.test"]["owner"]["stage"], "blue");
     assert!(answer["saved"]["routes"]["c.test"].is_null());
 
     let (_, table) = control(&socket, "GET", "/table", "").await;
-    assert_eq!(table["routes"]["a.test"]["upstream"], "127.0.0.1:1");
+    assert_eq!(table["routes"]["a.test"]["upstreams"][0], "127.0.0.1:1");
     let (_, health) = control(&socket, "GET", "/health", "").await;
     assert_eq!((&health["revision"], &health["in_flight"]), (&2.into(), &0.into()));
 
     let (status, _) = control(&socket, "PUT", "/routes/restore", &answer["saved"].to_string()).await;
     let (_, table) = control(&socket, "GET", "/table", "").await;
-    assert_eq!((status, &table["routes"]["b.test"]["upstream"]), (200, &"127.0.0.1:1".into()));
+    assert_eq!((status, &table["routes"]["b.test"]["upstreams"][0]), (200, &"127.0.0.1:1".into()));
     assert!(table["routes"]["c.test"].is_null());
 }
 
