@@ -347,9 +347,21 @@ mod tests {
         for good in ["127.0.0.1:20000", "shop-prod-5c07e1aa:8080", "[::1]:80", "a.b:65535"] {
             assert!(good.parse::<UpstreamAddr>().is_ok(), "{good}");
         }
-        for bad in
-            ["", "a", "a:", "a:0", "a:65536", "a:+80", "http://a:80", "a@b:80", "a b:80", "::1:80", "[x]:80", ":80"]
-        {
+        for bad in [
+            "",
+            "a",
+            "a:",
+            "a:0",
+            "a:65536",
+            "a:+80",
+            "http://a:80",
+            "a@b:80",
+            "a b:80",
+            "::1:80",
+            "[x]:80",
+            ":80",
+            "a/b:80",
+        ] {
             assert!(bad.parse::<UpstreamAddr>().is_err(), "{bad}");
         }
     }

@@ -1,4 +1,4 @@
-//! One request: find its upstream, send it there, bring the answer back.
+//! One request: find its place and upstream, send it there, bring the answer back.
 //!
 //! A request is sent again only where that cannot do harm: when nothing of it has left us (no connection, or a pooled
 //! one that hyper found closed before writing), or when it is a GET, HEAD or OPTIONS without a body and the pooled
@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, timeout_at};
@@ -19,7 +19,8 @@ use super::body::{Progress, ToClient, ToUpstream};
 use super::head::{self, Host};
 use super::pages::Page;
 use super::patient::Busy;
-use super::switchboard::{NoRoute, Switchboard};
+use super::place::{NoRoute, Place};
+use super::switchboard::Switchboard;
 use super::tunnel::{self, Tunnel};
 use super::upstream::{ConnectError, IDLE_FOR_UNSAFE, InFlight, Sender};
 
@@ -54,10 +55,13 @@ impl Forwarder {
         let (mut outbound, host) = Outbound::prepare(request, client)?;
         let mut attempt = 1;
         loop {
-            let in_flight = self.board.enter(&host.name).map_err(|none| match none {
-                NoRoute::UnknownHost => Page::UnknownHost,
+            let entered = self.board.enter(&host.name, outbound.target.path());
+            let (place, in_flight) = entered.map_err(|none| match none {
+                NoRoute::Unknown => Page::Unknown,
+                NoRoute::Unclear => Page::UnclearPath,
                 NoRoute::NoUpstream => Page::NoUpstream,
             })?;
+            outbound.aim(&place);
             match self.send(&in_flight, &mut outbound, attempt > 1).await {
                 Ok((response, sender)) => return outbound.answer(response, in_flight, sender),
                 Err(Failure::Timeout) => {
@@ -135,6 +139,8 @@ enum Answer {
 struct Outbound {
     /// None while it is being sent, and afterwards if it must not be sent again.
     request: Option<Request<ToUpstream>>,
+    /// Path and query as the client sent them.
+    target: Uri,
     /// May be sent twice: the method promises to change nothing, and there is no body.
     is_safe: bool,
     /// For requests with a body: when the client last sent a part of it.
@@ -164,7 +170,17 @@ impl Outbound {
         let is_safe = !has_body && matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let progress = has_body.then(Progress::start);
         let body = progress.clone().map_or(ToUpstream::Empty, |progress| ToUpstream::Client(body, progress));
-        Ok((Self { request: Some(Request::from_parts(parts, body)), is_safe, progress, upgrade }, host))
+        let target = parts.uri.clone();
+        Ok((Self { request: Some(Request::from_parts(parts, body)), target, is_safe, progress, upgrade }, host))
+    }
+
+    /// Makes it one for a place. Asked anew for each attempt: a switch in between may have changed the place.
+    fn aim(&mut self, place: &Place) {
+        let Some(request) = &mut self.request else { return };
+        head::strip(request, &self.target, place.stripped());
+        if !place.has_websockets() && self.upgrade.take().is_some() {
+            head::unset_upgrade(request.headers_mut());
+        }
     }
 
     /// Takes the request for sending; a copy stays if it may be sent twice and the connection may turn out dead.

@@ -29,6 +29,7 @@ const PROTECTED: [HeaderName; 2] = [CONTENT_LENGTH, HOST];
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 /// Which host a request is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +129,30 @@ pub fn set_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(UPGRADE, protocol);
 }
 
+/// Takes back asking for a change of protocol.
+pub fn unset_upgrade(headers: &mut HeaderMap) {
+    headers.remove(CONNECTION);
+    headers.remove(UPGRADE);
+}
+
+/// Takes a prefix, which the path lies under, off a request's path and tells it; what is left begins with one slash, so
+/// that it cannot be taken for a host. With an empty prefix the path is the target's.
+pub fn strip<B>(request: &mut Request<B>, target: &Uri, prefix: &str) {
+    if prefix.is_empty() {
+        if request.headers_mut().remove(FORWARDED_PREFIX).is_some() {
+            request.uri_mut().clone_from(target);
+        }
+        return;
+    }
+    let rest = target.path().get(prefix.len()..).unwrap_or_default().trim_start_matches('/');
+    let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
+    // Both were parts of a target that was read, and a prefix is a path of a domain.
+    if let (Ok(uri), Ok(prefix)) = (format!("/{rest}{query}").parse(), HeaderValue::from_str(prefix)) {
+        *request.uri_mut() = uri;
+        request.headers_mut().insert(FORWARDED_PREFIX, prefix);
+    }
+}
+
 fn take_off(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = tokens(headers, &CONNECTION).filter_map(|name| name.parse().ok()).collect();
@@ -219,6 +244,25 @@ mod tests {
         let host = Host { name: "shop.test".into(), sent: HeaderValue::from_static("shop.test") };
         to_upstream(&mut parts, &host, "::ffff:192.0.2.1".parse().unwrap(), false);
         assert_eq!(parts.headers[FORWARDED_FOR], "192.0.2.1");
+    }
+
+    #[test]
+    fn a_prefix_is_taken_off_and_told_and_comes_back_for_a_route_without_it() {
+        for (sent, got) in [
+            ("/api", "/"),
+            ("/api?q=1", "/?q=1"),
+            ("/api/", "/"),
+            ("/api/x/%2Fy?q=/api", "/x/%2Fy?q=/api"),
+            ("/api//elsewhere.test/x", "/elsewhere.test/x"),
+        ] {
+            let target: Uri = sent.parse().unwrap();
+            let mut request = Request::builder().uri(target.clone()).body(()).unwrap();
+            strip(&mut request, &target, "/api");
+            assert_eq!(request.uri().to_string(), got);
+            assert_eq!(request.headers()[FORWARDED_PREFIX], "/api");
+            strip(&mut request, &target, "");
+            assert_eq!((request.uri(), request.headers().len()), (&target, 0));
+        }
     }
 
     #[test]

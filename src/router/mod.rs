@@ -10,7 +10,7 @@
 //! # Assumptions
 //! - It is the edge: no proxy that it would have to believe stands before it. Plain HTTP/1 for now.
 //!
-//! It must not know Docker, the store or the configuration; it is told `domain → upstream`, with an owner (R1).
+//! It must not know Docker, the store or the configuration; it is told `domain → route`, with an owner (R1).
 
 mod admin;
 mod body;
@@ -20,7 +20,9 @@ mod forward;
 mod head;
 mod listen;
 mod pages;
+mod path;
 mod patient;
+mod place;
 mod switchboard;
 mod table;
 mod throttle;

@@ -15,8 +15,10 @@ pub enum Page {
     Method,
     /// A transfer coding other than `chunked`.
     Coding,
-    /// No route has this host.
-    UnknownHost,
+    /// No route has this host and path.
+    Unknown,
+    /// The path can be read in two ways that lead to two routes.
+    UnclearPath,
     /// The upstream refused the connection, broke it, or spoke nonsense.
     BadGateway,
     /// The route leads nowhere for now.
@@ -31,7 +33,8 @@ impl Page {
             Self::BadHost => (StatusCode::BAD_REQUEST, "The request does not name one valid host."),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "This method is not served here."),
             Self::Coding => (StatusCode::NOT_IMPLEMENTED, "This transfer coding is not served here."),
-            Self::UnknownHost => (StatusCode::NOT_FOUND, "Nothing is served under this name."),
+            Self::UnclearPath => (StatusCode::BAD_REQUEST, "The path of the request can be read in more than one way."),
+            Self::Unknown => (StatusCode::NOT_FOUND, "Nothing is served under this name."),
             Self::BadGateway => (StatusCode::BAD_GATEWAY, "The application behind this name does not answer."),
             Self::NoUpstream => (StatusCode::SERVICE_UNAVAILABLE, "The application is being updated. Try again soon."),
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "The application took too long to answer."),

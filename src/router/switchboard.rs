@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::control::{Changed, Drained, Health, Saved, UpstreamAddr};
 use super::disk;
+use super::place::{NoRoute, Place, Places};
 use super::table::{Conflict, Table};
 use super::upstream::{InFlight, Upstream};
 
@@ -31,19 +32,11 @@ pub struct Switchboard {
     path: PathBuf,
 }
 
-/// A table, and its upstreams by host.
+/// A table, and what requests find of it.
+#[derive(Default)]
 struct Live {
     table: Table,
-    by_host: HashMap<String, Option<Arc<Upstream>>>,
-}
-
-/// Why a request has no upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoRoute {
-    /// No route has this host.
-    UnknownHost,
-    /// The route leads nowhere for now.
-    NoUpstream,
+    places: Places,
 }
 
 /// Why a change was not made.
@@ -69,7 +62,7 @@ impl Switchboard {
     /// A switchboard with the table that was on disk.
     pub fn new(path: PathBuf, table: Table) -> Self {
         let board = Self {
-            live: ArcSwap::from_pointee(Live { table: Table::default(), by_host: HashMap::new() }),
+            live: ArcSwap::default(),
             upstreams: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
             path,
@@ -78,23 +71,24 @@ impl Switchboard {
         board
     }
 
-    /// Finds the upstream of a host (lower case, without port) and counts a request in.
+    /// Finds the place of a host (lower case, without port) and a path, and counts a request in at its upstream.
     ///
     /// The table is looked at again after counting: a switch that came in between may already have looked at the count
     /// and found the old upstream idle, so the request must not go there.
-    pub fn enter(&self, host: &str) -> Result<InFlight, NoRoute> {
-        self.enter_after(host, || {})
+    pub fn enter(&self, host: &str, path: &str) -> Result<(Arc<Place>, InFlight), NoRoute> {
+        self.enter_after(host, path, || {})
     }
 
     /// The same, with a place for a test to do what another thread might at the worst moment.
-    fn enter_after(&self, host: &str, mut found: impl FnMut()) -> Result<InFlight, NoRoute> {
+    fn enter_after(&self, host: &str, path: &str, mut found: impl FnMut()) -> Result<(Arc<Place>, InFlight), NoRoute> {
         loop {
             let live = self.live.load();
-            let upstream = live.by_host.get(host).ok_or(NoRoute::UnknownHost)?.as_ref().ok_or(NoRoute::NoUpstream)?;
+            let place = live.places.find(host, path)?;
+            let upstream = place.choose()?;
             found();
             let in_flight = upstream.enter();
             if Arc::ptr_eq(&live, &self.live.load()) {
-                return Ok(in_flight);
+                return Ok((Arc::clone(place), in_flight));
             }
         }
     }
@@ -139,17 +133,11 @@ impl Switchboard {
     /// Puts a table in force.
     fn install(&self, table: Table) {
         let mut upstreams = self.upstreams();
-        let mut by_host = HashMap::with_capacity(table.routes.len());
-        for (domain, route) in &table.routes {
-            let upstream = route.upstreams.first().map(|addr| {
-                let known = upstreams.entry(addr.clone());
-                Arc::clone(known.or_insert_with(|| Arc::new(Upstream::new(addr.clone()))))
-            });
-            by_host.insert(domain.as_str().to_owned(), upstream);
-        }
-        let routed: HashSet<UpstreamAddr> =
-            table.routes.values().filter_map(|route| route.upstreams.first().cloned()).collect();
-        self.live.store(Arc::new(Live { table, by_host }));
+        let places = Places::new(&table, |addr| {
+            Arc::clone(upstreams.entry(addr.clone()).or_insert_with(|| Arc::new(Upstream::new(addr.clone()))))
+        });
+        let routed: HashSet<UpstreamAddr> = table.routes.values().flat_map(|route| &route.upstreams).cloned().collect();
+        self.live.store(Arc::new(Live { table, places }));
         // With the fence in `Upstream::enter`: a request that missed this store is seen in the counts from here on.
         fence(Ordering::SeqCst);
         for (addr, upstream) in upstreams.iter() {
@@ -212,20 +200,20 @@ mod tests {
     fn r9_an_old_upstream_that_was_seen_idle_after_the_switch_is_never_entered_again() {
         let board = Switchboard::new(PathBuf::new(), table(1));
         let mut switched = false;
-        let in_flight = board.enter_after("a.test", || {
+        let in_flight = board.enter_after("a.test", "/", || {
             if !std::mem::replace(&mut switched, true) {
                 board.install(table(2));
                 assert_eq!(board.in_flight(&addr(1)), 0, "whoever switched may stop the old one now");
             }
         });
-        assert_eq!(*in_flight.expect("routed").upstream().addr(), addr(2));
+        assert_eq!(*in_flight.expect("routed").1.upstream().addr(), addr(2));
         assert_eq!(board.in_flight(&addr(1)), 0);
     }
 
     #[test]
     fn an_upstream_without_routes_and_requests_is_forgotten_and_one_in_flight_is_not() {
         let board = Switchboard::new(PathBuf::new(), table(1));
-        let in_flight = board.enter("a.test").expect("routed");
+        let in_flight = board.enter("a.test", "/").expect("routed");
         board.install(table(2));
         board.sweep();
         assert_eq!(board.in_flight(&addr(1)), 1);

@@ -113,6 +113,14 @@ impl Router {
         self.proxy.switch(&Change::new(store(1), &key, &names, &upstream.to_string())).await.expect("switched")
     }
 
+    /// Sets the routes of a stage of store 1 over the control socket, with everything that can be said of them.
+    pub async fn set(&self, of: &str, mut routes: serde_json::Value) {
+        let stage = stage(of);
+        routes["owner"] = serde_json::json!({ "store": store(1), "project": stage.project, "stage": stage.stage });
+        let (status, answer) = control(&self.control(), "PUT", "/routes", &routes.to_string()).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
     /// A connection to the public side.
     pub async fn client(&self) -> Client {
         Client::connect(self.addr).await

@@ -56,6 +56,20 @@ async fn a_tunnel_passes_bytes_both_ways_across_a_switch_and_counts_until_it_end
 }
 
 #[tokio::test]
+async fn a_route_without_websockets_passes_the_request_on_without_the_upgrade() {
+    let (router, app) = with_raw().await;
+    let set = serde_json::json!({ "domains": ["a.test"], "upstreams": [app.addr()], "websockets": false });
+    router.set("shop/prod", set).await;
+    let mut client = router.client().await;
+    client.send(ASK).await;
+    let mut upstream = app.accept().await;
+    let head = upstream.request().await;
+    assert!(!head.iter().any(|line| line.starts_with("connection") || line.starts_with("upgrade")), "{head:?}");
+    upstream.send(OK).await;
+    assert_eq!(client.reply().await.unwrap().text(), "ok");
+}
+
+#[tokio::test]
 async fn an_app_that_does_not_want_the_upgrade_just_answers() {
     let (router, app) = with_raw().await;
     let mut client = router.client().await;
