@@ -1,32 +1,25 @@
 //! One request: find its place and upstream, send it there, bring the answer back.
-//!
-//! A request is sent again only where that cannot do harm: when nothing of it has left us (no connection, or a pooled
-//! one that hyper found closed before writing), or when it is a GET, HEAD or OPTIONS without a body and the pooled
-//! connection broke before an answer. Each time the table is asked anew, so that a switch in between is followed.
-//! Anything else is a 502: the app may have acted on it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, timeout_at};
 
 use super::Limits;
 use super::body::{Progress, ToClient, ToUpstream};
-use super::head::{self, Host};
+use super::head::{self, Host, Peer, Scheme};
 use super::pages::Page;
 use super::patient::Busy;
-use super::place::{NoRoute, Place};
-use super::switchboard::Switchboard;
+use super::place::{Asked, NoRoute, Place};
+use super::redirect;
+use super::retry::{Failure, Tried, warn};
+use super::switchboard::{Entered, Switchboard};
 use super::tunnel::{self, Tunnel};
-use super::upstream::{ConnectError, IDLE_FOR_UNSAFE, InFlight, Sender};
-
-/// How often one request is sent at most: the pooled connections of an upstream that has just restarted are all dead,
-/// but the second attempt already uses a fresh one, and the third is for a switch in between.
-const MAX_ATTEMPTS: u32 = 3;
+use super::upstream::{IDLE_FOR_UNSAFE, Sender};
 
 /// What every request needs.
 pub struct Forwarder {
@@ -36,12 +29,14 @@ pub struct Forwarder {
     pub limits: Limits,
     /// Ends tunnels when the proxy does.
     pub tunnels: tunnel::Keeper,
+    /// Whether there is a certificate for a host now, so that it may be redirected to https.
+    pub is_certified: Box<dyn Fn(&str) -> bool + Send + Sync>,
 }
 
 impl Forwarder {
     /// Answers one request, with a page of ours if need be.
-    pub async fn answer(&self, request: Request<Incoming>, client: IpAddr, busy: Busy) -> Response<ToClient> {
-        match self.forward(request, client).await {
+    pub async fn answer(&self, request: Request<Incoming>, from: Peer, busy: Busy) -> Response<ToClient> {
+        match self.forward(request, from).await {
             Ok(Answer::Response(response)) => response.map(|body| body.keeping(busy)),
             Ok(Answer::Tunnel(response, tunnel)) => {
                 self.tunnels.open(tunnel, busy);
@@ -51,82 +46,74 @@ impl Forwarder {
         }
     }
 
-    async fn forward(&self, request: Request<Incoming>, client: IpAddr) -> Result<Answer, Page> {
-        let (mut outbound, host) = Outbound::prepare(request, client)?;
+    async fn forward(&self, request: Request<Incoming>, from: Peer) -> Result<Answer, Page> {
+        let mut outbound = Outbound::prepare(request, from)?;
         let mut attempt = 1;
         loop {
-            let entered = self.board.enter(&host.name, outbound.target.path());
-            let (place, in_flight) = entered.map_err(|none| match none {
-                NoRoute::Unknown => Page::Unknown,
-                NoRoute::Unclear => Page::UnclearPath,
-                NoRoute::NoUpstream => Page::NoUpstream,
-            })?;
-            outbound.aim(&place);
-            match self.send(&in_flight, &mut outbound, attempt > 1).await {
-                Ok((response, sender)) => return outbound.answer(response, in_flight, sender),
-                Err(Failure::Timeout) => {
-                    warn(&in_flight, "no answer in time");
-                    return Err(Page::Timeout);
-                }
-                Err(Failure::Broken(reason)) => {
-                    warn(&in_flight, &reason);
-                    if outbound.request.is_none() || attempt == MAX_ATTEMPTS {
-                        return Err(Page::BadGateway);
-                    }
-                }
-                Err(Failure::Stale) => {}
+            let entered = match self.enter(&outbound) {
+                Ok(entered) => entered,
+                Err(NoRoute::Unknown) => return Err(Page::Unknown),
+                Err(NoRoute::Unclear) => return Err(Page::UnclearPath),
+                Err(NoRoute::NoUpstream) => return Err(Page::NoUpstream),
+                Err(NoRoute::Moved(to)) => return Ok(Answer::Response(redirect::moved(to))),
+            };
+            if let Some(page) = outbound.tried.end(entered.in_flight.upstream(), attempt) {
+                return Err(page);
+            }
+            outbound.aim(&entered.place);
+            match self.send(&entered, &mut outbound, attempt > 1).await {
+                Ok((response, sender)) => return outbound.answer(response, entered, sender),
+                Err(failure) => outbound.tried.note(failure, &entered.in_flight)?,
+            }
+            if outbound.request.is_none() {
+                return Err(Page::BadGateway);
             }
             attempt += 1;
         }
     }
 
+    fn enter(&self, outbound: &Outbound) -> Result<Entered, NoRoute> {
+        let Outbound { request, host, target, from, tried, .. } = outbound;
+        let none = HeaderMap::new();
+        let headers = request.as_ref().map_or(&none, Request::headers);
+        let is_certified = &*self.is_certified;
+        self.board.enter(&Asked { host, target, scheme: from.scheme, headers, tried: tried.at(), is_certified })
+    }
+
     /// One attempt. Afterwards `outbound.request` is there if it may be sent again.
     async fn send(
         &self,
-        to: &InFlight,
+        entered: &Entered,
         outbound: &mut Outbound,
         fresh: bool,
     ) -> Result<(Response<Incoming>, Sender), Failure> {
+        let to = entered.in_flight.upstream();
         let at_most_idle = if outbound.is_safe { Duration::MAX } else { IDLE_FOR_UNSAFE };
-        let pooled = if fresh { None } else { to.upstream().take(at_most_idle) };
+        let pooled = if fresh { None } else { to.take(at_most_idle) };
         let is_pooled = pooled.is_some();
         let mut sender = match pooled {
             Some(sender) => sender,
-            None => match to.upstream().connect(self.limits.connect_timeout).await {
-                Ok(sender) => sender,
-                // The client has waited long enough to be told.
-                Err(ConnectError::Timeout) => return Err(Failure::Timeout),
-                Err(error @ (ConnectError::Io(_) | ConnectError::Hyper(_))) => {
-                    return Err(Failure::Broken(error.to_string()));
-                }
-            },
+            None => to.connect(self.limits.connect_timeout).await.map_err(Failure::Unreached)?,
         };
-        let Some(request) = outbound.take(is_pooled) else { return Err(Failure::Broken("sent already".to_owned())) };
+        let Some(request) = outbound.take(is_pooled || entered.place.has_several()) else {
+            return Err(Failure::Broken("sent already".to_owned()));
+        };
         let progress = outbound.progress.clone();
         match within(self.limits.first_byte_timeout, progress.as_deref(), sender.try_send_request(request)).await {
             Some(Ok(response)) => Ok((response, sender)),
             Some(Err(mut error)) => {
-                if let Some(request) = error.take_message() {
-                    outbound.request = Some(request);
-                }
+                let unsent = error.take_message();
+                let is_unsent = unsent.is_some();
+                outbound.request = unsent.or_else(|| outbound.request.take());
                 if is_pooled && outbound.request.is_some() {
                     return Err(Failure::Stale);
                 }
-                Err(Failure::Broken(text(&error.into_error())))
+                let reason = text(&error.into_error());
+                Err(if is_unsent { Failure::Unsent(reason) } else { Failure::Broken(reason) })
             }
             None => Err(Failure::Timeout),
         }
     }
-}
-
-/// How an attempt ended without an answer.
-enum Failure {
-    /// A pooled connection was closed; the request can be sent again.
-    Stale,
-    /// No connection, or it broke.
-    Broken(String),
-    /// No connection or no answer in time.
-    Timeout,
 }
 
 /// What a request leads to.
@@ -137,6 +124,11 @@ enum Answer {
 
 /// A request on its way out.
 struct Outbound {
+    /// For whom.
+    host: Host,
+    /// From whom.
+    from: Peer,
+    tried: Tried,
     /// None while it is being sent, and afterwards if it must not be sent again.
     request: Option<Request<ToUpstream>>,
     /// Path and query as the client sent them.
@@ -150,7 +142,7 @@ struct Outbound {
 }
 
 impl Outbound {
-    fn prepare(mut request: Request<Incoming>, client: IpAddr) -> Result<(Self, Host), Page> {
+    fn prepare(mut request: Request<Incoming>, from: Peer) -> Result<Self, Page> {
         if request.method() == Method::CONNECT {
             return Err(Page::Method);
         }
@@ -163,7 +155,7 @@ impl Outbound {
         let (mut parts, body) = request.into_parts();
         parts.extensions.clear();
         let has_body = !body.is_end_stream();
-        head::to_upstream(&mut parts, &host, client, has_body);
+        head::to_upstream(&mut parts, &host, from, has_body);
         if let Some(protocol) = protocol {
             head::set_upgrade(&mut parts.headers, protocol);
         }
@@ -171,7 +163,8 @@ impl Outbound {
         let progress = has_body.then(Progress::start);
         let body = progress.clone().map_or(ToUpstream::Empty, |progress| ToUpstream::Client(body, progress));
         let target = parts.uri.clone();
-        Ok((Self { request: Some(Request::from_parts(parts, body)), target, is_safe, progress, upgrade }, host))
+        let (request, tried) = (Some(Request::from_parts(parts, body)), Tried::default());
+        Ok(Self { host, from, tried, request, target, is_safe, progress, upgrade })
     }
 
     /// Makes it one for a place. Asked anew for each attempt: a switch in between may have changed the place.
@@ -183,10 +176,10 @@ impl Outbound {
         }
     }
 
-    /// Takes the request for sending; a copy stays if it may be sent twice and the connection may turn out dead.
-    fn take(&mut self, is_pooled: bool) -> Option<Request<ToUpstream>> {
+    /// Takes the request for sending; a copy stays if it is wanted and may be sent twice.
+    fn take(&mut self, keeps: bool) -> Option<Request<ToUpstream>> {
         let request = self.request.take()?;
-        if is_pooled && self.is_safe {
+        if keeps && self.is_safe {
             let mut copy = Request::new(ToUpstream::Empty);
             *copy.method_mut() = request.method().clone();
             *copy.uri_mut() = request.uri().clone();
@@ -197,19 +190,25 @@ impl Outbound {
     }
 
     /// Turns the upstream's response into the client's.
-    fn answer(self, mut response: Response<Incoming>, in_flight: InFlight, sender: Sender) -> Result<Answer, Page> {
+    fn answer(self, mut response: Response<Incoming>, entered: Entered, sender: Sender) -> Result<Answer, Page> {
+        let Entered { place, in_flight, cookie } = entered;
+        let upgrade = response.headers().get(http::header::UPGRADE).cloned();
+        head::to_client(response.headers_mut());
+        if self.from.scheme == Scheme::Https && place.is_https_only() {
+            redirect::only_https(response.headers_mut());
+        }
+        if let Some(cookie) = cookie {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            head::to_client(response.headers_mut());
             *response.version_mut() = http::Version::HTTP_11;
             return Ok(Answer::Response(response.map(|body| ToClient::upstream(body, in_flight, sender))));
         }
-        let (Some(client), Some(protocol)) = (self.upgrade, response.headers().get(http::header::UPGRADE).cloned())
-        else {
+        let (Some(client), Some(protocol)) = (self.upgrade, upgrade) else {
             warn(&in_flight, "it changed the protocol without being asked");
             return Err(Page::BadGateway);
         };
         let upstream = hyper::upgrade::on(&mut response);
-        head::to_client(response.headers_mut());
         head::set_upgrade(response.headers_mut(), protocol);
         let tunnel = Tunnel { client, upstream, in_flight };
         Ok(Answer::Tunnel(response.map(|_| ToClient::page(bytes::Bytes::new())), tunnel))
@@ -228,13 +227,6 @@ async fn within<T>(limit: Duration, progress: Option<&Progress>, answer: impl Fu
         if deadline <= Instant::now() {
             return None;
         }
-    }
-}
-
-/// One line per upstream and pause, however many requests fail.
-fn warn(to: &InFlight, reason: &str) {
-    if let Some(hidden) = to.upstream().warnings.pass() {
-        tracing::warn!(upstream = %to.upstream().addr(), reason, hidden, "no answer from an upstream");
     }
 }
 

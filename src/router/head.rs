@@ -31,6 +31,34 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
+/// How a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plainly.
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// As it stands in a URL, and in `X-Forwarded-Proto`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// The client's address.
+    pub ip: IpAddr,
+    /// How it came.
+    pub scheme: Scheme,
+}
+
 /// Which host a request is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
@@ -52,6 +80,14 @@ impl Host {
         };
         let name = normal(sent.to_str().ok()?)?;
         Some(Self { name, sent })
+    }
+}
+
+impl Host {
+    /// The port that the client wrote, if it wrote one.
+    pub fn port(&self) -> Option<&str> {
+        let (_, port) = self.sent.to_str().ok()?.rsplit_once(':')?;
+        (!port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())).then_some(port)
     }
 }
 
@@ -89,7 +125,7 @@ pub fn is_plainly_framed(headers: &HeaderMap) -> bool {
 }
 
 /// Makes a request's head the one the upstream gets.
-pub fn to_upstream(parts: &mut http::request::Parts, host: &Host, client: IpAddr, has_body: bool) {
+pub fn to_upstream(parts: &mut http::request::Parts, host: &Host, from: Peer, has_body: bool) {
     let takes_trailers = has_token(&parts.headers, &TE, "trailers");
     take_off(&mut parts.headers);
     let claims: Vec<HeaderName> = parts.headers.keys().filter(|name| is_claim(name)).cloned().collect();
@@ -98,9 +134,9 @@ pub fn to_upstream(parts: &mut http::request::Parts, host: &Host, client: IpAddr
     }
     parts.headers.insert(HOST, host.sent.clone());
     parts.headers.insert(FORWARDED_HOST, host.sent.clone());
-    parts.headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    parts.headers.insert(FORWARDED_PROTO, HeaderValue::from_static(from.scheme.as_str()));
     // An address is always a valid header value.
-    if let Ok(client) = HeaderValue::from_str(&client.to_canonical().to_string()) {
+    if let Ok(client) = HeaderValue::from_str(&from.ip.to_canonical().to_string()) {
         parts.headers.insert(FORWARDED_FOR, client);
     }
     if takes_trailers {
@@ -242,7 +278,9 @@ mod tests {
     fn a_client_of_a_socket_for_both_families_is_told_by_its_ipv4_address() {
         let (mut parts, ()) = Request::builder().uri("/").body(()).unwrap().into_parts();
         let host = Host { name: "shop.test".into(), sent: HeaderValue::from_static("shop.test") };
-        to_upstream(&mut parts, &host, "::ffff:192.0.2.1".parse().unwrap(), false);
+        let from = Peer { ip: "::ffff:192.0.2.1".parse().unwrap(), scheme: Scheme::Https };
+        to_upstream(&mut parts, &host, from, false);
+        assert_eq!(parts.headers[FORWARDED_PROTO], "https");
         assert_eq!(parts.headers[FORWARDED_FOR], "192.0.2.1");
     }
 

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::forward::Forwarder;
+use super::head::{Peer, Scheme};
 use super::patient::{Activity, Patient};
 use super::throttle::Throttle;
 
@@ -96,9 +97,10 @@ async fn connection(
     let limits = forwarder.limits.clone();
     let activity = Activity::default();
     let io = Patient::new(stream, activity.clone(), limits.head_timeout, limits.stall_timeout);
+    let from = Peer { ip: client, scheme: Scheme::Http };
     let service = service_fn(move |request| {
         let (forwarder, busy) = (Arc::clone(&forwarder), activity.busy());
-        async move { Ok::<_, Infallible>(forwarder.answer(request, client, busy).await) }
+        async move { Ok::<_, Infallible>(forwarder.answer(request, from, busy).await) }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())

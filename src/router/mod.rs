@@ -23,6 +23,9 @@ mod pages;
 mod path;
 mod patient;
 mod place;
+mod redirect;
+mod retry;
+mod sticky;
 mod switchboard;
 mod table;
 mod throttle;
@@ -161,7 +164,12 @@ pub async fn serve(
     let room = Arc::new(Semaphore::new(room_for(options.limits.max_connections)));
     let stop_timeout = options.limits.stop_timeout;
     let tunnels = tunnel::Keeper(phases.clone());
-    let forwarder = Arc::new(Forwarder { board: Arc::clone(&board), limits: options.limits, tunnels });
+    let forwarder = Arc::new(Forwarder {
+        board: Arc::clone(&board),
+        limits: options.limits,
+        tunnels,
+        is_certified: Box::new(|_| true),
+    });
 
     let bound: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     for listener in listeners {

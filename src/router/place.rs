@@ -5,15 +5,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::header::HeaderValue;
+use http::{HeaderMap, Uri};
 
 use super::control::{Route, UpstreamAddr};
-use super::path;
+use super::head::{Host, Scheme};
+use super::sticky::{self, Mark};
 use super::table::Table;
 use super::upstream::Upstream;
-use crate::model::Domain;
+use super::{path, redirect};
 
 /// Why a request is not sent to an upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoRoute {
     /// No route has this host and path.
     Unknown,
@@ -21,6 +26,30 @@ pub enum NoRoute {
     Unclear,
     /// The route leads nowhere for now.
     NoUpstream,
+    /// It has to be sent there instead.
+    Moved(HeaderValue),
+}
+
+/// What a request is, as far as its place wants to know.
+pub struct Asked<'a> {
+    /// For which host.
+    pub host: &'a Host,
+    /// Path and query, as they were sent.
+    pub target: &'a Uri,
+    /// How it came.
+    pub scheme: Scheme,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// Upstreams that it has been tried at.
+    pub tried: &'a [Arc<Upstream>],
+    /// Whether there is a certificate for a host now.
+    pub is_certified: &'a (dyn Fn(&str) -> bool + Send + Sync),
+}
+
+impl Asked<'_> {
+    fn has_tried(&self, upstream: &Arc<Upstream>) -> bool {
+        self.tried.iter().any(|tried| Arc::ptr_eq(tried, upstream))
+    }
 }
 
 /// One route.
@@ -30,12 +59,27 @@ pub struct Place {
     /// The entry in the table.
     route: Route,
     upstreams: Vec<Arc<Upstream>>,
+    /// Where the route is sticky, the mark of each upstream.
+    marks: Vec<Mark>,
+    /// Whose turn it is among those with equally much to do.
+    turn: AtomicUsize,
+}
+
+/// Where a request goes.
+pub struct Chosen<'a> {
+    /// There.
+    pub upstream: &'a Arc<Upstream>,
+    /// The cookie that the client gets, if it has to have another one.
+    pub cookie: Option<HeaderValue>,
 }
 
 impl Place {
     fn new(path: &str, route: &Route, upstream: impl FnMut(&UpstreamAddr) -> Arc<Upstream>) -> Self {
         let upstreams = route.upstreams.iter().map(upstream).collect();
-        Self { path: path.into(), route: route.clone(), upstreams }
+        let marked: &[UpstreamAddr] = if route.sticky { &route.upstreams } else { &[] };
+        // A path of a domain is always a valid header value, so that all have one.
+        let marks = marked.iter().filter_map(|addr| Mark::new(route.owner.store, path, addr)).collect();
+        Self { path: path.into(), route: route.clone(), upstreams, marks, turn: AtomicUsize::new(0) }
     }
 
     /// The path that is taken off before the app sees a request; empty: none.
@@ -48,9 +92,64 @@ impl Place {
         self.route.websockets
     }
 
-    /// Where the next request goes.
-    pub fn choose(&self) -> Result<&Arc<Upstream>, NoRoute> {
-        self.upstreams.first().ok_or(NoRoute::NoUpstream)
+    /// Whether browsers are told to use https only.
+    pub fn is_https_only(&self) -> bool {
+        self.route.tls.as_ref().is_some_and(|tls| tls.hsts)
+    }
+
+    /// Whether a request that one upstream did not answer may find another one here.
+    pub fn has_several(&self) -> bool {
+        self.upstreams.len() > 1
+    }
+
+    /// Where a request goes.
+    pub fn choose(&self, asked: &Asked<'_>) -> Result<Chosen<'_>, NoRoute> {
+        if let Some(there) = self.redirect(asked) {
+            return Err(NoRoute::Moved(there));
+        }
+        let kept = self.kept(asked);
+        let at = kept.or_else(|| self.least_busy(asked)).ok_or(NoRoute::NoUpstream)?;
+        let mark = self.marks.get(at).filter(|_| kept.is_none());
+        Ok(Chosen { upstream: &self.upstreams[at], cookie: mark.map(|mark| mark.cookie(asked.scheme)) })
+    }
+
+    fn redirect(&self, asked: &Asked<'_>) -> Option<HeaderValue> {
+        let Asked { host, target, scheme, is_certified, .. } = *asked;
+        let secures = scheme == Scheme::Http && self.route.tls.as_ref().is_some_and(|tls| tls.redirect);
+        match &self.route.redirect {
+            Some(to) => {
+                let is_secured = secures && is_certified(path::of_domain(to).0);
+                let then = if is_secured { Scheme::Https } else { scheme };
+                redirect::elsewhere(to, &self.path, host, target, scheme, then)
+            }
+            None if secures && redirect::may_be_secured(target) && is_certified(&host.name) => {
+                redirect::secured(host, target)
+            }
+            None => None,
+        }
+    }
+
+    /// The upstream that the client's cookie names, while it can be reached.
+    fn kept(&self, asked: &Asked<'_>) -> Option<usize> {
+        if self.marks.is_empty() {
+            return None;
+        }
+        let mut named = sticky::sent(asked.headers).filter_map(|sent| self.marks.iter().position(|mark| mark.is(sent)));
+        named.find(|at| self.upstreams.get(*at).is_some_and(|one| !asked.has_tried(one) && !one.is_passed_over()))
+    }
+
+    /// The one with the fewest requests in flight; those tried or not reached lately only if there is no other.
+    fn least_busy(&self, asked: &Asked<'_>) -> Option<usize> {
+        let count = self.upstreams.len();
+        if count < 2 {
+            return count.checked_sub(1);
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let in_turn = (0..count).map(|step| turn.wrapping_add(step) % count);
+        in_turn.min_by_key(|at| {
+            let one = &self.upstreams[*at];
+            (asked.has_tried(one), one.is_passed_over(), one.load())
+        })
     }
 }
 
@@ -63,7 +162,7 @@ impl Places {
     pub fn new(table: &Table, mut upstream: impl FnMut(&UpstreamAddr) -> Arc<Upstream>) -> Self {
         let mut places: HashMap<Box<str>, Vec<Arc<Place>>> = HashMap::with_capacity(table.routes.len());
         for (domain, route) in &table.routes {
-            let (host, path) = host_and_path(domain);
+            let (host, path) = path::of_domain(domain);
             places.entry(host.into()).or_default().push(Arc::new(Place::new(path, route, &mut upstream)));
         }
         for of_host in places.values_mut() {
@@ -92,13 +191,6 @@ impl Places {
         }
         found.ok_or(NoRoute::Unknown)
     }
-}
-
-/// `shop.test/api` → `shop.test` and `/api`.
-fn host_and_path(domain: &Domain) -> (&str, &str) {
-    let text = domain.as_str();
-    let (host, path) = text.split_at(text.find('/').unwrap_or(text.len()));
-    (host, path.trim_end_matches('/'))
 }
 
 #[cfg(test)]

@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::header::HeaderValue;
 use tokio::time::Instant;
 
 use super::control::{Changed, Drained, Health, Saved, UpstreamAddr};
 use super::disk;
-use super::place::{NoRoute, Place, Places};
+use super::place::{Asked, Chosen, NoRoute, Place, Places};
 use super::table::{Conflict, Table};
 use super::upstream::{InFlight, Upstream};
 
@@ -37,6 +38,16 @@ pub struct Switchboard {
 struct Live {
     table: Table,
     places: Places,
+}
+
+/// A request that has its upstream.
+pub struct Entered {
+    /// Its place.
+    pub place: Arc<Place>,
+    /// Counted in there.
+    pub in_flight: InFlight,
+    /// The cookie that the client gets with the answer.
+    pub cookie: Option<HeaderValue>,
 }
 
 /// Why a change was not made.
@@ -71,24 +82,24 @@ impl Switchboard {
         board
     }
 
-    /// Finds the place of a host (lower case, without port) and a path, and counts a request in at its upstream.
+    /// Finds the place of a request, and counts it in at one of its upstreams.
     ///
     /// The table is looked at again after counting: a switch that came in between may already have looked at the count
     /// and found the old upstream idle, so the request must not go there.
-    pub fn enter(&self, host: &str, path: &str) -> Result<(Arc<Place>, InFlight), NoRoute> {
-        self.enter_after(host, path, || {})
+    pub fn enter(&self, asked: &Asked<'_>) -> Result<Entered, NoRoute> {
+        self.enter_after(asked, || {})
     }
 
     /// The same, with a place for a test to do what another thread might at the worst moment.
-    fn enter_after(&self, host: &str, path: &str, mut found: impl FnMut()) -> Result<(Arc<Place>, InFlight), NoRoute> {
+    fn enter_after(&self, asked: &Asked<'_>, mut found: impl FnMut()) -> Result<Entered, NoRoute> {
         loop {
             let live = self.live.load();
-            let place = live.places.find(host, path)?;
-            let upstream = place.choose()?;
+            let place = live.places.find(&asked.host.name, asked.target.path())?;
+            let Chosen { upstream, cookie } = place.choose(asked)?;
             found();
             let in_flight = upstream.enter();
             if Arc::ptr_eq(&live, &self.live.load()) {
-                return Ok((Arc::clone(place), in_flight));
+                return Ok(Entered { place: Arc::clone(place), in_flight, cookie });
             }
         }
     }
@@ -183,6 +194,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::super::control::{Owner, Route};
+    use super::super::head::{Host, Scheme};
     use super::*;
     use crate::model::StoreId;
 
@@ -196,28 +208,37 @@ mod tests {
         Table { revision: port, routes: [("a.test".parse().unwrap(), route)].into() }
     }
 
+    /// Asks for `a.test/`.
+    fn ask<T>(asking: impl FnOnce(&Asked<'_>) -> T) -> T {
+        let host = Host { name: "a.test".to_owned(), sent: HeaderValue::from_static("a.test") };
+        let (target, headers) = (http::Uri::from_static("/"), http::HeaderMap::new());
+        let (scheme, is_certified) = (Scheme::Http, &|_: &str| false);
+        asking(&Asked { host: &host, target: &target, scheme, headers: &headers, tried: &[], is_certified })
+    }
+
     #[test]
     fn r9_an_old_upstream_that_was_seen_idle_after_the_switch_is_never_entered_again() {
         let board = Switchboard::new(PathBuf::new(), table(1));
         let mut switched = false;
-        let in_flight = board.enter_after("a.test", "/", || {
+        let after = || {
             if !std::mem::replace(&mut switched, true) {
                 board.install(table(2));
                 assert_eq!(board.in_flight(&addr(1)), 0, "whoever switched may stop the old one now");
             }
-        });
-        assert_eq!(*in_flight.expect("routed").1.upstream().addr(), addr(2));
+        };
+        let entered = ask(|asked| board.enter_after(asked, after)).expect("routed");
+        assert_eq!(*entered.in_flight.upstream().addr(), addr(2));
         assert_eq!(board.in_flight(&addr(1)), 0);
     }
 
     #[test]
     fn an_upstream_without_routes_and_requests_is_forgotten_and_one_in_flight_is_not() {
         let board = Switchboard::new(PathBuf::new(), table(1));
-        let in_flight = board.enter("a.test", "/").expect("routed");
+        let entered = ask(|asked| board.enter(asked)).expect("routed");
         board.install(table(2));
         board.sweep();
         assert_eq!(board.in_flight(&addr(1)), 1);
-        drop(in_flight);
+        drop(entered);
         board.sweep();
         assert!(board.find(&addr(1)).is_none() && board.find(&addr(2)).is_some());
     }

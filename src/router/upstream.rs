@@ -29,6 +29,10 @@ const MAX_TRIES: usize = 8;
 /// Most bytes of a response head.
 const MAX_HEAD: usize = 64 * 1024;
 
+/// How long an upstream that could not be reached is passed over where there are others: an instance that restarts
+/// takes about this long, and one request in this time finds out whether it is back.
+const PASSED_OVER_MS: u64 = 2000;
+
 /// The sending half of a connection to an upstream.
 pub type Sender = SendRequest<ToUpstream>;
 
@@ -38,6 +42,9 @@ pub struct Upstream {
     in_flight: AtomicU64,
     quiet: Notify,
     pool: Mutex<Pool>,
+    born: Instant,
+    /// Milliseconds after `born` until which it is passed over; 0: it is not.
+    passed_over_until: AtomicU64,
     /// Holds back warnings about this upstream.
     pub warnings: Throttle,
 }
@@ -51,7 +58,9 @@ impl Upstream {
     /// A new upstream that routes lead to.
     pub fn new(addr: UpstreamAddr) -> Self {
         let pool = Mutex::new(Pool { routed: true, idle: Vec::new() });
-        Self { addr, in_flight: AtomicU64::new(0), quiet: Notify::new(), pool, warnings: Throttle::default() }
+        let (in_flight, passed_over_until) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (quiet, born, warnings) = (Notify::new(), Instant::now(), Throttle::default());
+        Self { addr, in_flight, quiet, pool, born, passed_over_until, warnings }
     }
 
     /// Where it is.
@@ -73,6 +82,21 @@ impl Upstream {
     pub fn in_flight(&self) -> u64 {
         fence(Ordering::SeqCst);
         self.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// About how much it has to do, for comparing.
+    pub fn load(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Whether it could not be reached a short while ago.
+    pub fn is_passed_over(&self) -> bool {
+        let until = self.passed_over_until.load(Ordering::Relaxed);
+        until != 0 && self.age_ms() < until
+    }
+
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Returns when nothing is in flight.
@@ -132,8 +156,15 @@ impl Upstream {
         pool.routed
     }
 
-    /// A new connection.
+    /// A new connection. How it went decides whether others are preferred for a while.
     pub async fn connect(&self, timeout: Duration) -> Result<Sender, ConnectError> {
+        let connected = self.try_connect(timeout).await;
+        let until = if connected.is_ok() { 0 } else { self.age_ms() + PASSED_OVER_MS };
+        self.passed_over_until.store(until, Ordering::Relaxed);
+        connected
+    }
+
+    async fn try_connect(&self, timeout: Duration) -> Result<Sender, ConnectError> {
         let stream = tokio::time::timeout(timeout, open(&self.addr)).await.map_err(|_| ConnectError::Timeout)??;
         let (sender, connection) = Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(stream)).await?;
         tokio::spawn(async move {

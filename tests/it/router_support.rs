@@ -121,6 +121,12 @@ impl Router {
         assert_eq!(status, 200, "{answer}");
     }
 
+    /// Sets the routes of `shop/prod`: `a.test` at several upstreams.
+    pub async fn spread(&self, upstreams: &[SocketAddr], sticky: bool) {
+        self.set("shop/prod", serde_json::json!({ "domains": ["a.test"], "upstreams": upstreams, "sticky": sticky }))
+            .await;
+    }
+
     /// A connection to the public side.
     pub async fn client(&self) -> Client {
         Client::connect(self.addr).await
@@ -171,7 +177,16 @@ impl App {
         F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = Answer> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0".parse().unwrap(), answer).await
+    }
+
+    /// The same, at an address.
+    pub async fn start_at<F, A>(addr: SocketAddr, answer: F) -> Self
+    where
+        F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
+        A: Future<Output = Answer> + Send + 'static,
+    {
+        let listener = TcpListener::bind(addr).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (seen, connections) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let (counter, accepted) = (Arc::clone(&seen), Arc::clone(&connections));
