@@ -39,7 +39,7 @@ use crate::store::{AcceptedConfig, DataDir, DeployRow, Holder, Lock, Store, Stor
 pub use crate::proxy::Adopted;
 pub use adopt::{AdoptedContainer, adopt, adopt_container};
 pub use beside::{Beside, UnderWay};
-pub use by_hand::{Order, by_hand, pause};
+pub use by_hand::{Order, RouteTo, by_hand, pause};
 pub use conditions::{Noted, note};
 pub use config_place::{ConfigPlace, Fresh};
 pub use doctor::{Finding, examine};

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::git::{Branch, Folder};
 use crate::model::{Millis, StageKey, StoreId, Tag};
+use crate::reconcile::RouteTo;
 
 /// Commit YAML; it lands on your Docker host.
 #[derive(Debug, Parser)]
@@ -209,6 +210,15 @@ pub enum Command {
         /// Stage, as in `shop/prod`
         #[arg(value_name = "STAGE")]
         stage: StageKey,
+    },
+    /// Show a page in place of the app of a stage, or the app again
+    Route {
+        /// Stage, as in `shop/prod`
+        #[arg(value_name = "STAGE")]
+        stage: StageKey,
+        /// What its domains lead to
+        #[arg(long, value_name = "WHERE")]
+        to: RouteTo,
     },
     /// Leave a stage alone: nothing of it is deployed, put right or removed
     Suspend {

@@ -91,6 +91,7 @@ fn runtime(command: &Command) -> tokio::runtime::Builder {
         | Command::Deploy { .. }
         | Command::Rollback { .. }
         | Command::Restart { .. }
+        | Command::Route { .. }
         | Command::Proxy(_) => tokio::runtime::Builder::new_multi_thread(),
         Command::Validate { .. }
         | Command::Diff { .. }
@@ -156,6 +157,7 @@ async fn run(cli: Cli, named: Vec<&'static str>, out: Out) -> Result<Exit, Failu
         Command::Deploy { stage: key, tag, now } => Want::ByHand { key, order: Order::Deploy { tag, now } },
         Command::Rollback { stage: key, to } => Want::ByHand { key, order: Order::Rollback { to } },
         Command::Restart { stage: key } => Want::ByHand { key, order: Order::Restart },
+        Command::Route { stage: key, to } => Want::ByHand { key, order: Order::Route { to } },
         Command::Suspend { stage, duration } => by_hand::suspend(stage, duration),
         Command::Resume { stage: key } => Want::Pause { key, pause: None },
         Command::Release { stage } => by_hand::release(stage),

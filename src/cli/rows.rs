@@ -213,6 +213,7 @@ fn rows(stage: &StagePlan) -> Vec<Row> {
                 ("create", new_name.clone(), note)
             }
             Effect::Gate { ready, .. } => ("gate", ready.to_string(), String::new()),
+            Effect::Certify { names } => ("certify", names.join(", "), "by Let's Encrypt, through the proxy".into()),
             Effect::Switch { domains, options: _, target } => {
                 let domains: Vec<&str> = domains.iter().map(crate::model::Domain::as_str).collect();
                 ("switch", domains.join(", "), format!("to {}", name(target)))

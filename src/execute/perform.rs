@@ -94,6 +94,7 @@ async fn call(work: &mut Work<'_>, effect: &Effect) -> Result<(), StepError> {
         Effect::Monitor { target, ready, duration } => monitor(work, target, ready, *duration).await,
         Effect::JoinNames { target } => names(work, target, true).await,
         Effect::LeaveNames { target } => names(work, target, false).await,
+        Effect::Certify { names } => route::certify(work, names).await,
         Effect::Switch { domains, options, target } => route::switch(work, domains, options, target).await,
         Effect::Unroute { .. } => route::unroute(work).await,
         Effect::Drain { target, at_most } => route::drain(work, target, *at_most).await,

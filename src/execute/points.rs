@@ -30,6 +30,7 @@ fn name(effect: &Effect) -> &'static str {
         Effect::Monitor { .. } => "step.monitor",
         Effect::JoinNames { .. } => "step.join_names",
         Effect::LeaveNames { .. } => "step.leave_names",
+        Effect::Certify { .. } => "step.certify",
         Effect::Switch { .. } => "step.switch",
         Effect::Unroute { .. } => "step.unroute",
         Effect::Drain { .. } => "step.drain",

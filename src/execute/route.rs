@@ -2,6 +2,7 @@
 //! to remember is announced there as not proven before it is made (R9, R14).
 
 use super::givers::{self, Givers};
+use super::log::harmless;
 use super::perform::{StepError, id};
 use super::run::Work;
 use crate::model::desired::Check;
@@ -68,6 +69,8 @@ pub(super) async fn switch(
     target: &Target,
 ) -> Result<(), StepError> {
     let upstream = upstream(work, target).await?;
+    let certified = with_new_certificate(work, options);
+    let options = certified.as_ref().unwrap_or(options);
     let context = work.context;
     let key = &work.plan.key;
     let known = remembered(work).await?;
@@ -106,6 +109,31 @@ pub(super) async fn switch(
     }
     work.log.line(format!("traffic goes to {upstream}")).await;
     Ok(())
+}
+
+/// Has the proxy get a certificate. Its failure is told and counted, and stops nothing: the app is served as well as can
+/// be, and the proxy is asked again after a pause.
+pub(super) async fn certify(work: &mut Work<'_>, names: &[String]) -> Result<(), StepError> {
+    let context = work.context;
+    match context.proxy.certify(names).await {
+        Ok(number) => {
+            work.certificate = Some(number);
+            work.log.line(format!("certificate {number} is for {}", names.join(", "))).await;
+            context.store.certified(&work.plan.key, None).await?;
+        }
+        Err(error) => {
+            let reason = harmless(&error.to_string());
+            work.log.line(format!("no certificate for {}: {reason}", names.join(", "))).await;
+            context.store.certified(&work.plan.key, Some(&reason)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The options with the certificate that was just made, which the plan could not know.
+fn with_new_certificate(work: &Work<'_>, options: &HostOptions) -> Option<HostOptions> {
+    let secured = stage(work)?.route.with_certificate(Some(work.certificate?));
+    Some(HostOptions { access_list: options.access_list, maintenance: options.maintenance, ..secured })
 }
 
 /// Takes all domains from the stage.

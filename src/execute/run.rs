@@ -19,6 +19,8 @@ pub(super) struct Work<'a> {
     pub(super) deploy: Option<(DeployId, &'a PlannedDeploy)>,
     /// Id of the container that this deploy made.
     pub(super) container: Option<String>,
+    /// Number of the certificate that the proxy got for the stage just now.
+    pub(super) certificate: Option<u64>,
     /// Loopback port reserved for it.
     pub(super) host_port: Option<u16>,
     /// Old containers that were stopped before the new one was made (`recreate`).
@@ -67,6 +69,7 @@ fn work<'a>(context: &'a Context, plan: &'a StagePlan, deploy: Option<(DeployId,
         deploy,
         container: None,
         host_port: None,
+        certificate: None,
         stopped: Vec::new(),
         saved: None,
         proxy_touched: false,

@@ -40,7 +40,7 @@ pub use observed::{
     ObservedRoute,
 };
 pub use platform::Platform;
-pub use recorded::{Choice, Pause, Recorded, RecordedHost, RecordedRoute, RecordedStage};
+pub use recorded::{CertificateFailure, Choice, Pause, Recorded, RecordedHost, RecordedRoute, RecordedStage};
 pub use retry::Retry;
 pub use route::{Location, NamedCertificate, NpmSettings, RouteOptions};
 pub use secret::SecretRef;

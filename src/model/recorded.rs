@@ -79,8 +79,10 @@ pub struct RecordedStage {
     pub pause: Option<Pause>,
     /// The deploy without an end, if there is one.
     pub in_flight: Option<Box<InFlight>>,
-    /// Since when a page stands in for its app, because somebody said so; none: it does not.
+    /// Since when a page stands in for its app, because somebody said so, in milliseconds since 1970 UTC.
     pub maintenance_since_ms: Option<i64>,
+    /// That the proxy could not get a certificate for it, where it was asked to.
+    pub certificate_failure: Option<Box<CertificateFailure>>,
     /// A switch of it was cut off, and the proxy may still be about to make it (R9). Never in the store: a plan finds it
     /// out.
     pub is_switch_cut_off: bool,
@@ -106,6 +108,30 @@ pub struct Choice {
     pub refused_digest: Option<Digest>,
     /// When, in milliseconds since 1970 UTC.
     pub chosen_at_ms: i64,
+}
+
+/// A certificate that a proxy could not get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFailure {
+    /// How often in a row, at least 1.
+    pub times: u32,
+    /// When last, in milliseconds since 1970 UTC.
+    pub failed_at_ms: i64,
+    /// Why.
+    pub reason: String,
+}
+
+/// First pause after a certificate could not be had: Let's Encrypt allows five failures an hour for a name.
+const FIRST_PAUSE_MS: i64 = 15 * 60_000;
+/// Longest pause between two tries.
+const LONGEST_PAUSE_MS: i64 = 24 * 3_600_000;
+
+impl CertificateFailure {
+    /// When the proxy is asked again, in milliseconds since 1970 UTC: each pause is twice the one before.
+    pub fn due_ms(&self) -> i64 {
+        let doubled = self.times.saturating_sub(1).min(20);
+        self.failed_at_ms.saturating_add((FIRST_PAUSE_MS << doubled).min(LONGEST_PAUSE_MS))
+    }
 }
 
 /// A stage that is left alone: nothing of it is deployed, put right or removed.

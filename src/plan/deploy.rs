@@ -1,6 +1,6 @@
 //! The steps that bring a new instance live and retire the old ones (engine.md "Deploying").
 
-use super::host::options;
+use super::host::{self, options};
 use super::ownership::Own;
 use super::planted::{self, Bug};
 use super::retire::{drop_steps, is_running, retire_steps, routed_domains};
@@ -26,6 +26,7 @@ fn blue_green(input: Input<'_>, stage: &DesiredStage, image: &ImageRef, own: &[O
         steps.push(Step::new(Phase::Switching, Effect::JoinNames { target: Target::New }));
     }
     let served_by_old = steps.len();
+    steps.extend(certify(input, stage));
     steps.extend(switch(input, stage));
     steps.extend(monitor(stage));
     // What it does is not taken back: the new one serves, and is proven.
@@ -53,6 +54,7 @@ fn recreate(input: Input<'_>, stage: &DesiredStage, image: &ImageRef, own: &[Own
         steps.push(Step::new(Phase::Creating, Effect::JoinNames { target: Target::New }));
     }
     steps.extend(start(stage));
+    steps.extend(certify(input, stage));
     steps.extend(switch(input, stage));
     steps.extend(monitor(stage));
     // What it does is not taken back: the new one serves, and is proven.
@@ -100,6 +102,11 @@ fn start(stage: &DesiredStage) -> [Step; 2] {
         Step::new(Phase::Starting, Effect::Start { target: Target::New }),
         Step::new(Phase::HealthChecking, Effect::Gate { target: Target::New, ready: stage.ready.clone() }),
     ]
+}
+
+/// Before the switch: while a certificate is made, a host of the same names is not served.
+fn certify(input: Input<'_>, stage: &DesiredStage) -> Option<Step> {
+    host::certify(input, stage).map(|effect| Step::new(Phase::Switching, effect))
 }
 
 /// Moves the traffic, or takes the routes out when the stage has no domain any more.

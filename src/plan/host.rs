@@ -1,11 +1,11 @@
 //! The host of a stage in a proxy that people use as well: what should be set, which certificate that means, and how it
 //! differs from what is.
 
-use super::{Blocked, Input};
+use super::{Blocked, Effect, Input};
 use crate::model::route::{Certificate, covers};
 use crate::model::{
-    DesiredStage, Domain, HostOptions, NamedCertificate, ObservedCertificate, ObservedProxy, ObservedRoute,
-    ProxySettings, StageKey,
+    CertificateFailure, DesiredStage, Domain, HostOptions, Millis, NamedCertificate, ObservedCertificate,
+    ObservedProxy, ObservedRoute, ProxySettings, StageKey,
 };
 
 /// What the host of a stage should have. One whose certificate cannot be told was refused before, and is only kept well:
@@ -52,7 +52,11 @@ pub(super) fn certificate(input: Input<'_>, stage: &DesiredStage) -> Result<Opti
         Certificate::None => Ok(None),
         Certificate::Id(id) if known.iter().any(|certificate| certificate.id == *id) => Ok(Some(*id)),
         Certificate::Id(id) => Err(missing(&format!("certificate {id}"), known)),
-        Certificate::Letsencrypt => Ok(issued(input, stage)),
+        // One that ran out is better than none: browsers that were told so insist on https.
+        Certificate::Letsencrypt => Ok(issued(input, stage).or_else(|| {
+            let id = present(input, stage)?.certificate?;
+            known.iter().any(|certificate| certificate.id == id).then_some(id)
+        })),
         Certificate::File(name) => Err(missing(&format!("certificate file {name}"), known)),
         Certificate::Wildcard(name) => {
             let fits = |certificate: &&ObservedCertificate| certificate.domains.iter().any(|own| own == name);
@@ -73,6 +77,47 @@ fn issued(input: Input<'_>, stage: &DesiredStage) -> Option<u64> {
     let fits = |one: &&ObservedCertificate| stage.domains.iter().all(|domain| is_for(one, domain));
     let all = input.observed.certificates.iter().filter(lasts).filter(fits);
     all.max_by_key(|certificate| (certificate.expires_ms, certificate.id)).map(|certificate| certificate.id)
+}
+
+/// That the proxy has to get a certificate before the host is set; not again so soon after it could not.
+pub(super) fn certify(input: Input<'_>, stage: &DesiredStage) -> Option<Effect> {
+    if !asks_to_be_issued(input, stage) || failure(input, stage).is_some_and(|failed| input.now_ms < failed.due_ms()) {
+        return None;
+    }
+    let mut names: Vec<String> = stage.domains.iter().map(|domain| domain.host().to_owned()).collect();
+    names.dedup();
+    Some(Effect::Certify { names })
+}
+
+fn asks_to_be_issued(input: Input<'_>, stage: &DesiredStage) -> bool {
+    let is_numbered = matches!(&input.desired.settings.proxy, ProxySettings::NginxProxyManager(_));
+    let answers = matches!(&input.observed.proxy, ObservedProxy::Routes(_));
+    let asks = stage.route.certificate == Certificate::Letsencrypt && !stage.domains.is_empty();
+    is_numbered && answers && asks && issued(input, stage).is_none()
+}
+
+fn failure<'a>(input: Input<'a>, stage: &DesiredStage) -> Option<&'a CertificateFailure> {
+    input.recorded.stages.get(&stage.key)?.certificate_failure.as_deref()
+}
+
+/// What a person should know of a certificate that could not be had, and of a page that stands in for the app.
+pub(super) fn standing(input: Input<'_>, stage: &DesiredStage) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(failed) = failure(input, stage).filter(|_| asks_to_be_issued(input, stage)) {
+        let left = u64::try_from(failed.due_ms() - input.now_ms).unwrap_or(0);
+        let again = if left == 0 { "now".to_owned() } else { format!("in {}", Millis(left - left % 1000)) };
+        let times = if failed.times == 1 { String::new() } else { format!(" {} times", failed.times) };
+        notes.push(format!(
+            "its certificate could not be had{times}, and is asked for again {again}: {}",
+            failed.reason
+        ));
+    }
+    let recorded = input.recorded.stages.get(&stage.key);
+    if recorded.is_some_and(|stage| stage.maintenance_since_ms.is_some()) {
+        let key = &stage.key;
+        notes.push(format!("a maintenance page stands in for it; `landfall route {key} --to instance` shows the app"));
+    }
+    notes
 }
 
 /// The number of the list of those who may ask, or why there is none: the proxy itself would take any number, and let

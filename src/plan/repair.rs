@@ -102,14 +102,16 @@ fn route(
     if foreign_route(input, stage).is_some() {
         return;
     }
+    let certify = host::certify(input, stage);
     let what = route_difference(input, stage, current, wakes).filter(|_| !planted::has(Bug::ForgetsRoute));
-    let Some(what) = what else {
+    let Some(what) = what.or_else(|| certify.is_some().then(|| "it has no certificate yet".to_owned())) else {
         return;
     };
     plan.causes.push(Cause::Route { what });
     if !wakes && is_served_by_another(input, current, own) {
         plan.steps.push(Step::shared(Effect::Gate { target: current.target(), ready: stage.ready.clone() }));
     }
+    plan.steps.extend(certify.map(Step::shared));
     plan.steps.push(if stage.domains.is_empty() {
         Step::shared(Effect::Unroute { domains: routed_domains(input, &stage.key) })
     } else {

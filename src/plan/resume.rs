@@ -116,6 +116,7 @@ fn still_to_do(effect: Effect, made: &Own<'_>, names: &str) -> Option<Effect> {
         | Effect::Unpause { .. }
         | Effect::Rename { .. }
         | Effect::Gate { .. }
+        | Effect::Certify { .. }
         | Effect::Switch { .. }
         | Effect::Monitor { .. }
         | Effect::Unroute { .. }

@@ -72,6 +72,7 @@ pub(super) fn wanted(
     plan.warnings.extend(host::warning(input, stage));
     plan.warnings.extend(host::https_ends(input, stage));
     plan.warnings.extend(host::left_behind(input, stage));
+    plan.warnings.extend(host::standing(input, stage));
     let target = Wanted { input, stage, image };
     if let Some(open) = open {
         plan.causes.push(Cause::Interrupted { phase: open.phase });

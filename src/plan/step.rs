@@ -91,6 +91,11 @@ pub enum Effect {
         /// Who takes it.
         target: Target,
     },
+    /// Have the proxy get a certificate for these names. One that cannot be had stops nothing: it is asked for again later.
+    Certify {
+        /// The names.
+        names: Vec<String>,
+    },
     /// Lead all domains of the stage to it, and prove it (R9).
     Switch {
         /// The domains.

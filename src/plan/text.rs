@@ -134,6 +134,7 @@ impl fmt::Display for Effect {
             Self::Unpause { target } => write!(f, "unpause {target}"),
             Self::Rename { target, to } => write!(f, "rename {target} to {to}"),
             Self::Gate { target, ready } => write!(f, "gate {target} {ready}"),
+            Self::Certify { names } => write!(f, "certify {}", names.join(", ")),
             Self::JoinNames { target } => write!(f, "name {target}"),
             Self::Switch { domains, options: _, target } => write!(f, "switch {} to {target}", join(domains)),
             Self::Monitor { target, duration, .. } => write!(f, "monitor {target} for {duration}"),

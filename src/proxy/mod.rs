@@ -194,6 +194,14 @@ impl Proxy {
         }
     }
 
+    /// Gets a certificate for these names, where the proxy numbers them; answers its number.
+    pub async fn certify(&self, names: &[String]) -> Result<u64, ProxyError> {
+        match self {
+            Self::NginxProxyManager(npm) => npm.certify(names).await,
+            Self::Embedded(_) | Self::None => Err(ProxyError::NoProxy),
+        }
+    }
+
     /// Takes over the host that a person made for exactly these domains (R5).
     pub async fn adopt(&self, store: StoreId, key: &StageKey, domains: &[Domain]) -> Result<Adopted, ProxyError> {
         match self {

@@ -3,6 +3,8 @@
 //! *Expected flow*: under the lock, what was asked is checked, then recorded, then an ordinary pass over this one stage
 //! carries it out. *Guarantees*: what cannot be had is refused before anything is recorded.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,42 @@ pub enum Order {
     },
     /// A new instance of what serves.
     Restart,
+    /// Whether its proxy shows a page in place of the app.
+    Route {
+        /// What it leads to.
+        to: RouteTo,
+    },
+}
+
+/// What the domains of a stage lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RouteTo {
+    /// A page that says that the app is being worked on.
+    Maintenance,
+    /// The instance.
+    Instance,
+}
+
+impl FromStr for RouteTo {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "maintenance" => Ok(Self::Maintenance),
+            "instance" => Ok(Self::Instance),
+            _ => Err("a route leads to `maintenance` or to `instance`".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for RouteTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Maintenance => "maintenance",
+            Self::Instance => "instance",
+        })
+    }
 }
 
 /// Carries out what somebody asked for one stage.
@@ -64,6 +102,7 @@ pub async fn by_hand(places: &Places, key: &StageKey, order: &Order, sink: Sink)
         Order::Deploy { .. } => "deploy",
         Order::Rollback { .. } => "rollback",
         Order::Restart => "restart",
+        Order::Route { .. } => "route",
     };
     let opened = open(places, &loaded.desired, command).await?;
     let recorded = opened.store.recorded().await?;
@@ -78,10 +117,11 @@ pub async fn by_hand(places: &Places, key: &StageKey, order: &Order, sink: Sink)
         Order::Deploy { tag: Some(tag), .. } => desk.deploy(tag).await?,
         Order::Rollback { to } => desk.roll_back(to.as_deref()).await?,
         Order::Restart => {}
+        Order::Route { to } => desk.route(*to).await?,
     }
     let options = Options {
         selection: Selection(vec![key.to_string()]),
-        retry: true,
+        retry: !matches!(order, Order::Route { .. }),
         renew: *order == Order::Restart,
         now: matches!(order, Order::Deploy { now: true, .. }),
         take: matches!(order, Order::Deploy { tag: None, .. }),
@@ -145,6 +185,19 @@ impl Desk<'_> {
             }
         }
         Ok(known(self.opened.store.choose(key, None).await)?)
+    }
+
+    /// Remembered until somebody says otherwise: deploys and passes leave the page where it is.
+    async fn route(&self, to: RouteTo) -> Result<(), Error> {
+        let Opened { store, .. } = self.opened;
+        let key = &self.stage.key;
+        if self.stage.domains.is_empty() {
+            return Err(Error::NotRouted(key.clone()));
+        }
+        if !self.recorded.stages.contains_key(key) {
+            return Err(Error::NeverApplied(key.clone()));
+        }
+        Ok(store.maintain(key, (to == RouteTo::Maintenance).then(now_ms)).await?)
     }
 
     async fn deploy(&self, tag: &Tag) -> Result<(), Error> {

@@ -130,6 +130,7 @@ impl fmt::Display for Want {
             Self::ByHand { key, order: Order::Rollback { to: None } } => vec![format!("rollback {key}")],
             Self::ByHand { key, order: Order::Rollback { to: Some(to) } } => vec![format!("rollback {key} --to {to}")],
             Self::ByHand { key, order: Order::Restart } => vec![format!("restart {key}")],
+            Self::ByHand { key, order: Order::Route { to } } => vec![format!("route {key} --to {to}")],
             Self::Pause { key, pause: None } => vec![format!("resume {key}")],
             Self::Pause { key, pause: Some(Pause { kind: PauseKind::Suspended, .. }) } => {
                 vec![format!("suspend {key}")]

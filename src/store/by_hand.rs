@@ -1,4 +1,5 @@
-//! What a person said about a stage beyond its configuration: a version chosen instead (R13), and that it is left alone.
+//! What a person said about a stage beyond its configuration: a version chosen instead (R13), that it is
+//! left alone, and that a page stands in for its app.
 
 use rusqlite::{Connection, Row, Transaction};
 
@@ -54,8 +55,28 @@ pub(super) fn pause(tx: &Transaction<'_>, key: &StageKey, pause: Option<&Pause>)
     Ok(())
 }
 
-/// Adds both to what is recorded of the stages.
+/// A page stands in for the app of a stage from now on, or not any more.
+pub(super) fn maintain(tx: &Transaction<'_>, key: &StageKey, since_ms: Option<i64>) -> Result<()> {
+    let stage = stage_id(tx, key)?;
+    match since_ms {
+        None => tx.execute("DELETE FROM maintenance WHERE stage_id = ?1", [&stage])?,
+        Some(since) => tx.execute(
+            "INSERT INTO maintenance (stage_id, since) VALUES (?1, ?2) ON CONFLICT (stage_id) DO NOTHING",
+            (&stage, since),
+        )?,
+    };
+    Ok(())
+}
+
+/// Adds all of it to what is recorded of the stages.
 pub(super) fn add(conn: &Connection, stages: &mut ByStage) -> Result<()> {
+    let mut statement = conn.prepare("SELECT stage_id, since FROM maintenance")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some((_, stage)) = stages.get_mut(row)? {
+            stage.maintenance_since_ms = Some(row.get(1)?);
+        }
+    }
     let sql = "SELECT stage_id, kind, from_deploy, repository, tag, digest, is_local, spec, refused_version,
                    refused_spec, refused_digest, chosen_at FROM choices";
     let mut statement = conn.prepare(sql)?;

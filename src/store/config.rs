@@ -12,7 +12,7 @@ use crate::model::{Desired, DesiredStage, Registry, Settings};
 use super::clock::{new_row_id, now_ms};
 use super::error::{Result, StoreError};
 use super::rows::{AcceptedConfig, InForce, parsed};
-use super::{by_hand, images};
+use super::{by_hand, hosts, images};
 
 /// A configuration as the tables hold it: JSON by name.
 #[derive(Debug, PartialEq, Eq)]
@@ -134,6 +134,8 @@ pub(super) fn forget_when_gone(tx: &Transaction<'_>, key: &StageKey) -> Result<(
     if tx.execute(sql, (key.project.as_str(), key.stage.as_str()))? > 0 {
         by_hand::choose(tx, key, None)?;
         by_hand::pause(tx, key, None)?;
+        by_hand::maintain(tx, key, None)?;
+        hosts::certified(tx, key)?;
         images::stage_is_gone(tx, key)?;
     }
     Ok(())

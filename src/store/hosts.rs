@@ -4,11 +4,12 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 
 use crate::model::name::StageKey;
-use crate::model::{RecordedHost, RecordedRoute};
+use crate::model::{CertificateFailure, RecordedHost, RecordedRoute};
 
 use super::clock::now_ms;
 use super::config::stage_id;
 use super::error::Result;
+use super::recorded::ByStage;
 use super::rows::json;
 
 /// Columns that [`host`] reads, in its order.
@@ -60,6 +61,34 @@ pub(super) fn set_route(tx: &Transaction<'_>, key: &StageKey, route: Option<&Rec
     let route = route.map(serde_json::to_string).transpose();
     let route = route.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     tx.execute("UPDATE stages SET route = ?1 WHERE id = ?2", (route, stage))?;
+    Ok(())
+}
+
+/// Counts a certificate that could not be had for a stage, and why.
+pub(super) fn not_certified(tx: &Transaction<'_>, key: &StageKey, reason: &str) -> Result<()> {
+    let sql = "INSERT INTO certificate_failures (stage_id, times, failed_at, reason) VALUES (?1, 1, ?2, ?3)
+               ON CONFLICT (stage_id) DO UPDATE
+               SET times = times + 1, failed_at = excluded.failed_at, reason = excluded.reason";
+    tx.execute(sql, (stage_id(tx, key)?, now_ms(), reason))?;
+    Ok(())
+}
+
+/// Forgets that there was none: there is one, or nobody asks for one any more.
+pub(super) fn certified(tx: &Transaction<'_>, key: &StageKey) -> Result<()> {
+    tx.execute("DELETE FROM certificate_failures WHERE stage_id = ?1", [stage_id(tx, key)?])?;
+    Ok(())
+}
+
+/// Adds to the stages the certificates that could not be had.
+pub(super) fn add_failures(conn: &Connection, stages: &mut ByStage) -> Result<()> {
+    let mut statement = conn.prepare("SELECT stage_id, times, failed_at, reason FROM certificate_failures")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some((_, stage)) = stages.get_mut(row)? {
+            let failure = CertificateFailure { times: row.get(1)?, failed_at_ms: row.get(2)?, reason: row.get(3)? };
+            stage.certificate_failure = Some(Box::new(failure));
+        }
+    }
     Ok(())
 }
 

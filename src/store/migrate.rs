@@ -19,6 +19,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../schema/migrations/0006_conditions.sql"),
     include_str!("../../schema/migrations/0007_candidates.sql"),
     include_str!("../../schema/migrations/0008_images.sql"),
+    include_str!("../../schema/migrations/0009_routing.sql"),
 ];
 
 /// The newest schema version of a list.

@@ -181,6 +181,22 @@ impl Store {
         self.write("store.pause", Durable::Disk, move |tx| by_hand::pause(tx, &key, pause.as_ref())).await
     }
 
+    /// A page stands in for the app of a stage since this moment, in milliseconds since 1970 UTC, or not any more.
+    pub async fn maintain(&self, key: &StageKey, since_ms: Option<i64>) -> Result<()> {
+        let key = key.clone();
+        self.write("store.maintain", Durable::Disk, move |tx| by_hand::maintain(tx, &key, since_ms)).await
+    }
+
+    /// Counts a certificate that the proxy could not get for a stage, with the reason; none: it has one.
+    pub async fn certified(&self, key: &StageKey, failed: Option<&str>) -> Result<()> {
+        let (key, failed) = (key.clone(), failed.map(ToOwned::to_owned));
+        let write = move |tx: &rusqlite::Transaction<'_>| match failed {
+            Some(reason) => hosts::not_certified(tx, &key, &reason),
+            None => hosts::certified(tx, &key),
+        };
+        self.write("store.certified", Durable::Disk, write).await
+    }
+
     /// Records that a stage is about to use an image of a registry, and whether we pull it; before that is done (R14). One
     /// that is on the host and known to be used by the stage is not written again.
     pub async fn hold_image(&self, key: &StageKey, image: &ImageRef, is_pulled: bool) -> Result<()> {

@@ -47,6 +47,7 @@ pub(super) fn recorded(conn: &Connection) -> Result<Recorded> {
     add_hosts(&tx, &mut stages)?;
     add_in_flight(&tx, &mut stages)?;
     by_hand::add(&tx, &mut stages)?;
+    hosts::add_failures(&tx, &mut stages)?;
     let sql = "SELECT generation, revision FROM generations ORDER BY generation DESC LIMIT 1";
     let head = tx.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let (generation, revision) = head.unwrap_or_default();

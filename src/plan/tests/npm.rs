@@ -4,7 +4,7 @@ use super::*;
 use crate::model::observed::ObservedCertificate;
 use crate::model::route::{Certificate, Https, Reach};
 use crate::model::secret::SecretRef;
-use crate::model::{HostOptions, NpmSettings, ObservedHost, RecordedHost};
+use crate::model::{CertificateFailure, HostOptions, NpmSettings, ObservedHost, RecordedHost};
 
 const URL: &str = "http://127.0.0.1:81";
 fn plain() -> HostOptions {
@@ -337,4 +337,75 @@ fn another_way_to_reach_instances_is_named_as_the_cause() {
         assert_eq!(causes, [format!("published for the proxy: {words}")], "{plan}");
         assert!(plan.stages[0].changes.is_empty(), "{plan}");
     }
+}
+
+fn issued(stage: &mut DesiredStage) {
+    stage.route.certificate = Certificate::Letsencrypt;
+    stage.route.https = Https::Redirect;
+}
+
+fn certified(plan: &StagePlan) -> Vec<String> {
+    let names = plan.steps.iter().filter_map(|step| match &step.effect {
+        Effect::Certify { names } => Some(names.join(" ")),
+        _ => None,
+    });
+    names.collect()
+}
+
+#[test]
+fn a_certificate_is_made_before_the_host_and_one_that_is_there_is_used() {
+    let world = behind(Reach::Host).want("shop/prod", "v1").change("shop/prod", issued);
+    let plan = world.of("shop/prod");
+    assert_eq!(certified(&plan), ["shop.test"]);
+    let at = |effect: fn(&Effect) -> bool| plan.steps.iter().position(|step| effect(&step.effect)).unwrap();
+    let (certify, switch) = (at(|e| matches!(e, Effect::Certify { .. })), at(|e| matches!(e, Effect::Switch { .. })));
+    let gate = at(|e| matches!(e, Effect::Gate { .. }));
+    assert!(gate < certify && certify < switch, "{}", world.plan());
+    assert_eq!(switched(&plan).unwrap(), plain(), "until it is there, plain HTTP");
+
+    let there = world.certificate(1, "shop.test", 9_000).certificate(2, "other.test", 99_000);
+    let plan = there.of("shop/prod");
+    assert_eq!(certified(&plan), [""; 0]);
+    let wanted = HostOptions { certificate: Some(1), redirect: true, ..plain() };
+    assert_eq!(switched(&plan), Some(wanted));
+}
+
+#[test]
+fn a_certificate_that_could_not_be_had_is_asked_for_again_after_a_pause_that_doubles_and_blocks_nothing() {
+    let world = |times: u32, failed_at_ms: i64| {
+        let world = behind(Reach::Host).want("shop/prod", "v1").change("shop/prod", issued).hosted("shop/prod", 1);
+        let failure = CertificateFailure { times, failed_at_ms, reason: "too many".into() };
+        let mut world = world;
+        world.recorded.stages.get_mut(&key("shop/prod")).unwrap().certificate_failure = Some(Box::new(failure));
+        world
+    };
+    let minutes = |n: i64| n * 60_000;
+    for (times, ago, asks) in
+        [(1, 14, false), (1, 15, true), (3, 59, false), (3, 60, true), (30, 1439, false), (30, 1440, true)]
+    {
+        let plan = world(times, -minutes(ago)).of("shop/prod");
+        assert_eq!(!certified(&plan).is_empty(), asks, "{times} times, {ago} minutes ago");
+        assert!(plan.warnings.iter().any(|note| note.contains("too many")), "{:?}", plan.warnings);
+    }
+    // A new version is brought meanwhile.
+    let newer = world(1, 0).want("shop/prod", "v2").change("shop/prod", issued).of("shop/prod");
+    assert_eq!((newer.verdict, certified(&newer).len()), (Verdict::Replace, 0));
+}
+
+#[test]
+fn a_page_that_somebody_asked_for_stays_through_deploys_until_they_say_otherwise() {
+    let closed = |mut world: World| {
+        world.recorded.stages.get_mut(&key("shop/prod")).unwrap().maintenance_since_ms = Some(1);
+        world
+    };
+    let world = || behind(Reach::Host).want("shop/prod", "v1").hosted("shop/prod", 1);
+    let page = HostOptions { maintenance: true, ..plain() };
+    assert_eq!(switched(&closed(world()).of("shop/prod")), Some(page.clone()));
+    let shown = closed(world()).of_host("shop.test", |host| host.options = Some(page.clone()));
+    let plan = shown.of("shop/prod");
+    assert_eq!(plan.steps, [], "{}", shown.plan());
+    assert!(plan.warnings.iter().any(|note| note.contains("--to instance")), "{:?}", plan.warnings);
+    assert_eq!(switched(&closed(world()).want("shop/prod", "v2").of("shop/prod")), Some(page.clone()));
+    let over = world().of_host("shop.test", |host| host.options = Some(page));
+    assert_eq!(switched(&over.of("shop/prod")), Some(plain()));
 }

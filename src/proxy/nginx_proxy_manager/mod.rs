@@ -8,6 +8,7 @@
 
 mod adopt;
 mod api;
+mod certify;
 mod change;
 mod error;
 mod look;

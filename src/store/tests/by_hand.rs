@@ -46,3 +46,26 @@ async fn r5_what_was_said_of_a_stage_goes_with_the_last_of_it_and_not_before() {
     let anew = &store.recorded().await.unwrap().stages[&key("shop/prod")];
     assert_eq!((&anew.choice, anew.pause), (&None, None));
 }
+
+#[tokio::test]
+async fn a_page_and_a_certificate_that_could_not_be_had_outlive_the_process_and_end_when_it_is_said() {
+    let scratch = scratch();
+    {
+        let store = scratch.store_with(&["shop/prod", "shop/test"]).await;
+        store.maintain(&key("shop/prod"), Some(5)).await.unwrap();
+        store.maintain(&key("shop/prod"), Some(9)).await.unwrap();
+        store.certified(&key("shop/prod"), Some("no such name")).await.unwrap();
+        store.certified(&key("shop/prod"), Some("too many")).await.unwrap();
+    }
+    let store = scratch.store().await;
+    let recorded = store.recorded().await.unwrap().stages;
+    let failure = recorded[&key("shop/prod")].certificate_failure.clone().unwrap();
+    assert_eq!((failure.times, failure.reason.as_str()), (2, "too many"));
+    assert_eq!(recorded[&key("shop/prod")].maintenance_since_ms, Some(5), "it began once");
+    let other = &recorded[&key("shop/test")];
+    assert_eq!((other.maintenance_since_ms, &other.certificate_failure), (None, &None));
+    store.maintain(&key("shop/prod"), None).await.unwrap();
+    store.certified(&key("shop/prod"), None).await.unwrap();
+    let over = &store.recorded().await.unwrap().stages[&key("shop/prod")];
+    assert_eq!((over.maintenance_since_ms, &over.certificate_failure), (None, &None));
+}

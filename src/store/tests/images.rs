@@ -150,7 +150,10 @@ async fn r18_r24_an_older_store_knows_what_was_deployed_from_it() {
         store.accept_config(accepted("r2", &["shop/prod"])).await.unwrap();
     }
     let conn = Connection::open(scratch.dir.db()).unwrap();
-    conn.execute_batch("DROP TABLE images; PRAGMA user_version = 7;").unwrap();
+    conn.execute_batch(
+        "DROP TABLE maintenance; DROP TABLE certificate_failures; DROP TABLE images; PRAGMA user_version = 7;",
+    )
+    .unwrap();
     drop(conn);
     let store = scratch.store().await;
     let found = all(&store, &["shop/prod"]).await;

@@ -11,7 +11,7 @@ use crate::store::migrate::{self, MIGRATIONS};
 use crate::store::{Store, StoreError};
 
 /// What is shipped, and one more.
-pub(super) const MORE: [&str; 9] = [
+pub(super) const MORE: [&str; 10] = [
     MIGRATIONS[0],
     MIGRATIONS[1],
     MIGRATIONS[2],
@@ -20,10 +20,11 @@ pub(super) const MORE: [&str; 9] = [
     MIGRATIONS[5],
     MIGRATIONS[6],
     MIGRATIONS[7],
+    MIGRATIONS[8],
     "CREATE TABLE more (id INTEGER) STRICT; INSERT INTO more VALUES (1);",
 ];
 /// How many are shipped.
-pub(super) const SHIPPED: i64 = 8;
+pub(super) const SHIPPED: i64 = 9;
 
 fn texts(conn: &Connection, sql: &str) -> Vec<String> {
     let mut statement = conn.prepare(sql).unwrap();
@@ -56,6 +57,7 @@ fn a_migration_that_was_shipped_is_never_edited() {
             "24eac247669cda28d0a9b94c02d793b62620b72bda796d694687f2f2487eb761",
             "9da3133726c76138c2822137d7370fcd8221e5e480af51f58af52f3fe02f4588",
             "921a7d1b5baba2702ffcab8cb93b1f0712d053ff235796e945fc07789f854462",
+            "a1ff28e34c24dcf131ab6ab5f444b059e9f9038cccd45ceb161c4c477431c0ba",
         ]
     );
 }
@@ -93,6 +95,7 @@ fn a_migration_that_does_not_work_leaves_the_schema_as_it_was() {
         MIGRATIONS[5],
         MIGRATIONS[6],
         MIGRATIONS[7],
+        MIGRATIONS[8],
         "CREATE TABLE more (id INTEGER) STRICT; INSERT INTO nothing VALUES (1);",
     ];
     migrate::migrate(&mut conn, "test".as_ref(), &broken).unwrap_err();
@@ -130,7 +133,7 @@ async fn a_store_from_before_there_were_hosts_is_brought_up_to_date_and_keeps_ev
     };
     // As it was then: without the table, and with specs that say nothing of how they are routed.
     let conn = Connection::open(scratch.dir.db()).unwrap();
-    let older = "DROP TABLE images; DROP TABLE conditions; DROP TABLE adopted; DROP TABLE choices; DROP TABLE pauses; ALTER TABLE deploys DROP COLUMN giving_up; DROP TABLE proxy_hosts; ALTER TABLE stages DROP COLUMN route; ALTER TABLE stages DROP COLUMN candidate; UPDATE stages SET spec = json_remove(spec, '$.route');
+    let older = "DROP TABLE maintenance; DROP TABLE certificate_failures; DROP TABLE images; DROP TABLE conditions; DROP TABLE adopted; DROP TABLE choices; DROP TABLE pauses; ALTER TABLE deploys DROP COLUMN giving_up; DROP TABLE proxy_hosts; ALTER TABLE stages DROP COLUMN route; ALTER TABLE stages DROP COLUMN candidate; UPDATE stages SET spec = json_remove(spec, '$.route');
                  UPDATE deploys SET spec = json_remove(spec, '$.route'); PRAGMA user_version = 1;";
     conn.execute_batch(older).unwrap();
     let deploys = "SELECT id || ' ' || status || ' ' || phase FROM deploys ORDER BY id";

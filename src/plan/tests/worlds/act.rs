@@ -27,7 +27,9 @@ impl Model {
         match effect {
             Effect::CreateNetwork { name } => self.make_network(name),
             Effect::Pull { .. } => self.op(what, |_| {}).and_then(|()| self.op("tag".to_owned(), |_| {})),
-            Effect::CreateVolume { .. } | Effect::WriteSecrets | Effect::Hook { .. } => self.op(what, |_| {}),
+            Effect::CreateVolume { .. } | Effect::WriteSecrets | Effect::Hook { .. } | Effect::Certify { .. } => {
+                self.op(what, |_| {})
+            }
             Effect::Create { .. } => self.create(work),
             Effect::Connect { target, network } => self.network(work, target, network, true),
             Effect::JoinNames { target } => self.network(work, target, NAMES, true),

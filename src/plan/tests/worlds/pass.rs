@@ -54,6 +54,7 @@ impl Model {
                     | Effect::Rename { .. }
                     | Effect::Gate { .. }
                     | Effect::JoinNames { .. }
+                    | Effect::Certify { .. }
                     | Effect::Switch { .. }
                     | Effect::Monitor { .. }
                     | Effect::Unroute { .. } => {
