@@ -1,6 +1,7 @@
 //! What the YAML says, after all checks. A `Desired` can only be made by `config::resolve`, so it is always valid.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -259,8 +260,8 @@ pub struct DesiredStage {
     /// Domains routed to it, sorted; empty: not routed.
     pub domains: Vec<Domain>,
     /// How they are routed. Specs written before there was a choice had none.
-    #[serde(default)]
-    pub route: RouteOptions,
+    #[serde(default, with = "super::route::shared")]
+    pub route: Arc<RouteOptions>,
     /// Stages that must be healthy before a new instance of this one is made, sorted (R23). Specs written before had none.
     #[serde(default)]
     pub depends_on: Vec<StageKey>,

@@ -15,6 +15,7 @@ pub struct HostOptions {
     /// Number of its certificate, where the proxy numbers them; none: plain HTTP.
     pub certificate: Option<u64>,
     /// Its certificate, where the proxy knows them by what they are for; none: plain HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub named: Option<NamedCertificate>,
     /// Plain HTTP is redirected to https.
     pub redirect: bool,
@@ -27,22 +28,31 @@ pub struct HostOptions {
     /// Requests that look like common attacks are refused.
     pub block_exploits: bool,
     /// Answers that may be kept are.
+    #[serde(skip_serializing_if = "super::route::is_false")]
     pub caching: bool,
     /// Number of the list of those who may ask; none: everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub access_list: Option<u64>,
     /// Paths that lead elsewhere.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub locations: Vec<Location>,
     /// Domains that only redirect, and where to.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub redirects: BTreeMap<Domain, Domain>,
     /// Configuration in the proxy's own language; empty: none.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub advanced: String,
     /// Further upstreams, sorted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub upstreams: Vec<String>,
     /// A client stays where it was sent first.
+    #[serde(skip_serializing_if = "super::route::is_false")]
     pub sticky: bool,
     /// The path of a domain is taken off.
+    #[serde(skip_serializing_if = "super::route::is_false")]
     pub strip_prefix: bool,
     /// A page stands in for the app.
+    #[serde(skip_serializing_if = "super::route::is_false")]
     pub maintenance: bool,
 }
 

@@ -10,6 +10,7 @@ use super::id::{DeployId, StoreId};
 use super::image::{Digest, ImageRef, Repository, Tag};
 use super::labels::Labels;
 use super::name::{Domain, StageKey};
+use super::route::RouteOptions;
 use super::secret::Fingerprint;
 use super::status::{ChoiceKind, DeployStatus, InstanceStatus, PauseKind, Phase};
 
@@ -150,7 +151,7 @@ impl RecordedStage {
     pub fn served_spec(&self) -> Option<DesiredStage> {
         let mut spec = self.live.as_ref()?.spec()?;
         if let Some(RecordedRoute { domains, options }) = self.route.clone() {
-            (spec.domains, spec.route) = (domains, options.into());
+            (spec.domains, spec.route) = (domains, RouteOptions::from(options).shared());
         }
         Some(spec)
     }

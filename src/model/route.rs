@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,23 +55,65 @@ pub struct RouteOptions {
     /// The proxy refuses requests that look like common attacks.
     pub block_exploits: bool,
     /// The proxy keeps answers that may be kept, such as images.
+    #[serde(skip_serializing_if = "is_false")]
     pub caching: bool,
     /// Who may ask: the proxy's list of this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub access_list: Option<String>,
     /// Paths that lead elsewhere, in the order of the configuration.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub locations: Vec<Location>,
     /// Domains of the stage that only redirect, each to another domain of it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub redirects: BTreeMap<Domain, Domain>,
     /// Configuration in the proxy's own language, put into its host as it is (R32).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub advanced: Option<String>,
     /// Further places where the same app runs, `host:port`, beside the instance.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub upstreams: Vec<String>,
     /// A client stays where it was sent first.
+    #[serde(skip_serializing_if = "is_false")]
     pub sticky: bool,
     /// The path of a domain is taken off before the app sees it.
+    #[serde(skip_serializing_if = "is_false")]
     pub strip_prefix: bool,
     /// While `recreate` replaces the instance, a page says so.
+    #[serde(skip_serializing_if = "is_false")]
     pub maintenance: bool,
+}
+
+/// Specs say nothing of what is not asked for: those of before these keys are equal to those of now.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+pub(super) const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// What nearly every stage has, once for all of them.
+static DEFAULT: LazyLock<Arc<RouteOptions>> = LazyLock::new(|| Arc::new(RouteOptions::default()));
+
+impl RouteOptions {
+    /// As the configuration says; the default is one for all.
+    pub fn shared(self) -> Arc<Self> {
+        if self == **DEFAULT { Arc::clone(&DEFAULT) } else { Arc::new(self) }
+    }
+}
+
+/// Reads and writes what is shared like what is not.
+pub(super) mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use super::RouteOptions;
+
+    pub(in crate::model) fn serialize<S: Serializer>(route: &Arc<RouteOptions>, to: S) -> Result<S::Ok, S::Error> {
+        RouteOptions::serialize(route, to)
+    }
+
+    pub(in crate::model) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<RouteOptions>, D::Error> {
+        RouteOptions::deserialize(from).map(RouteOptions::shared)
+    }
 }
 
 impl Default for RouteOptions {

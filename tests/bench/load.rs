@@ -6,6 +6,7 @@
 //! process of its own, this program being one of them: `load ours CONFIG DATA` prints what it took.
 
 mod many;
+mod unit;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -164,7 +165,7 @@ fn landfall(dir: &Path, stages: usize, files: usize) -> Side {
     assert!(filled.success(), "the store was not filled");
     Side::new(format!("landfall, {files} files: load to plan"), move || {
         let mut command = Command::new(&program);
-        command.arg("ours").args([&config, &data]);
+        command.arg("ours").args([&config, &data]).envs(unit::environment());
         command
     })
 }

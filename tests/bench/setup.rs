@@ -1,5 +1,8 @@
 //! The host that the benches measure: so many stages, converged, on the private dockerd of the test ground.
 
+#[path = "unit.rs"]
+mod unit;
+
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -114,13 +117,6 @@ impl Host {
 /// `landfall daemon`, until it is dropped.
 pub struct Daemon(Child);
 
-/// What the unit gives the daemon, so that what is measured is what runs.
-fn of_the_unit() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let lines = include_str!("../../deploy/landfall.service").lines();
-    let given = lines.filter_map(|line| line.strip_prefix("Environment=")).flat_map(str::split_whitespace);
-    given.filter_map(|variable| variable.split_once('='))
-}
-
 impl Daemon {
     /// Starts it, and returns when it has told that it saw the host.
     pub fn start(host: &Host) -> Self {
@@ -133,7 +129,7 @@ impl Daemon {
         let systemd = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
         systemd.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket option");
         let mut command = host.landfall_at(docker, &["daemon"]);
-        command.envs(of_the_unit()).env("NOTIFY_SOCKET", &path).stdout(Stdio::null()).stderr(Stdio::null());
+        command.envs(unit::environment()).env("NOTIFY_SOCKET", &path).stdout(Stdio::null()).stderr(Stdio::null());
         let daemon = Self(command.spawn().expect("landfall starts"));
         let mut told = [0; 4096];
         loop {

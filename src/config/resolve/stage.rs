@@ -33,7 +33,7 @@ pub(super) fn stage(
     let track = track.and_then(|raw| track::track(cx, raw, claims));
     let gate = layer.ready.take();
     let max_instances = several::number(cx, layer.max_instances.take());
-    let route::Routed { domains, patterns, options: route } =
+    let route::Routed { domains, patterns, options } =
         route::route(cx, layer.route.take(), project.port, max_instances, claims);
     let drain = time(cx, "drain", layer.drain.take(), GRACE);
     let stop_grace_period = time(cx, "stop_grace_period", layer.stop_grace_period.take(), GRACE);
@@ -64,7 +64,7 @@ pub(super) fn stage(
         stop_grace_period,
         monitor,
         domains,
-        route,
+        route: options.shared(),
         depends_on,
         hooks,
         max_instances,

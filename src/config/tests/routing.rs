@@ -26,7 +26,7 @@ fn resolved(text: &str) -> NpmSettings {
 }
 
 fn options(route: &str) -> RouteOptions {
-    loaded(&routed(route)).desired.stages.clone().into_values().next().unwrap().route
+    loaded(&routed(route)).desired.stages.clone().into_values().next().unwrap().route.as_ref().clone()
 }
 
 #[test]
@@ -207,12 +207,15 @@ fn a_stage_changes_single_options_of_its_projects_route() {
         block_exploits: true,
         ..RouteOptions::default()
     };
-    assert_eq!((stage.domains.len(), stage.route), (1, expected));
+    assert_eq!((stage.domains.len(), stage.route), (1, expected.shared()));
     let plain = routed("{ domains: [ a.b.c ], certificate: none, hsts: false }").replace("    stages:", project);
     let stage = loaded(&plain).desired.stages.clone().into_values().next().unwrap();
-    assert_eq!(stage.route, RouteOptions { block_exploits: true, ..RouteOptions::default() });
+    assert_eq!(*stage.route, RouteOptions { block_exploits: true, ..RouteOptions::default() });
     let unrouted = routed("{}").replace("    stages:", project);
-    assert_eq!(loaded(&unrouted).desired.stages.clone().into_values().next().unwrap().route, RouteOptions::default());
+    assert_eq!(
+        loaded(&unrouted).desired.stages.clone().into_values().next().unwrap().route,
+        RouteOptions::default().shared()
+    );
 }
 
 #[test]
@@ -308,7 +311,7 @@ fn what_the_configured_proxy_does_not_do_is_refused() {
     let all = stage(
         "route: { domains: [ a.b.c ], certificate: none, https: off, websockets: true, http2: false, hsts: false, block_exploits: false }",
     );
-    assert_eq!(all.route, RouteOptions::default());
+    assert_eq!(*all.route, RouteOptions::default());
 }
 
 #[test]

@@ -130,7 +130,7 @@ impl World {
             stop_grace_period: Millis::secs(10),
             monitor: Millis(0),
             domains: vec![domain],
-            route: RouteOptions::default(),
+            route: RouteOptions::default().shared(),
             depends_on: Vec::new(),
             hooks: Hooks::default(),
             max_instances: 1,

@@ -1,5 +1,7 @@
 //! Behind Nginx Proxy Manager: hosts with options, a proxy that people use as well and that cannot say who is idle.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::model::observed::ObservedCertificate;
 use crate::model::route::{Certificate, Https, Reach};
@@ -95,8 +97,8 @@ impl World {
 }
 
 fn secured(stage: &mut DesiredStage) {
-    stage.route.certificate = Certificate::Id(3);
-    stage.route.https = Https::Redirect;
+    Arc::make_mut(&mut stage.route).certificate = Certificate::Id(3);
+    Arc::make_mut(&mut stage.route).https = Https::Redirect;
 }
 
 fn switched(plan: &StagePlan) -> Option<HostOptions> {
@@ -188,8 +190,8 @@ fn r1_a_host_made_by_hand_is_a_clash_and_can_be_adopted_only_with_exactly_these_
 #[test]
 fn a_certificate_that_is_not_there_blocks_and_of_several_the_one_that_lasts_longest_is_taken() {
     let wildcard = |s: &mut DesiredStage| {
-        s.route.certificate = Certificate::Wildcard("*.test".into());
-        s.route.https = Https::Redirect;
+        Arc::make_mut(&mut s.route).certificate = Certificate::Wildcard("*.test".into());
+        Arc::make_mut(&mut s.route).https = Https::Redirect;
     };
     let world = || behind(Reach::Host).want("shop/prod", "v1").change("shop/prod", wildcard);
     let blocked = world().certificate(1, "shop.test", 9).of("shop/prod").blocked.unwrap();
@@ -340,8 +342,8 @@ fn another_way_to_reach_instances_is_named_as_the_cause() {
 }
 
 fn issued(stage: &mut DesiredStage) {
-    stage.route.certificate = Certificate::Letsencrypt;
-    stage.route.https = Https::Redirect;
+    Arc::make_mut(&mut stage.route).certificate = Certificate::Letsencrypt;
+    Arc::make_mut(&mut stage.route).https = Https::Redirect;
 }
 
 fn certified(plan: &StagePlan) -> Vec<String> {

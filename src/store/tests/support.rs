@@ -88,7 +88,7 @@ pub(super) fn stage(text: &str) -> DesiredStage {
         stop_grace_period: Millis::secs(10),
         monitor: Millis(0),
         domains: Vec::new(),
-        route: crate::model::RouteOptions::default(),
+        route: crate::model::RouteOptions::default().shared(),
         depends_on: Vec::new(),
         hooks: crate::model::Hooks::default(),
         max_instances: 1,
