@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::git::{Branch, Folder};
-use crate::model::{Millis, StageKey, StoreId, Tag};
+use crate::model::{Bytes, Millis, StageKey, StoreId, Tag};
 use crate::reconcile::RouteTo;
 
 /// Commit YAML; it lands on your Docker host.
@@ -263,6 +263,12 @@ pub struct ProxyArgs {
     /// File that keeps the last routing table [default: proxy-table.json in --data]
     #[arg(long, value_name = "FILE")]
     pub table: Option<PathBuf>,
+    /// File that gets a JSON line per request, or - for the output; SIGHUP opens it again [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub access_log: Option<PathBuf>,
+    /// Largest body of a request, as in 100m; more is refused with 413 [default: any]
+    #[arg(long, value_name = "SIZE")]
+    pub max_body: Option<Bytes>,
 }
 
 /// A server is neither asked all the time nor forgotten.

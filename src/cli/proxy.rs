@@ -1,26 +1,58 @@
 //! `landfall proxy`: the embedded reverse proxy as a process of its own, so that the daemon can die without being noticed.
 
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
 use super::args::ProxyArgs;
 use super::daemon::listen;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::render::Out;
-use crate::daemon::Notifier;
+use crate::daemon::{Asked, Notifier};
+use crate::model::Bytes;
 use crate::reconcile::Places;
-use crate::router::{self, Limits, Options};
+use crate::router::{self, Limits, LogTo, Options};
 
-/// Serves until SIGTERM or SIGINT. It is told what to do over its socket: SIGHUP has nothing to read again, and ends nothing.
+/// Serves until SIGTERM or SIGINT. It is told what to do over its socket; SIGHUP opens the access log again.
 pub(super) async fn run(places: &Places, args: ProxyArgs, out: Out) -> Result<Exit, Failure> {
     let control = args.control.unwrap_or_else(|| places.proxy_socket.clone());
     let table = args.table.unwrap_or_else(|| places.data.join("proxy-table.json"));
     let shown = control.display().to_string();
-    let options = Options { listen: vec![args.listen], control, table, limits: Limits::default() };
+    let limits = Limits { max_body_bytes: args.max_body.map(|Bytes(bytes)| bytes), ..Limits::default() };
+    let reopen = Arc::new(Notify::new());
+    let options = Options {
+        listen: vec![args.listen],
+        control,
+        table,
+        limits,
+        access_log: args.access_log.map(log_to).transpose()?,
+        reopen: Arc::clone(&reopen),
+    };
     let mut signals = listen()?;
     let ready = move |addresses: &[std::net::SocketAddr]| {
         let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         out.note(&format!("serving http on {}, controlled at {shown}", addresses.join(", ")));
         Notifier::from_env().ready();
     };
-    router::serve(options, async move { signals.stopped().await }, ready).await?;
+    let stopped = async move {
+        while signals.next().await == Asked::Reload {
+            reopen.notify_one();
+        }
+    };
+    router::serve(options, stopped, ready).await?;
     Ok(Exit::Ok)
+}
+
+/// A file, or `-` for the standard output.
+fn log_to(path: PathBuf) -> Result<LogTo, Failure> {
+    if path.as_os_str() != "-" {
+        return Ok(LogTo::File(path));
+    }
+    let output = std::io::stdout().as_fd().try_clone_to_owned();
+    let output = output.map_err(|error| Failure::new(anyhow::anyhow!("cannot write to the output: {error}"), None))?;
+    Ok(LogTo::Stream(Arc::new(File::from(output))))
 }

@@ -5,34 +5,66 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
+use super::log::Entry;
+use super::pages::Page;
 use super::patient::Busy;
 use super::upstream::{InFlight, Sender};
 
-/// When a client last sent a part of its body, in milliseconds after some start.
+/// How much of a body a client may send, and how long it may pause.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimits {
+    /// Most bytes; none: any number.
+    pub bytes: Option<u64>,
+    /// Longest time between two parts.
+    pub pause: Duration,
+}
+
+/// Why a client's body did not come whole.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyFault {
+    /// It broke off, or was nonsense.
+    #[error(transparent)]
+    Client(#[from] hyper::Error),
+    /// It is larger than allowed.
+    #[error("the body is too large")]
+    TooLarge,
+    /// It paused for too long.
+    #[error("the body came too slowly")]
+    TooSlow,
+}
+
+/// How the body that a client sends comes along.
 pub struct Progress {
     began: Instant,
+    /// When the last part came, in milliseconds after the beginning.
     last_ms: AtomicU64,
+    fault: OnceLock<Page>,
 }
 
 impl Progress {
     /// Starts now.
     pub fn start() -> Arc<Self> {
-        Arc::new(Self { began: Instant::now(), last_ms: AtomicU64::new(0) })
+        Arc::new(Self { began: Instant::now(), last_ms: AtomicU64::new(0), fault: OnceLock::new() })
     }
 
     /// When the last part came.
     pub fn last(&self) -> Instant {
         self.began + Duration::from_millis(self.last_ms.load(Ordering::Relaxed))
+    }
+
+    /// What the client is told if it went over a limit.
+    pub fn fault(&self) -> Option<Page> {
+        self.fault.get().copied()
     }
 
     fn note(&self) {
@@ -41,40 +73,78 @@ impl Progress {
     }
 }
 
+/// What a client sends, as it comes, within its limits.
+pub struct FromClient {
+    body: Incoming,
+    progress: Arc<Progress>,
+    limits: BodyLimits,
+    came: u64,
+    /// Made when there is something to wait for.
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl FromClient {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.limits.pause)));
+            ready!(pause.as_mut().poll(cx));
+            return Poll::Ready(Some(Err(self.broken(BodyFault::TooSlow, Page::TooSlow))));
+        };
+        self.pause = None;
+        self.progress.note();
+        if let Some(Ok(frame)) = &frame {
+            self.came += frame.data_ref().map_or(0, |data| data.len() as u64);
+            if self.limits.bytes.is_some_and(|most| self.came > most) {
+                return Poll::Ready(Some(Err(self.broken(BodyFault::TooLarge, Page::TooLarge))));
+            }
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(BodyFault::from)))
+    }
+
+    fn broken(&self, fault: BodyFault, page: Page) -> BodyFault {
+        // The first fault is the one that counts.
+        self.progress.fault.get_or_init(|| page);
+        fault
+    }
+}
+
 /// The body of a request to an upstream.
 pub enum ToUpstream {
     /// None.
     Empty,
-    /// What the client sends, as it comes.
-    Client(Incoming, Arc<Progress>),
+    /// What the client sends.
+    Client(Box<FromClient>),
+}
+
+impl ToUpstream {
+    /// What a client sends.
+    pub fn client(body: Incoming, progress: Arc<Progress>, limits: BodyLimits) -> Self {
+        Self::Client(Box::new(FromClient { body, progress, limits, came: 0, pause: None }))
+    }
 }
 
 impl Body for ToUpstream {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyFault;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
-            Self::Client(body, progress) => {
-                let frame = ready!(Pin::new(body).poll_frame(cx));
-                progress.note();
-                Poll::Ready(frame)
-            }
+            Self::Client(client) => client.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Client(body, _) => body.is_end_stream(),
+            Self::Client(client) => client.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Client(body, _) => body.size_hint(),
+            Self::Client(client) => client.body.size_hint(),
         }
     }
 }
@@ -84,6 +154,8 @@ pub struct ToClient {
     source: Source,
     /// Tells the connection that the request is over.
     busy: Option<Busy>,
+    /// Becomes a line of the access log when this body is done.
+    entry: Option<Entry>,
 }
 
 enum Source {
@@ -94,18 +166,28 @@ enum Source {
 impl ToClient {
     /// A page of our own.
     pub fn page(text: Bytes) -> Self {
-        Self { source: Source::Page(Full::new(text)), busy: None }
+        Self { source: Source::Page(Full::new(text)), busy: None, entry: None }
     }
 
     /// An upstream's answer, with the connection it comes over.
     pub fn upstream(body: Incoming, in_flight: InFlight, sender: Sender) -> Self {
         let ended = body.is_end_stream();
-        Self { source: Source::Upstream(FromUpstream { body, ended, sender: Some(sender), in_flight }), busy: None }
+        let source = Source::Upstream(FromUpstream { body, ended, sender: Some(sender), in_flight });
+        Self { source, busy: None, entry: None }
     }
 
     /// Keeps the client's connection marked as busy until this body is done.
     pub fn keeping(mut self, busy: Busy) -> Self {
         self.busy = Some(busy);
+        self
+    }
+
+    /// Counts what the client is given, for the access log.
+    pub fn logged(mut self, mut entry: Entry) -> Self {
+        if let Source::Upstream(upstream) = &self.source {
+            entry.upstream = Some(Arc::clone(upstream.in_flight.upstream()));
+        }
+        self.entry = Some(entry);
         self
     }
 }
@@ -115,13 +197,18 @@ impl Body for ToClient {
     type Error = hyper::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        match &mut self.get_mut().source {
+        let this = self.get_mut();
+        let frame = match &mut this.source {
             Source::Page(page) => {
                 let frame = ready!(Pin::new(page).poll_frame(cx));
-                Poll::Ready(frame.map(|frame| frame.map_err(|never: Infallible| match never {})))
+                frame.map(|frame| frame.map_err(|never: Infallible| match never {}))
             }
-            Source::Upstream(upstream) => upstream.poll_frame(cx),
+            Source::Upstream(upstream) => ready!(upstream.poll_frame(cx)),
+        };
+        if let (Some(entry), Some(Ok(frame))) = (&mut this.entry, &frame) {
+            entry.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
         }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -10,8 +10,9 @@ use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, timeout_at};
 
 use super::Limits;
-use super::body::{Progress, ToClient, ToUpstream};
+use super::body::{BodyLimits, Progress, ToClient, ToUpstream};
 use super::head::{self, Host, Peer, Scheme};
+use super::log::{Entry, Log};
 use super::pages::Page;
 use super::patient::Busy;
 use super::place::{Asked, NoRoute, Place};
@@ -29,6 +30,8 @@ pub struct Forwarder {
     pub limits: Limits,
     /// Ends tunnels when the proxy does.
     pub tunnels: tunnel::Keeper,
+    /// Takes down each request.
+    pub log: Option<Arc<Log>>,
     /// Whether there is a certificate for a host now, so that it may be redirected to https.
     pub is_certified: Box<dyn Fn(&str) -> bool + Send + Sync>,
 }
@@ -36,18 +39,28 @@ pub struct Forwarder {
 impl Forwarder {
     /// Answers one request, with a page of ours if need be.
     pub async fn answer(&self, request: Request<Incoming>, from: Peer, busy: Busy) -> Response<ToClient> {
-        match self.forward(request, from).await {
-            Ok(Answer::Response(response)) => response.map(|body| body.keeping(busy)),
+        let mut entry = self.log.as_ref().map(|log| Entry::new(log, &request, from));
+        let (response, busy) = match self.forward(request, from).await {
+            Ok(Answer::Response(response)) => (response, Some(busy)),
             Ok(Answer::Tunnel(response, tunnel)) => {
+                if let Some(entry) = &mut entry {
+                    entry.upstream = Some(Arc::clone(tunnel.in_flight.upstream()));
+                }
                 self.tunnels.open(tunnel, busy);
-                response
+                (response, None)
             }
-            Err(page) => page.response().map(|body| body.keeping(busy)),
-        }
+            Err(page) => (page.response(), Some(busy)),
+        };
+        let status = response.status();
+        response.map(|body| {
+            let body = busy.into_iter().fold(body, ToClient::keeping);
+            let entry = entry.map(|entry| Entry::answered(entry, status));
+            entry.into_iter().fold(body, ToClient::logged)
+        })
     }
 
     async fn forward(&self, request: Request<Incoming>, from: Peer) -> Result<Answer, Page> {
-        let mut outbound = Outbound::prepare(request, from)?;
+        let mut outbound = Outbound::prepare(request, from, self.limits.body())?;
         let mut attempt = 1;
         loop {
             let entered = match self.enter(&outbound) {
@@ -102,6 +115,9 @@ impl Forwarder {
         match within(self.limits.first_byte_timeout, progress.as_deref(), sender.try_send_request(request)).await {
             Some(Ok(response)) => Ok((response, sender)),
             Some(Err(mut error)) => {
+                if let Some(page) = progress.as_deref().and_then(Progress::fault) {
+                    return Err(Failure::Client(page));
+                }
                 let unsent = error.take_message();
                 let is_unsent = unsent.is_some();
                 outbound.request = unsent.or_else(|| outbound.request.take());
@@ -142,13 +158,16 @@ struct Outbound {
 }
 
 impl Outbound {
-    fn prepare(mut request: Request<Incoming>, from: Peer) -> Result<Self, Page> {
+    fn prepare(mut request: Request<Incoming>, from: Peer, limits: BodyLimits) -> Result<Self, Page> {
         if request.method() == Method::CONNECT {
             return Err(Page::Method);
         }
         let host = Host::of(&request).ok_or(Page::BadHost)?;
         if !head::is_plainly_framed(request.headers()) {
             return Err(Page::Coding);
+        }
+        if limits.bytes.is_some_and(|most| request.body().size_hint().lower() > most) {
+            return Err(Page::TooLarge);
         }
         let protocol = head::wanted_upgrade(&request);
         let upgrade = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
@@ -161,7 +180,8 @@ impl Outbound {
         }
         let is_safe = !has_body && matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let progress = has_body.then(Progress::start);
-        let body = progress.clone().map_or(ToUpstream::Empty, |progress| ToUpstream::Client(body, progress));
+        let body = progress.clone().map(|progress| ToUpstream::client(body, progress, limits));
+        let body = body.unwrap_or(ToUpstream::Empty);
         let target = parts.uri.clone();
         let (request, tried) = (Some(Request::from_parts(parts, body)), Tried::default());
         Ok(Self { host, from, tried, request, target, is_safe, progress, upgrade })

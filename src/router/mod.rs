@@ -19,6 +19,7 @@ mod disk;
 mod forward;
 mod head;
 mod listen;
+mod log;
 mod pages;
 mod path;
 mod patient;
@@ -39,12 +40,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::model::Retry;
 use crate::socket::{self, ControlSocket, SocketError};
+use body::BodyLimits;
 use forward::Forwarder;
 use listen::Phase;
+use log::Log;
+pub use log::LogTo;
 use switchboard::Switchboard;
 pub use table::{Conflict, MAX_ROUTES, Table};
 
@@ -64,6 +68,10 @@ pub struct Options {
     pub table: PathBuf,
     /// Times and sizes.
     pub limits: Limits,
+    /// Where each request is taken down; none: nowhere.
+    pub access_log: Option<LogTo>,
+    /// Has the access log opened again.
+    pub reopen: Arc<Notify>,
 }
 
 /// How long and how much; the defaults are meant to stay, tests shorten them.
@@ -80,10 +88,14 @@ pub struct Limits {
     /// An upstream must begin to answer within this after the last part of the request; long polls take minutes.
     /// Between the parts of an answer there is no limit: an event stream may be silent.
     pub first_byte_timeout: Duration,
+    /// A client may pause this long between two parts of a request's body.
+    pub body_timeout: Duration,
     /// After the signal to stop, what is in flight may take this long.
     pub stop_timeout: Duration,
     /// Most bytes of a request head; more is a 431.
     pub max_head_bytes: usize,
+    /// Most bytes of a request's body; more is a 413. None: any number, since nothing of it is kept here.
+    pub max_body_bytes: Option<u64>,
     /// Most client connections at once (fewer if the process may not open enough files); others wait to be accepted.
     pub max_connections: usize,
 }
@@ -96,10 +108,18 @@ impl Default for Limits {
             stall_timeout: Duration::from_secs(300),
             connect_timeout: Duration::from_secs(5),
             first_byte_timeout: Duration::from_secs(300),
+            body_timeout: Duration::from_secs(60),
             stop_timeout: Duration::from_secs(20),
             max_head_bytes: 64 * 1024,
+            max_body_bytes: None,
             max_connections: 16_384,
         }
+    }
+}
+
+impl Limits {
+    fn body(&self) -> BodyLimits {
+        BodyLimits { bytes: self.max_body_bytes, pause: self.body_timeout }
     }
 }
 
@@ -114,6 +134,14 @@ pub enum RouterError {
         /// Why.
         source: io::Error,
     },
+    /// The access log cannot be opened.
+    #[error("cannot open the access log {to:?}: {source}")]
+    Log {
+        /// Where it was to go.
+        to: LogTo,
+        /// Why.
+        source: io::Error,
+    },
     /// The control socket cannot be had.
     #[error(transparent)]
     Socket(#[from] SocketError),
@@ -123,7 +151,7 @@ impl RouterError {
     /// Whether time helps.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Listen { .. } => Retry::Backoff,
+            Self::Listen { .. } | Self::Log { .. } => Retry::Backoff,
             Self::Socket(error) => error.retry(),
         }
     }
@@ -138,6 +166,7 @@ impl RouterError {
                 }
                 _ => None,
             },
+            Self::Log { .. } => Some("give --access-log a file in a folder that the proxy may write to".to_owned()),
             Self::Socket(error) => Some(error.hint("--control")),
         }
     }
@@ -159,6 +188,13 @@ pub async fn serve(
     if let Err(error) = socket::make_parent(&options.table) {
         tracing::error!(path = %options.table.display(), %error, "no directory for the routing table");
     }
+    let (log, last_lines) = match options.access_log {
+        Some(to) => {
+            let started = Log::start(to.clone()).map_err(|source| RouterError::Log { to, source })?;
+            (Some(Arc::new(started.0)), Some(started.1))
+        }
+        None => (None, None),
+    };
     let board = Arc::new(Switchboard::new(options.table.clone(), disk::load(&options.table)));
     let (phase, phases) = watch::channel(Phase::Serving);
     let room = Arc::new(Semaphore::new(room_for(options.limits.max_connections)));
@@ -168,6 +204,7 @@ pub async fn serve(
         board: Arc::clone(&board),
         limits: options.limits,
         tunnels,
+        log: log.clone(),
         is_certified: Box::new(|_| true),
     });
 
@@ -182,11 +219,25 @@ pub async fn serve(
         shutdown.await;
         stop(&phase, stop_timeout).await;
     };
+    let reopen = async {
+        loop {
+            options.reopen.notified().await;
+            if let Some(log) = &log {
+                log.reopen();
+            }
+        }
+    };
     tokio::select! {
-        () = until_stopped => Ok(()),
+        () = until_stopped => {}
         never = admin::serve(&control.listener, &board) => match never {},
         never = sweep(&board) => match never {},
+        () = reopen => {}
     }
+    drop(log);
+    if let Some(last_lines) = last_lines {
+        drop(tokio::task::spawn_blocking(|| last_lines.wait()).await);
+    }
+    Ok(())
 }
 
 /// Every task holds a receiver, so that the channel is closed when the last one has ended.

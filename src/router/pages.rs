@@ -15,6 +15,10 @@ pub enum Page {
     Method,
     /// A transfer coding other than `chunked`.
     Coding,
+    /// The request's body is larger than allowed.
+    TooLarge,
+    /// The client paused for too long while it sent the request's body.
+    TooSlow,
     /// No route has this host and path.
     Unknown,
     /// The path can be read in two ways that lead to two routes.
@@ -33,6 +37,8 @@ impl Page {
             Self::BadHost => (StatusCode::BAD_REQUEST, "The request does not name one valid host."),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "This method is not served here."),
             Self::Coding => (StatusCode::NOT_IMPLEMENTED, "This transfer coding is not served here."),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The request is larger than what is taken here."),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "The request came too slowly."),
             Self::UnclearPath => (StatusCode::BAD_REQUEST, "The path of the request can be read in more than one way."),
             Self::Unknown => (StatusCode::NOT_FOUND, "Nothing is served under this name."),
             Self::BadGateway => (StatusCode::BAD_GATEWAY, "The application behind this name does not answer."),

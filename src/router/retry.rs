@@ -30,6 +30,8 @@ pub enum Failure {
     Broken(String),
     /// No answer in time.
     Timeout,
+    /// The client's body went over a limit.
+    Client(Page),
 }
 
 /// Where a request has been tried, and what that means for trying again.
@@ -57,6 +59,7 @@ impl Tried {
                 "no connection in time".to_owned()
             }
             Failure::Unreached(error @ (ConnectError::Io(_) | ConnectError::Hyper(_))) => error.to_string(),
+            Failure::Client(page) => return Err(page),
             Failure::Unsent(reason) => reason,
             Failure::Broken(reason) => {
                 self.elsewhere = Some(Page::BadGateway);

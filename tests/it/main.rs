@@ -26,6 +26,7 @@ mod registry_tags;
 mod router_control;
 mod router_forward;
 mod router_limits;
+mod router_log;
 mod router_process;
 mod router_proxy;
 mod router_redirect;

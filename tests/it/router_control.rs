@@ -197,6 +197,8 @@ async fn an_address_in_use_is_said_with_what_to_do() {
         control: dir.path().join("run/proxy.sock"),
         table: dir.path().join("data/table"),
         limits: Limits::default(),
+        access_log: None,
+        reopen: Arc::default(),
     };
     let served = landfall::router::serve(options, std::future::pending(), |_| panic!("not ready"));
     let error = soon("refused", served).await.unwrap_err();

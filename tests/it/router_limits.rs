@@ -83,6 +83,57 @@ async fn r31_an_upstream_that_never_answers_gives_a_504_but_an_upload_may_take_i
 }
 
 #[tokio::test]
+async fn r31_a_body_that_is_larger_than_allowed_is_a_413_whether_its_length_is_said_or_not() {
+    let router = Router::start_with(Limits { max_body_bytes: Some(10), ..Limits::default() }).await;
+    let app = App::start(|request| async move {
+        let body = http_body_util::BodyExt::collect(request.into_body()).await.map(http_body_util::Collected::to_bytes);
+        text(200, body.map_or("broken".into(), |body| body.len().to_string()))
+    })
+    .await;
+    router.route(&["a.test"], app.addr).await;
+    let post = |rest: &str| format!("POST / HTTP/1.1\r\nHost: a.test\r\n{rest}");
+    let chunked = |count: usize| {
+        let chunks = "5\r\nabcde\r\n".repeat(count);
+        post(&format!("Transfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n"))
+    };
+    for fits in [post("Content-Length: 10\r\n\r\n0123456789"), chunked(2)] {
+        assert_eq!(router.client().await.ask(&fits).await.text(), "10");
+    }
+    assert_eq!(router.client().await.ask(&post("Content-Length: 11\r\n\r\n")).await.status, 413);
+    assert_eq!(app.seen(), 2, "what is said to be too long is not begun");
+    assert_eq!(router.client().await.ask(&chunked(3)).await.status, 413);
+    let addr = app.addr.to_string();
+    assert_eq!(router.proxy.drain(&addr, Duration::from_secs(15)).await.unwrap().left, Some(0));
+}
+
+#[tokio::test]
+async fn r31_a_client_that_pauses_for_too_long_in_a_body_gets_a_408_and_the_app_is_not_held() {
+    let router = Router::start_with(Limits { body_timeout: SHORT, ..Limits::default() }).await;
+    let app = Raw::start().await;
+    router.route(&["a.test"], app.addr()).await;
+    let mut stuck = router.client().await;
+    stuck.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\nx").await;
+    assert_eq!(stuck.reply().await.unwrap().status, 408);
+    let mut upstream = app.accept().await;
+    upstream.request().await;
+    assert_eq!(upstream.bytes(1).await, b"x");
+    assert!(upstream.is_closed().await);
+
+    let mut steady = router.client().await;
+    steady.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\n").await;
+    for _ in 0..10 {
+        tokio::time::sleep(SHORT / 3).await;
+        steady.send("x").await;
+    }
+    let mut upstream = app.accept().await;
+    upstream.request().await;
+    assert_eq!(upstream.bytes(10).await, b"xxxxxxxxxx");
+    tokio::time::sleep(2 * SHORT).await;
+    upstream.send(OK).await;
+    assert_eq!(steady.reply().await.unwrap().text(), "ok", "the answer may take its time");
+}
+
+#[tokio::test]
 async fn r31_a_client_that_takes_nothing_is_given_up() {
     let router = Router::start_with(Limits { stall_timeout: SHORT, ..Limits::default() }).await;
     let app = App::start(|_| async { text(200, vec![b'x'; 64 << 20]) }).await;

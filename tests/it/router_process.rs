@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::router_support::{App, domains, soon, stage, store};
+use super::router_support::{App, domains, soon, stage, store, until};
 use super::router_wire::Client;
 
 /// A proxy process, killed if the test ends before it.
@@ -25,8 +25,13 @@ struct Process {
 
 impl Process {
     async fn start(dir: &Path) -> Self {
+        Self::start_with(dir, &[]).await
+    }
+
+    async fn start_with(dir: &Path, more: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_landfall"))
             .args(["--data", "data", "proxy", "--listen", "127.0.0.1:0", "--control", "proxy.sock"])
+            .args(more)
             .current_dir(dir)
             .stderr(Stdio::piped())
             .spawn()
@@ -55,7 +60,7 @@ impl Process {
     /// Waits for its end.
     async fn status(&mut self) -> ExitStatus {
         let mut status = None;
-        super::router_support::until("it ends", async || {
+        until("it ends", async || {
             status = self.child.try_wait().unwrap();
             status.is_some()
         })
@@ -113,6 +118,24 @@ async fn sighup_ends_no_proxy_and_no_connection() {
     }
     process.terminate();
     assert_eq!(process.status().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn sighup_has_the_access_log_written_anew_after_it_was_moved_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, old) = (dir.path().join("access.log"), dir.path().join("access.log.1"));
+    let mut process = Process::start_with(dir.path(), &["--access-log", "access.log"]).await;
+    let mut client = Client::connect(process.addr).await;
+    assert_eq!(client.get("old.test", "/").await.status, 404);
+    let has = |path: &Path, word: &str| std::fs::read_to_string(path).is_ok_and(|text| text.contains(word));
+    until("a line is written", async || has(&log, "old.test")).await;
+    std::fs::rename(&log, &old).unwrap();
+    process.signal(Signal::HUP);
+    until("the log is there again", async || log.exists()).await;
+    assert_eq!(client.get("new.test", "/").await.status, 404);
+    process.terminate();
+    assert_eq!(process.status().await.code(), Some(0));
+    assert!(has(&log, "new.test") && !has(&log, "old.test") && !has(&old, "new.test"), "every line in its file");
 }
 
 /// Requests that are then cut and spoilt at every byte.

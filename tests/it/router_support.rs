@@ -16,9 +16,9 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use landfall::model::{Domain, ObservedProxy, StageKey, StoreId};
+use landfall::model::{Domain, ObservedProxy, RouteOptions, StageKey, StoreId};
 use landfall::proxy::{Change, Embedded, Proxy};
-use landfall::router::{Limits, Options, RouterError, serve};
+use landfall::router::{Limits, LogTo, Options, RouterError, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
@@ -88,6 +88,8 @@ impl Router {
             control: control.clone(),
             table: dir.path().join("table"),
             limits,
+            access_log: Some(LogTo::File(dir.path().join("access.log"))),
+            reopen: Arc::default(),
         };
         let shutdown = async { drop(stopped.await) };
         let task = tokio::spawn(serve(options, shutdown, |bound| is_ready.send(bound[0]).unwrap()));
@@ -109,8 +111,10 @@ impl Router {
 
     /// Routes names of `shop/prod` of store 1 to an app.
     pub async fn route(&self, names: &[&str], upstream: SocketAddr) -> landfall::proxy::Saved {
-        let (key, names) = (stage("shop/prod"), domains(names));
-        self.proxy.switch(&Change::new(store(1), &key, &names, &upstream.to_string())).await.expect("switched")
+        let (key, names, upstream) = (stage("shop/prod"), domains(names), upstream.to_string());
+        let options = RouteOptions::default().by_name();
+        let change = Change { options: &options, ..Change::new(store(1), &key, &names, &upstream) };
+        self.proxy.switch(&change).await.expect("switched")
     }
 
     /// Sets the routes of a stage of store 1 over the control socket, with everything that can be said of them.
