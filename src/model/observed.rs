@@ -147,7 +147,7 @@ pub struct ObservedRoute {
     pub upstream: String,
     /// Whose it is; none when a person made it.
     pub owner: Option<(StoreId, StageKey)>,
-    /// The proxy host that has it, where the proxy is one that people use as well.
+    /// The proxy host that has it, where the proxy knows more of one than where it leads.
     pub host: Option<ObservedHost>,
 }
 

@@ -10,9 +10,13 @@ use std::time::Duration;
 use http::Method;
 
 use super::client::{CALL, call, get};
-use super::{Drained, ProxyError, Writes};
-use crate::model::{Domain, ObservedProxy, ObservedRoute, StageKey, StoreId};
-use crate::router::control::{self, Changed, InFlightCount, Owner, RemoveRoutes, Route, SetRoutes, UpstreamAddr};
+use super::{Change, Drained, ProxyError, Writes};
+use crate::model::{
+    Domain, HostOptions, NamedCertificate, ObservedHost, ObservedProxy, ObservedRoute, StageKey, StoreId,
+};
+use crate::router::control::{
+    self, Changed, InFlightCount, Owner, RemoveRoutes, Route, SetRoutes, Tls, TlsCertificate, UpstreamAddr,
+};
 use crate::router::{Conflict, Table};
 
 /// The client of one `landfall proxy`.
@@ -35,7 +39,7 @@ impl Embedded {
     /// The whole table, in one call.
     pub async fn observe(&self) -> ObservedProxy {
         match get::<Table>(&self.socket, "/table", CALL).await {
-            Ok(table) => ObservedProxy::Routes(table.routes.into_iter().map(observed).collect()),
+            Ok(table) => ObservedProxy::Routes(observed(&table)),
             Err(error) => {
                 let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
                 ObservedProxy::Unreachable(format!("{error}{hint}"))
@@ -44,16 +48,8 @@ impl Embedded {
     }
 
     /// Changes, and proves; or puts back.
-    pub async fn switch(
-        &self,
-        store: StoreId,
-        key: &StageKey,
-        domains: &[Domain],
-        upstream: &str,
-    ) -> Result<control::Saved, ProxyError> {
-        let upstream: UpstreamAddr = upstream.parse()?;
-        let domains = domains.iter().cloned().collect();
-        let change = SetRoutes::new(Owner::new(store, key), domains, vec![upstream]);
+    pub async fn switch(&self, change: &Change<'_>) -> Result<control::Saved, ProxyError> {
+        let change = wanted(change)?;
         let _alone = self.writes.lock().await;
         let table: Table = get(&self.socket, "/table", CALL).await?;
         let (_, saved) = table.set(&change)?;
@@ -113,10 +109,94 @@ fn prove(changed: &Changed, wanted: &BTreeMap<Domain, Route>) -> Result<(), Prox
     if changed.in_force == *wanted { Ok(()) } else { Err(ProxyError::Unproven) }
 }
 
-fn observed((domain, route): (Domain, Route)) -> (Domain, ObservedRoute) {
-    let upstream = route.upstreams.into_iter().next().map(String::from).unwrap_or_default();
-    let owner = (route.owner.store, route.owner.key());
-    (domain, ObservedRoute { upstream, owner: Some(owner), host: None })
+/// A change in the proxy's own words.
+fn wanted(change: &Change<'_>) -> Result<SetRoutes, ProxyError> {
+    let Change { store, key, domains, upstream, options, path: _, known: _ } = *change;
+    #[rustfmt::skip] // what this proxy has a switch for, and what only others have
+    let HostOptions {
+        certificate: _, named, redirect, http2, hsts, websockets, block_exploits: _, caching: _, access_list: _,
+        locations: _, redirects, advanced: _, upstreams, sticky, strip_prefix, maintenance,
+    } = options;
+    let all = std::iter::once(upstream).chain(upstreams.iter().map(String::as_str));
+    let upstreams = all.map(str::parse).collect::<Result<Vec<UpstreamAddr>, _>>()?;
+    let tls = named.as_ref().map(|certificate| Tls {
+        certificate: certificate.clone().into(),
+        redirect: *redirect,
+        hsts: *hsts,
+        http2: *http2,
+    });
+    let served = options.served(domains).cloned().collect();
+    let redirects = redirects.iter().filter(|(from, _)| domains.contains(from));
+    Ok(SetRoutes {
+        redirects: redirects.map(|(from, to)| (from.clone(), to.clone())).collect(),
+        tls,
+        sticky: *sticky,
+        strip_prefix: *strip_prefix,
+        websockets: *websockets,
+        maintenance: *maintenance,
+        ..SetRoutes::new(Owner::new(store, key), served, upstreams)
+    })
+}
+
+/// Every route, with what is set of it: the domains of a stage are as one host, as they were set with one change.
+fn observed(table: &Table) -> BTreeMap<Domain, ObservedRoute> {
+    let mut stages: BTreeMap<(StoreId, StageKey), Vec<(&Domain, &Route)>> = BTreeMap::new();
+    for (domain, route) in &table.routes {
+        stages.entry((route.owner.store, route.owner.key())).or_default().push((domain, route));
+    }
+    let of_stage = |(owner, routes): ((StoreId, StageKey), Vec<(&Domain, &Route)>)| {
+        let one = |&(domain, route): &(&Domain, &Route)| {
+            let upstream = route.upstreams.first().map(ToString::to_string).unwrap_or_default();
+            let host = Some(host(route, &routes));
+            (domain.clone(), ObservedRoute { upstream, owner: Some(owner.clone()), host })
+        };
+        routes.iter().map(one).collect::<Vec<_>>()
+    };
+    stages.into_iter().flat_map(of_stage).collect()
+}
+
+/// What is set of one route of a stage. What a redirect has no switch for is that of the domains that are served.
+fn host(route: &Route, stage: &[(&Domain, &Route)]) -> ObservedHost {
+    let served = stage.iter().map(|(_, route)| *route).find(|route| route.redirect.is_none()).unwrap_or(route);
+    let Route { upstreams, owner: _, redirect: _, tls: _, sticky, strip_prefix, websockets, maintenance } =
+        if route.redirect.is_some() { served } else { route };
+    let redirects = stage.iter().filter_map(|(from, route)| Some(((*from).clone(), route.redirect.clone()?)));
+    let tls = route.tls.as_ref();
+    let options = HostOptions {
+        named: tls.map(|tls| tls.certificate.clone().into()),
+        redirect: tls.is_some_and(|tls| tls.redirect),
+        http2: tls.is_some_and(|tls| tls.http2),
+        hsts: tls.is_some_and(|tls| tls.hsts),
+        redirects: redirects.collect(),
+        upstreams: upstreams.iter().skip(1).map(ToString::to_string).collect(),
+        sticky: *sticky,
+        strip_prefix: *strip_prefix,
+        websockets: *websockets,
+        maintenance: *maintenance,
+        ..HostOptions::PLAIN
+    };
+    let domains = stage.iter().map(|(domain, _)| domain.to_string()).collect();
+    ObservedHost { what: "the route".to_owned(), id: None, domains, options: Some(options), trouble: None }
+}
+
+impl From<NamedCertificate> for TlsCertificate {
+    fn from(named: NamedCertificate) -> Self {
+        match named {
+            NamedCertificate::Letsencrypt => Self::Letsencrypt,
+            NamedCertificate::File(name) => Self::File(name),
+            NamedCertificate::Wildcard(name) => Self::Wildcard(name),
+        }
+    }
+}
+
+impl From<TlsCertificate> for NamedCertificate {
+    fn from(certificate: TlsCertificate) -> Self {
+        match certificate {
+            TlsCertificate::Letsencrypt => Self::Letsencrypt,
+            TlsCertificate::File(name) => Self::File(name),
+            TlsCertificate::Wildcard(name) => Self::Wildcard(name),
+        }
+    }
 }
 
 /// Brackets of an IPv6 address are not allowed in a query.

@@ -162,10 +162,7 @@ impl Proxy {
     /// them are dropped; those of other stages of the store move over.
     pub async fn switch(&self, change: &Change<'_>) -> Result<Saved, ProxyError> {
         match self {
-            Self::Embedded(embedded) => {
-                let Change { store, key, domains, upstream, .. } = *change;
-                embedded.switch(store, key, domains, upstream).await.map(Saved::Embedded)
-            }
+            Self::Embedded(embedded) => embedded.switch(change).await.map(Saved::Embedded),
             Self::NginxProxyManager(npm) => npm.switch(change).await.map(Box::new).map(Saved::NginxProxyManager),
             Self::None => Err(ProxyError::NoProxy),
         }

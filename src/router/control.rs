@@ -120,6 +120,7 @@ impl fmt::Display for Owner {
 /// One domain's entry in the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Route {
     /// Where its requests go, [`MAX_UPSTREAMS`] at most; none: answered with a 503 page. Tables and requests of before
     /// there were several have one `upstream`, or null.
@@ -142,12 +143,16 @@ pub struct Route {
     /// Upgrades are passed on.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub websockets: bool,
+    /// A page stands in for the app, wherever the route leads.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub maintenance: bool,
 }
 
 impl Route {
     /// A route without a word on anything else.
     pub fn new(owner: Owner, upstreams: Vec<UpstreamAddr>) -> Self {
-        Self { upstreams, owner, redirect: None, tls: None, sticky: false, strip_prefix: false, websockets: true }
+        let (redirect, tls, websockets) = (None, None, true);
+        Self { upstreams, owner, redirect, tls, sticky: false, strip_prefix: false, websockets, maintenance: false }
     }
 }
 
@@ -183,6 +188,7 @@ pub enum TlsCertificate {
 /// "This stage has exactly these domains, and they lead there." All its domains are alike but for redirects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "as in `Route`")]
 pub struct SetRoutes {
     /// The stage.
     pub owner: Owner,
@@ -206,19 +212,23 @@ pub struct SetRoutes {
     /// As in [`Route`].
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub websockets: bool,
+    /// As in [`Route`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub maintenance: bool,
 }
 
 impl SetRoutes {
     /// A change without a word on anything else.
     pub fn new(owner: Owner, domains: BTreeSet<Domain>, upstreams: Vec<UpstreamAddr>) -> Self {
-        let Route { upstreams, owner, redirect: _, tls, sticky, strip_prefix, websockets } =
+        let Route { upstreams, owner, redirect: _, tls, sticky, strip_prefix, websockets, maintenance } =
             Route::new(owner, upstreams);
-        Self { owner, domains, redirects: BTreeMap::new(), upstreams, tls, sticky, strip_prefix, websockets }
+        let redirects = BTreeMap::new();
+        Self { owner, domains, redirects, upstreams, tls, sticky, strip_prefix, websockets, maintenance }
     }
 
     /// The entries that it asks for.
     pub fn routes(&self) -> BTreeMap<Domain, Route> {
-        let Self { owner, domains, redirects, upstreams, tls, sticky, strip_prefix, websockets } = self;
+        let Self { owner, domains, redirects, upstreams, tls, sticky, strip_prefix, websockets, maintenance } = self;
         let served = Route {
             upstreams: upstreams.clone(),
             owner: owner.clone(),
@@ -227,6 +237,7 @@ impl SetRoutes {
             sticky: *sticky,
             strip_prefix: *strip_prefix,
             websockets: *websockets,
+            maintenance: *maintenance,
         };
         let redirect = |(from, to): (&Domain, &Domain)| {
             let plain = Route::new(owner.clone(), Vec::new());

@@ -4,15 +4,6 @@
 //! would then belong to another route than the raw one does, or that climbs out of its route, is refused: nobody gets
 //! past the border between two apps by spelling. Everything else reaches the app as it was written.
 
-use crate::model::Domain;
-
-/// Host and path of a domain: `shop.test/api` → `shop.test` and `/api`; no path is the empty one.
-pub fn of_domain(domain: &Domain) -> (&str, &str) {
-    let text = domain.as_str();
-    let (host, path) = text.split_at(text.find('/').unwrap_or(text.len()));
-    (host, path.trim_end_matches('/'))
-}
-
 /// Whether a path is a prefix itself or lies under it. `/api` has `/api` and `/api/x`, not `/apix`; the empty one has all.
 pub fn is_under(path: &[u8], prefix: &[u8]) -> bool {
     prefix.is_empty() || path.strip_prefix(prefix).is_some_and(|rest| rest.first().is_none_or(|next| *next == b'/'))

@@ -54,7 +54,7 @@ impl Asked<'_> {
 
 /// One route.
 pub struct Place {
-    /// The path that its requests begin with, without a slash at the end; empty: any.
+    /// The path of its domain; empty: any.
     path: Box<str>,
     /// The entry in the table.
     route: Route,
@@ -107,6 +107,9 @@ impl Place {
         if let Some(there) = self.redirect(asked) {
             return Err(NoRoute::Moved(there));
         }
+        if self.route.maintenance {
+            return Err(NoRoute::NoUpstream);
+        }
         let kept = self.kept(asked);
         let at = kept.or_else(|| self.least_busy(asked)).ok_or(NoRoute::NoUpstream)?;
         let mark = self.marks.get(at).filter(|_| kept.is_none());
@@ -118,7 +121,7 @@ impl Place {
         let secures = scheme == Scheme::Http && self.route.tls.as_ref().is_some_and(|tls| tls.redirect);
         match &self.route.redirect {
             Some(to) => {
-                let is_secured = secures && is_certified(path::of_domain(to).0);
+                let is_secured = secures && is_certified(to.host());
                 let then = if is_secured { Scheme::Https } else { scheme };
                 redirect::elsewhere(to, &self.path, host, target, scheme, then)
             }
@@ -162,8 +165,8 @@ impl Places {
     pub fn new(table: &Table, mut upstream: impl FnMut(&UpstreamAddr) -> Arc<Upstream>) -> Self {
         let mut places: HashMap<Box<str>, Vec<Arc<Place>>> = HashMap::with_capacity(table.routes.len());
         for (domain, route) in &table.routes {
-            let (host, path) = path::of_domain(domain);
-            places.entry(host.into()).or_default().push(Arc::new(Place::new(path, route, &mut upstream)));
+            let place = Place::new(domain.path(), route, &mut upstream);
+            places.entry(domain.host().into()).or_default().push(Arc::new(place));
         }
         for of_host in places.values_mut() {
             of_host.sort_by_key(|place| std::cmp::Reverse(place.path.len()));

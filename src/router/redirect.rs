@@ -38,7 +38,7 @@ pub fn elsewhere(
     from: Scheme,
     scheme: Scheme,
 ) -> Option<HeaderValue> {
-    let (name, under) = path::of_domain(to);
+    let (name, under) = (to.host(), to.path());
     let rest = target.path().get(prefix.len()..).unwrap_or_default();
     let rest = if rest.is_empty() && under.is_empty() { "/" } else { rest };
     let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -78,6 +78,8 @@ mod tests {
         assert_eq!(to("a.test", "", "www.a.test:8080", "/"), "http://a.test:8080/");
         assert_eq!(to("a.test", "/old", "b.test", "/old/x?q"), "http://a.test/x?q");
         assert_eq!(to("a.test", "/old", "b.test", "/old"), "http://a.test/");
+        assert_eq!(to("a.test/new", "/old", "b.test", "/old?q"), "http://a.test/new?q");
+        assert_eq!(to("a.test/new", "", "b.test", "/x/"), "http://a.test/new/x/");
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod router_control;
 mod router_forward;
 mod router_limits;
 mod router_log;
+mod router_place;
 mod router_process;
 mod router_proxy;
 mod router_redirect;
