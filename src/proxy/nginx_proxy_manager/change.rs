@@ -21,12 +21,20 @@ pub struct Saved {
 /// What puts one write back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Undo {
-    /// It was changed.
-    PutBack(Box<Row>),
+    /// It was changed: what it was, and the body that says so.
+    PutBack(Box<Row>, Value),
     /// It was made.
     Remove(u64),
     /// It was removed.
     MakeAnew(Box<Row>),
+}
+
+impl Undo {
+    /// Of a write with this body.
+    fn put_back(row: Row, body: &Value) -> Self {
+        let before = row.as_it_was(body);
+        Self::PutBack(Box::new(row), before)
+    }
 }
 
 impl Saved {
@@ -125,7 +133,7 @@ impl NginxProxyManager {
     ) -> Result<(), ProxyError> {
         if !other.left_without(domains).is_empty() {
             let (id, body) = (other.id, other.without(domains));
-            saved.undo.push(Undo::PutBack(Box::new(other)));
+            saved.undo.push(Undo::put_back(other, &body));
             self.put(id, &body).await?;
         } else if kept.is_none() {
             *kept = Some(other);
@@ -148,7 +156,7 @@ impl NginxProxyManager {
         }
         let (id, body) = (row.id, wanted.body(Some(&row)));
         let needs_the_switch_alone = row.is_set(wanted) && !row.enabled && !dirty;
-        saved.undo.push(Undo::PutBack(Box::new(row)));
+        saved.undo.push(Undo::put_back(row, &body));
         if needs_the_switch_alone {
             return Ok(self.enable(id).await?);
         }
@@ -173,7 +181,7 @@ impl NginxProxyManager {
     async fn undo(&self, saved: &Saved) -> Result<(), ProxyError> {
         self.write_back(saved).await?;
         for undo in &saved.undo {
-            let (Undo::PutBack(row) | Undo::MakeAnew(row)) = undo else { continue };
+            let (Undo::PutBack(row, _) | Undo::MakeAnew(row)) = undo else { continue };
             if row.enabled && row.online != Some(false) {
                 let domains: Vec<Domain> = row.domains.iter().filter_map(|text| text.parse().ok()).collect();
                 probe::settle(probe::Look { probe: &self.settings.probe, domains: &domains, path: "/" }).await;
@@ -191,14 +199,14 @@ impl NginxProxyManager {
                     let id = made.get("id").and_then(Value::as_u64);
                     tracing::info!(id, host = row.what(), "made anew");
                 }
-                Undo::PutBack(row) => self.put_back(row).await?,
+                Undo::PutBack(row, body) => self.put_back(row, body).await?,
             }
         }
         Ok(())
     }
 
-    async fn put_back(&self, row: &Row) -> Result<(), NpmError> {
-        match self.put(row.id, &row.as_it_was()).await {
+    async fn put_back(&self, row: &Row, body: &Value) -> Result<(), NpmError> {
+        match self.put(row.id, body).await {
             // It did not run before either.
             Err(NpmError::Offline { .. }) if row.online == Some(false) => {}
             answer => drop(answer?),

@@ -1,18 +1,38 @@
 //! One proxy host as the API has it, and the bodies that are written.
 //!
-//! What we own are its domains, where it leads, its certificate and flags, and our mark in `meta`. A write sends these
-//! and leaves out all else, which the API then keeps; only `meta` is replaced whole, so its foreign keys are sent back.
+//! What we own are its domains, where it leads, its certificate and flags, our mark in `meta`, and of the fields that
+//! people set as well those that the mark names (`mark`). A write sends these and leaves out all else, which the API then
+//! keeps; only `meta` is replaced whole, so its foreign keys are sent back.
 
 use serde_json::{Map, Value, json};
 
+use super::fields;
+use super::mark::{self, Owned};
 use crate::model::{Domain, HostOptions, StageKey, StoreId};
 
 /// The key of our mark in `meta`. Lower case and without digits: newer admin pages rewrite other spellings.
 const MARK: &str = "landfall";
 /// What the server writes into `meta` itself.
 const SERVERS: [&str; 2] = ["nginx_online", "nginx_err"];
-/// What a host is made with when it has to be made anew, beside what we own.
-const KEPT: [&str; 5] = ["caching_enabled", "access_list_id", "advanced_config", "locations", "trust_forwarded_proto"];
+/// What a host is made with when it has to be made anew.
+const MADE_WITH: [&str; 16] = [
+    "domain_names",
+    "forward_scheme",
+    "forward_host",
+    "forward_port",
+    "certificate_id",
+    "ssl_forced",
+    "http2_support",
+    "hsts_enabled",
+    "hsts_subdomains",
+    "allow_websocket_upgrade",
+    "block_exploits",
+    "caching_enabled",
+    "access_list_id",
+    "advanced_config",
+    "locations",
+    "trust_forwarded_proto",
+];
 
 /// A proxy host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +48,8 @@ pub(super) struct Row {
     pub(super) online: Option<bool>,
     pub(super) error: Option<String>,
     pub(super) mark: Option<(StoreId, StageKey)>,
+    /// What is ours beside what always is.
+    owned: Owned,
     raw: Map<String, Value>,
 }
 
@@ -53,6 +75,8 @@ impl Row {
         domains.sort();
         let scheme =
             if text("forward_scheme") == "http" { String::new() } else { text("forward_scheme").to_owned() + "://" };
+        let (mark, owned) = meta.and_then(|meta| mark::read(meta.get(MARK)?)).unzip();
+        let owned = owned.unwrap_or_default();
         Some(Self {
             id: number("id")?,
             domains,
@@ -64,13 +88,14 @@ impl Row {
                 hsts: flag(raw, "hsts_enabled"),
                 websockets: flag(raw, "allow_websocket_upgrade"),
                 block_exploits: flag(raw, "block_exploits"),
-                ..HostOptions::PLAIN
+                ..fields::seen(raw, &owned)
             },
             // Missing means a version that does not know the switch: it serves.
             enabled: raw.get("enabled").is_none_or(|_| flag(raw, "enabled")),
             online: meta.and_then(|meta| meta.get(SERVERS[0])).map(is_set),
             error: meta.and_then(|meta| meta.get(SERVERS[1])?.as_str()).map(in_one_line),
-            mark: meta.and_then(|meta| mark(meta.get(MARK)?)),
+            mark,
+            owned,
             raw: raw.clone(),
         })
     }
@@ -103,39 +128,24 @@ impl Row {
             && self.mark.as_ref().is_some_and(|(store, key)| (*store, key) == wanted.owner)
     }
 
-    /// The body that puts back what we own in it.
-    pub(super) fn as_it_was(&self) -> Value {
-        let mut body = Map::new();
-        for key in [
-            "domain_names",
-            "forward_scheme",
-            "forward_host",
-            "forward_port",
-            "certificate_id",
-            "ssl_forced",
-            "http2_support",
-            "hsts_enabled",
-            "hsts_subdomains",
-            "allow_websocket_upgrade",
-            "block_exploits",
-        ] {
-            if let Some(value) = self.raw.get(key).filter(|value| !value.is_null()) {
-                body.insert(key.to_owned(), value.clone());
-            }
-        }
+    /// The body that puts back what this one changes.
+    pub(super) fn as_it_was(&self, body: &Value) -> Value {
+        let keys = body.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
+        // A release that does not know a field had none in it.
+        let value = |key: &str| Some((key.to_owned(), fields::as_it_was(key, self.raw.get(key)?)));
+        let mut body: Map<String, Value> = keys.filter_map(value).collect();
         body.insert("meta".to_owned(), Value::Object(self.foreign_meta(true)));
         Value::Object(body)
     }
 
     /// The body that makes it anew: what we own, and what people set besides.
     pub(super) fn to_make_anew(&self) -> Value {
-        let mut body = self.as_it_was();
-        for key in KEPT {
-            if let Some(value) = self.raw.get(key).filter(|value| !value.is_null()) {
-                body[key] = value.clone();
-            }
-        }
-        body
+        let there =
+            MADE_WITH.iter().filter_map(|key| Some((*key, self.raw.get(*key).filter(|value| !value.is_null())?)));
+        let mut body: Map<String, Value> =
+            there.map(|(key, value)| (key.to_owned(), fields::as_it_was(key, value))).collect();
+        body.insert("meta".to_owned(), Value::Object(self.foreign_meta(true)));
+        Value::Object(body)
     }
 
     /// The body that takes some domains out of it.
@@ -152,7 +162,7 @@ impl Row {
     /// The body that marks it as ours, and changes nothing else.
     pub(super) fn marked(&self, owner: (StoreId, &StageKey)) -> Value {
         let mut meta = self.foreign_meta(false);
-        meta.insert(MARK.to_owned(), mark_of(owner));
+        meta.insert(MARK.to_owned(), mark::of(owner, &self.owned));
         json!({ "meta": meta })
     }
 
@@ -170,38 +180,32 @@ impl Row {
 impl Wanted<'_> {
     /// The body that makes this of a host, or a new host.
     pub(super) fn body(&self, row: Option<&Row>) -> Value {
+        let nothing = (Map::new(), Owned::default());
+        let (raw, owned) = row.map_or((&nothing.0, &nothing.1), |row| (&row.raw, &row.owned));
         let mut meta = row.map(|row| row.foreign_meta(false)).unwrap_or_default();
-        meta.insert(MARK.to_owned(), mark_of(self.owner));
+        meta.insert(MARK.to_owned(), mark::of(self.owner, &Owned::asked_by(self.options)));
         let HostOptions { certificate, redirect, http2, hsts, websockets, block_exploits, .. } = self.options;
-        let subdomains = *hsts && row.is_some_and(|row| flag(&row.raw, "hsts_subdomains"));
-        json!({
-            "domain_names": self.domains,
-            "forward_scheme": "http",
-            "forward_host": self.host,
-            "forward_port": self.port,
-            "certificate_id": certificate.unwrap_or_default(),
-            "ssl_forced": redirect,
-            "http2_support": http2,
-            "hsts_enabled": hsts,
-            "hsts_subdomains": subdomains,
-            "allow_websocket_upgrade": websockets,
-            "block_exploits": block_exploits,
-            "meta": meta,
-        })
+        let mut body = Map::from_iter([
+            ("domain_names".to_owned(), json!(self.domains)),
+            ("forward_scheme".to_owned(), json!("http")),
+            ("forward_host".to_owned(), json!(self.host)),
+            ("forward_port".to_owned(), json!(self.port)),
+            ("certificate_id".to_owned(), json!(certificate.unwrap_or_default())),
+            ("ssl_forced".to_owned(), json!(redirect)),
+            ("http2_support".to_owned(), json!(http2)),
+            ("hsts_enabled".to_owned(), json!(hsts)),
+            ("hsts_subdomains".to_owned(), json!(*hsts && flag(raw, "hsts_subdomains"))),
+            ("allow_websocket_upgrade".to_owned(), json!(websockets)),
+            ("block_exploits".to_owned(), json!(block_exploits)),
+            ("meta".to_owned(), Value::Object(meta)),
+        ]);
+        fields::write(&mut body, raw, owned, self.options);
+        Value::Object(body)
     }
 }
 
-fn mark_of((store, key): (StoreId, &StageKey)) -> Value {
-    json!({ "store": store.to_string(), "project": key.project, "stage": key.stage })
-}
-
-fn mark(value: &Value) -> Option<(StoreId, StageKey)> {
-    let text = |key: &str| value.get(key).and_then(Value::as_str);
-    let (project, stage) = (text("project")?.parse().ok()?, text("stage")?.parse().ok()?);
-    Some((StoreId(text("store")?.parse().ok()?), StageKey::new(project, stage)))
-}
-
-fn flag(raw: &Map<String, Value>, key: &str) -> bool {
+/// A switch; false when there is none of this name.
+pub(super) fn flag(raw: &Map<String, Value>, key: &str) -> bool {
     raw.get(key).is_some_and(is_set)
 }
 

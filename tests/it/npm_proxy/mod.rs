@@ -8,6 +8,7 @@ mod create;
 mod doctor;
 mod door;
 mod drift;
+mod fields;
 mod ground;
 mod life;
 mod login;
