@@ -74,7 +74,7 @@ is_whole() { ((${#filters[@]} == 0 && ${#options[@]} == 0)); }
 [[ -z $bless ]] || is_whole || die "--bless-faults wants a whole run" "leave out filters and options"
 
 cd "$root"
-install_missing gcc libc.a curl fcgiwrap git nginx openssl setpriv ssh sshd systemd-analyze unshare
+install_missing caddy gcc libc.a curl fcgiwrap git nginx openssl setpriv ssh sshd systemd-analyze unshare
 [[ -n $fast ]] || install_missing dockerd containerd docker-registry iptables ip unshare nsenter apparmor_parser
 find_cargo
 choose_runner
@@ -85,6 +85,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tests/app/build "$work/app"
 mkdir "$work/faults"
+LANDFALL_TEST_CADDY=${LANDFALL_TEST_CADDY:-$(tests/ground/caddy)}
+[[ -z $LANDFALL_TEST_CADDY ]] || export LANDFALL_TEST_CADDY
 export LANDFALL_TEST_APP=$work/app LANDFALL_TEST_SOAK=${soak:+1} LANDFALL_TEST_FAULTS=$work/faults
 around=()
 [[ -n $fast ]] || around=(tests/ground/with)

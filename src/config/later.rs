@@ -13,7 +13,6 @@ pub(super) enum Fate {
 use Fate::{Instead, Later};
 
 const DAEMON: &str = "the full daemon";
-const ROUTING: &str = "certificates and advanced routing";
 
 /// The type that a key is looked for in, the key, and its fate.
 const TABLE: &[(&str, &str, Fate)] = &[
@@ -26,7 +25,6 @@ const TABLE: &[(&str, &str, Fate)] = &[
         Instead("a remote is named by `--git URL` or LANDFALL_GIT: what is read cannot say where it is read from"),
     ),
     ("Settings", "api", Later(DAEMON)),
-    ("Proxy", "caddy", Later(ROUTING)),
     // Secrets
     ("Secret", "age", Later("encrypted secrets")),
     ("Secret", "exec", Later("secrets from a command")),

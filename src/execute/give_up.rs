@@ -103,6 +103,7 @@ fn is_seen_too_late(error: &StepError) -> bool {
     match error {
         StepError::Proxy(ProxyError::Unreachable { .. } | ProxyError::NoAnswer { .. }) => false,
         StepError::Proxy(ProxyError::Npm(error)) => !error.blocks_a_look(),
+        StepError::Proxy(ProxyError::Caddy(error)) => !error.blocks_a_look(),
         StepError::Docker(error) | StepError::Start(error) => {
             !matches!(error, DockerError::Unreachable { .. } | DockerError::Timeout { .. })
         }

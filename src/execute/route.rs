@@ -231,7 +231,7 @@ fn path(check: &Check) -> &str {
 fn shared_proxy<'a>(work: &Work<'a>) -> Option<&'a str> {
     match &work.context.desired.settings.proxy {
         ProxySettings::NginxProxyManager(npm) => Some(&npm.url),
-        ProxySettings::Embedded(_) | ProxySettings::None => None,
+        ProxySettings::Embedded(_) | ProxySettings::Caddy(_) | ProxySettings::None => None,
     }
 }
 
@@ -271,7 +271,8 @@ fn is_settled(error: &ProxyError) -> bool {
     match error {
         ProxyError::Unsettled { .. } => false,
         ProxyError::Npm(error) => !error.is_ambiguous(),
-        ProxyError::Unreachable { .. }
+        ProxyError::Caddy(_)
+        | ProxyError::Unreachable { .. }
         | ProxyError::NoAnswer { .. }
         | ProxyError::Conflict { .. }
         | ProxyError::Refused { .. }

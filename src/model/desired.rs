@@ -10,7 +10,7 @@ use super::hook::Hooks;
 use super::image::{Digest, Repository, Tag};
 use super::name::{Domain, Name, StageKey};
 use super::policy::{GlobPolicy, RegexPolicy, SemverPolicy};
-use super::route::{NpmSettings, Reach, RouteOptions};
+use super::route::{CaddySettings, NpmSettings, Reach, RouteOptions};
 use super::schedule::{Schedule, Window, Zone};
 use super::secret::SecretRef;
 use super::several::DomainPattern;
@@ -116,6 +116,8 @@ pub enum ProxySettings {
     Embedded(Reach),
     /// The user's own Nginx Proxy Manager, driven over its API.
     NginxProxyManager(NpmSettings),
+    /// The user's own Caddy, driven over its admin API.
+    Caddy(CaddySettings),
     /// Nothing is routed; a stage with a domain is an error.
     None,
 }
@@ -127,6 +129,7 @@ enum StoredProxy {
     Embedded,
     EmbeddedBy(Reach),
     NginxProxyManager(NpmSettings),
+    Caddy(CaddySettings),
     None,
 }
 
@@ -136,6 +139,7 @@ impl From<StoredProxy> for ProxySettings {
             StoredProxy::Embedded => Self::Embedded(Reach::Host),
             StoredProxy::EmbeddedBy(reach) => Self::Embedded(reach),
             StoredProxy::NginxProxyManager(npm) => Self::NginxProxyManager(npm),
+            StoredProxy::Caddy(caddy) => Self::Caddy(caddy),
             StoredProxy::None => Self::None,
         }
     }
@@ -147,6 +151,7 @@ impl From<ProxySettings> for StoredProxy {
             ProxySettings::Embedded(Reach::Host) => Self::Embedded,
             ProxySettings::Embedded(reach) => Self::EmbeddedBy(reach),
             ProxySettings::NginxProxyManager(npm) => Self::NginxProxyManager(npm),
+            ProxySettings::Caddy(caddy) => Self::Caddy(caddy),
             ProxySettings::None => Self::None,
         }
     }
@@ -158,6 +163,7 @@ impl ProxySettings {
         match self {
             Self::Embedded(reach) => Some(*reach),
             Self::NginxProxyManager(npm) => Some(npm.upstream),
+            Self::Caddy(caddy) => Some(caddy.upstream),
             Self::None => None,
         }
     }
@@ -167,6 +173,7 @@ impl ProxySettings {
     pub const fn least_drain(&self) -> Millis {
         match self {
             Self::NginxProxyManager(_) => Millis::secs(5),
+            Self::Caddy(_) => Millis::secs(1),
             Self::Embedded(_) | Self::None => Millis(0),
         }
     }

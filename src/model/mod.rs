@@ -42,7 +42,7 @@ pub use observed::{
 pub use platform::Platform;
 pub use recorded::{CertificateFailure, Choice, Pause, Recorded, RecordedHost, RecordedRoute, RecordedStage};
 pub use retry::Retry;
-pub use route::{Location, NamedCertificate, NpmSettings, RouteOptions};
+pub use route::{CaddySettings, Location, NamedCertificate, NpmSettings, RouteOptions};
 pub use secret::SecretRef;
 pub use spec::ContainerSpec;
 pub use status::{ChoiceKind, DeployStatus, InstanceStatus, PauseKind, Phase, Trigger};

@@ -24,6 +24,20 @@ pub struct NpmSettings {
     pub probe: String,
 }
 
+/// The Caddy that is driven.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaddySettings {
+    /// Its admin API: `http://host:port` without a slash at the end, or `unix//` and the path of a socket.
+    pub admin: String,
+    /// How it reaches instances.
+    pub upstream: Reach,
+    /// The server of its configuration that routes are put into; none: the one that listens on the port in question.
+    pub server: Option<String>,
+    /// Where a server that Landfall makes itself listens, in Caddy's notation; none: on Caddy's own ports for http and,
+    /// once a route has a certificate, https.
+    pub listen: Vec<String>,
+}
+
 /// How the proxy reaches an instance.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -12,7 +12,7 @@ use crate::model::{
 /// https is left as it is there.
 pub(super) fn options(input: Input<'_>, stage: &DesiredStage) -> HostOptions {
     let wanted = match &input.desired.settings.proxy {
-        ProxySettings::Embedded(_) => stage.route.by_name(),
+        ProxySettings::Embedded(_) | ProxySettings::Caddy(_) => stage.route.by_name(),
         ProxySettings::NginxProxyManager(_) | ProxySettings::None => numbered(input, stage),
     };
     let is_closed = input.recorded.stages.get(&stage.key).is_some_and(|stage| stage.maintenance_since_ms.is_some());
@@ -45,7 +45,7 @@ pub(super) fn is_recorded(input: Input<'_>, key: &StageKey) -> bool {
 pub(super) fn certificate(input: Input<'_>, stage: &DesiredStage) -> Result<Option<u64>, Blocked> {
     match &input.desired.settings.proxy {
         ProxySettings::NginxProxyManager(_) => {}
-        ProxySettings::Embedded(_) | ProxySettings::None => return Ok(None),
+        ProxySettings::Embedded(_) | ProxySettings::Caddy(_) | ProxySettings::None => return Ok(None),
     }
     let known = &input.observed.certificates;
     match &stage.route.certificate {

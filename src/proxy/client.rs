@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
-use http::{Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 
 use super::ProxyError;
@@ -50,8 +51,8 @@ pub async fn call<T: DeserializeOwned>(
     let unreachable = |source| ProxyError::Unreachable { socket: socket.to_owned(), source };
     let stream = tokio::time::timeout(CALL, UnixStream::connect(socket)).await;
     let stream = stream.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())).map_err(unreachable)?;
-    let answered = tokio::time::timeout(deadline, ask(stream, request)).await;
-    let (status, answer) = answered
+    let answered = tokio::time::timeout(deadline, ask(stream, request, MAX_ANSWER)).await;
+    let Answer { status, headers: _, body: answer } = answered
         .unwrap_or_else(|_| Err(format!("nothing within {deadline:?}").into()))
         .map_err(|error| no_answer(error.to_string()))?;
     if status == StatusCode::OK {
@@ -61,15 +62,30 @@ pub async fn call<T: DeserializeOwned>(
     }
 }
 
-type AnyError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn ask(stream: UnixStream, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), AnyError> {
+/// What came back.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// Those before the body, and those after it.
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// One question over a stream of its own; the answer's body has a limit in bytes.
+pub(super) async fn ask(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: Request<Full<Bytes>>,
+    limit: usize,
+) -> Result<Answer, AnyError> {
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
     let exchange = async {
         let response = sender.send_request(request).await?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await?;
-        Ok((status, body.to_bytes()))
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, limit).collect().await?;
+        let mut headers = head.headers;
+        headers.extend(body.trailers().cloned().unwrap_or_default());
+        Ok(Answer { status: head.status, headers, body: body.to_bytes() })
     };
     // The connection is driven here and not in a task: nothing outlives the call.
     let mut connection = std::pin::pin!(connection);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::caddy::CaddyError;
 use super::nginx_proxy_manager::NpmError;
 use crate::model::name::InvalidName;
 use crate::model::{Domain, Retry};
@@ -55,6 +56,9 @@ pub enum ProxyError {
     /// Nginx Proxy Manager said no, or nothing.
     #[error(transparent)]
     Npm(#[from] NpmError),
+    /// Caddy said no, or nothing.
+    #[error(transparent)]
+    Caddy(#[from] CaddyError),
     /// No host there has exactly these domains.
     #[error("no host of nginx proxy manager has exactly the domains {wanted}{}", near_text(.near))]
     NothingToAdopt {
@@ -84,6 +88,7 @@ impl ProxyError {
             | Self::Unproven
             | Self::Unsettled { .. } => Retry::Backoff,
             Self::Npm(error) => error.retry(),
+            Self::Caddy(error) => error.retry(),
             Self::Refused { is_its_trouble: false, .. }
             | Self::Conflict { .. }
             | Self::NothingToAdopt { .. }
@@ -98,6 +103,7 @@ impl ProxyError {
         match self {
             Self::NoAnswer { .. } | Self::Unproven | Self::Unsettled { .. } => true,
             Self::Npm(error) => error.may_have_changed(),
+            Self::Caddy(error) => error.is_ambiguous(),
             Self::Unreachable { .. }
             | Self::Conflict { .. }
             | Self::Refused { .. }
@@ -125,6 +131,7 @@ impl ProxyError {
                 "give {domain} up here or there; if a store that is no more has it, take it out of the proxy by hand"
             )),
             Self::Npm(error) => error.hint(),
+            Self::Caddy(error) => error.hint(),
             Self::NothingToAdopt { near, .. } if near.is_empty() => Some(
                 "`landfall apply` makes the host; if something else there has a domain, `landfall diff` names it"
                     .to_owned(),

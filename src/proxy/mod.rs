@@ -3,6 +3,7 @@
 //! Invariants (R9): writes to one proxy are serialised; a switch that was not proven has been put back, unless the error
 //! is [`ProxyError::Unsettled`]. It must not decide what is routed where: that is the plan's business.
 
+mod caddy;
 mod client;
 mod embedded;
 mod error;
@@ -20,6 +21,7 @@ use crate::model::{
 };
 use crate::router::control;
 use crate::secrets::Secrets;
+pub use caddy::{Caddy, CaddyError};
 pub use embedded::Embedded;
 pub use error::ProxyError;
 pub use nginx_proxy_manager::{Adopted, Login, NginxProxyManager, NpmError, Vault};
@@ -30,6 +32,8 @@ pub enum Proxy {
     Embedded(Embedded),
     /// The user's own, over its API.
     NginxProxyManager(Box<NginxProxyManager>),
+    /// The user's own Caddy, over its admin API.
+    Caddy(Box<Caddy>),
     /// There is none.
     None,
 }
@@ -41,13 +45,15 @@ pub enum Saved {
     Embedded(control::Saved),
     /// Hosts of Nginx Proxy Manager.
     NginxProxyManager(Box<nginx_proxy_manager::Saved>),
+    /// Routes of Caddy.
+    Caddy(caddy::Saved),
 }
 
 impl Saved {
     /// The host that the stage has since the switch, where the store has to remember it.
     pub fn now(&self) -> Option<&RecordedHost> {
         match self {
-            Self::Embedded(_) => None,
+            Self::Embedded(_) | Self::Caddy(_) => None,
             Self::NginxProxyManager(saved) => saved.now(),
         }
     }
@@ -55,7 +61,7 @@ impl Saved {
     /// The host that it had before, and has again once all is put back.
     pub fn before(&self) -> Option<&RecordedHost> {
         match self {
-            Self::Embedded(_) => None,
+            Self::Embedded(_) | Self::Caddy(_) => None,
             Self::NginxProxyManager(saved) => saved.before(),
         }
     }
@@ -139,6 +145,7 @@ impl Proxy {
             ProxySettings::NginxProxyManager(npm) => {
                 Self::NginxProxyManager(Box::new(NginxProxyManager::new(npm.clone(), secrets, vault, writes)))
             }
+            ProxySettings::Caddy(caddy) => Self::Caddy(Box::new(Caddy::new(caddy.clone(), writes))),
             ProxySettings::None => Self::None,
         }
     }
@@ -154,6 +161,7 @@ impl Proxy {
         match self {
             Self::Embedded(embedded) => Seen::routes(embedded.observe().await),
             Self::NginxProxyManager(npm) => npm.observe(desired, recorded).await,
+            Self::Caddy(caddy) => Seen::routes(caddy.observe(recorded).await),
             Self::None => Seen::routes(ObservedProxy::None),
         }
     }
@@ -164,6 +172,7 @@ impl Proxy {
         match self {
             Self::Embedded(embedded) => embedded.switch(change).await.map(Saved::Embedded),
             Self::NginxProxyManager(npm) => npm.switch(change).await.map(Box::new).map(Saved::NginxProxyManager),
+            Self::Caddy(caddy) => caddy.switch(change).await.map(Saved::Caddy),
             Self::None => Err(ProxyError::NoProxy),
         }
     }
@@ -173,7 +182,10 @@ impl Proxy {
         match (self, saved) {
             (Self::Embedded(embedded), Saved::Embedded(saved)) => embedded.restore(saved).await,
             (Self::NginxProxyManager(npm), Saved::NginxProxyManager(saved)) => npm.restore(saved).await,
-            (Self::Embedded(_) | Self::NginxProxyManager(_) | Self::None, _) => Err(ProxyError::NoProxy),
+            (Self::Caddy(caddy), Saved::Caddy(saved)) => caddy.restore(saved).await,
+            (Self::Embedded(_) | Self::NginxProxyManager(_) | Self::Caddy(_) | Self::None, _) => {
+                Err(ProxyError::NoProxy)
+            }
         }
     }
 
@@ -187,6 +199,7 @@ impl Proxy {
         match self {
             Self::Embedded(embedded) => embedded.unroute(store, key).await,
             Self::NginxProxyManager(npm) => npm.unroute(store, key, known).await,
+            Self::Caddy(caddy) => caddy.unroute(store, key).await,
             Self::None => Ok(()),
         }
     }
@@ -203,7 +216,7 @@ impl Proxy {
     pub async fn adopt(&self, store: StoreId, key: &StageKey, domains: &[Domain]) -> Result<Adopted, ProxyError> {
         match self {
             Self::NginxProxyManager(npm) => npm.adopt(store, key, domains).await,
-            Self::Embedded(_) | Self::None => Err(ProxyError::NoAdoption),
+            Self::Embedded(_) | Self::Caddy(_) | Self::None => Err(ProxyError::NoAdoption),
         }
     }
 
@@ -211,7 +224,7 @@ impl Proxy {
     pub async fn let_go(&self, store: StoreId, key: &StageKey) -> Result<(), ProxyError> {
         match self {
             Self::NginxProxyManager(npm) => npm.let_go(store, key).await,
-            Self::Embedded(_) | Self::None => Ok(()),
+            Self::Embedded(_) | Self::Caddy(_) | Self::None => Ok(()),
         }
     }
 
@@ -221,6 +234,7 @@ impl Proxy {
         match self {
             Self::Embedded(embedded) => embedded.in_flight(upstream).await.map(Some),
             Self::NginxProxyManager(_) => Ok(None),
+            Self::Caddy(caddy) => caddy.in_flight(upstream).await,
             Self::None => Ok(Some(0)),
         }
     }
@@ -231,6 +245,7 @@ impl Proxy {
         match self {
             Self::Embedded(embedded) => embedded.drain(upstream, at_most).await,
             Self::NginxProxyManager(npm) => Ok(npm.drain(at_most).await),
+            Self::Caddy(caddy) => Ok(caddy.drain(upstream, at_most).await),
             Self::None => Ok(Drained { left: Some(0), took: Duration::ZERO }),
         }
     }

@@ -32,7 +32,7 @@ fn with_key(
     let file = data.sealing_key();
     let key = match &desired.settings.proxy {
         ProxySettings::NginxProxyManager(_) => key(place(places, &file)),
-        ProxySettings::Embedded(_) | ProxySettings::None => Ok(None),
+        ProxySettings::Embedded(_) | ProxySettings::Caddy(_) | ProxySettings::None => Ok(None),
     };
     let vault = Vault { path: data.npm_token(), key_place: (places.credentials.clone(), file), key };
     let secrets = Secrets::new(&places.credentials);

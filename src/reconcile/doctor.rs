@@ -75,7 +75,7 @@ fn secrets(places: &Places, desired: &Desired) -> Finding {
     let registries = desired.registries.values().filter_map(|registry| registry.password.as_ref());
     let proxy = match &desired.settings.proxy {
         ProxySettings::NginxProxyManager(npm) => Some(&npm.password),
-        ProxySettings::Embedded(_) | ProxySettings::None => None,
+        ProxySettings::Embedded(_) | ProxySettings::Caddy(_) | ProxySettings::None => None,
     };
     let containers = desired.all_written().map(|stage| &stage.container);
     let containers = containers.flat_map(|spec| spec.secret_environment.values().chain(spec.secret_files.values()));
@@ -99,6 +99,10 @@ async fn proxy(places: &Places, desired: &Desired, docker: Option<&Docker>) -> V
             ObservedProxy::Routes(routes) => good("proxy", format!("embedded, {} domains", routes.len())),
             ObservedProxy::Unreachable(why) => bad("proxy", why, None),
             ObservedProxy::None => good("proxy", "none".into()),
+        }],
+        (Proxy::Caddy(caddy), _) => vec![match caddy.examine().await {
+            Ok(text) => good("proxy", text),
+            Err(error) => bad("proxy", error.to_string(), error.hint()),
         }],
         (Proxy::None | Proxy::NginxProxyManager(_), _) => vec![good("proxy", "none".into())],
     }

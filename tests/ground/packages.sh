@@ -14,6 +14,7 @@ package_of() {
         ip) echo iproute2 ;;
         curl) echo curl ;;
         git) echo git ;;
+        caddy) echo caddy ;;
         nginx) echo nginx ;;
         fcgiwrap) echo fcgiwrap ;;
         ssh) echo openssh-client ;;
@@ -69,7 +70,7 @@ keep_disabled() {
     for package in "$@"; do
         case $package in
             docker.io) units+=(docker.service docker.socket containerd.service) ;;
-            containerd | docker-registry | nginx) units+=("$package.service") ;;
+            caddy | containerd | docker-registry | nginx) units+=("$package.service") ;;
             fcgiwrap) units+=(fcgiwrap.service fcgiwrap.socket) ;;
             openssh-server) units+=(ssh.service ssh.socket) ;;
         esac

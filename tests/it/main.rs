@@ -1,5 +1,7 @@
 //! One integration binary: every module here is a group of tests.
 
+mod caddy;
+mod caddy_proxy;
 mod cli;
 mod config_schema;
 mod docker_client;

@@ -14,7 +14,7 @@ pub(super) use layer::{
 pub(super) use layer::{Hook, Hooks, PullPolicy, Strategy};
 pub(super) use route::{Certificate, Https, Location, Route};
 pub(super) use top::{
-    Embedded, History, NginxProxyManager, OnRewrite, Policy, Proxy, Prune, Registry, Settings, Source, Upstream,
+    Caddy, Embedded, History, NginxProxyManager, OnRewrite, Policy, Proxy, Prune, Registry, Settings, Source, Upstream,
 };
 pub(super) use values::{
     Command, Duration, Hosts, OneOrMany, Pairs, Port, PortLong, Secret, Size, TestCommand, Text, Tmpfs, Ulimit,

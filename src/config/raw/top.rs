@@ -73,6 +73,8 @@ pub(in crate::config) enum Proxy {
     Embedded(Embedded),
     /// A Nginx Proxy Manager that is there already.
     NginxProxyManager(NginxProxyManager),
+    /// A Caddy that is there already.
+    Caddy(Caddy),
     /// None: a stage with a domain is an error.
     None(Empty),
 }
@@ -82,6 +84,21 @@ pub(in crate::config) enum Proxy {
 pub(in crate::config) struct Embedded {
     /// How it reaches instances: by a loopback port of the host (default), or by their address on Landfall's network.
     pub(in crate::config) upstream: Option<Upstream>,
+}
+
+/// A Caddy, driven over its admin API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) struct Caddy {
+    /// Its admin API: `http://host:port`, or `unix//` and the path of a socket; `http://127.0.0.1:2019` by default.
+    #[schemars(regex(pattern = "^(http://|unix/)"))]
+    pub(in crate::config) admin: Option<String>,
+    /// How it reaches instances; `host` by default.
+    pub(in crate::config) upstream: Option<Upstream>,
+    /// The server of its configuration that routes are put into; by default the one that listens on Caddy's port for
+    /// http or, with a certificate, https.
+    pub(in crate::config) server: Option<String>,
+    /// Where a server listens that Landfall makes because there is none, as in `":8080"`; Caddy's own ports by default.
+    pub(in crate::config) listen: Option<Vec<String>>,
 }
 
 /// A Nginx Proxy Manager, driven over its API as a user of its own.

@@ -42,7 +42,7 @@ impl By {
 
     const fn is_done_by(self, proxy: &ProxySettings) -> bool {
         match (self, proxy) {
-            (_, ProxySettings::None) => false,
+            (_, ProxySettings::None | ProxySettings::Caddy(_)) => false,
             (Self::Any, _) => true,
             (Self::Npm, ProxySettings::NginxProxyManager(_)) => true,
             (Self::Npm, ProxySettings::Embedded(_)) => false,

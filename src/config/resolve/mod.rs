@@ -4,6 +4,7 @@
 //! entry is usable is told by its site's `failed` flag at the end.
 
 mod ability;
+mod caddy;
 mod container;
 mod cross;
 mod depends;

@@ -136,7 +136,7 @@ fn check_reachable(cx: &Context<'_>, port: Option<u16>) {
 fn check_number(cx: &Context<'_>, domains: usize) {
     let is_npm = match cx.settings.value.proxy {
         ProxySettings::NginxProxyManager(_) => cx.settings.is_known,
-        ProxySettings::Embedded(_) | ProxySettings::None => false,
+        ProxySettings::Embedded(_) | ProxySettings::Caddy(_) | ProxySettings::None => false,
     };
     if is_npm && domains > MAX_NPM_DOMAINS {
         let title = format!("Nginx Proxy Manager takes {MAX_NPM_DOMAINS} domains for a route, and this has {domains}");

@@ -14,6 +14,7 @@ use crate::model::route::Reach;
 use crate::model::schedule::Zone;
 use crate::model::{Domain, Millis, ProxySettings, Settings, StageKey};
 
+use super::caddy;
 use super::cross::Claims;
 use super::npm;
 use super::policy::normal_path;
@@ -166,6 +167,7 @@ fn proxy_of(site: &Site<'_>, proxy: raw::Proxy) -> Option<ProxySettings> {
     match proxy {
         raw::Proxy::Embedded(raw) => Some(ProxySettings::Embedded(embedded_of(&raw))),
         raw::Proxy::NginxProxyManager(raw) => npm::settings(site, raw).map(ProxySettings::NginxProxyManager),
+        raw::Proxy::Caddy(raw) => caddy::settings(site, raw).map(ProxySettings::Caddy),
         raw::Proxy::None(_) => Some(ProxySettings::None),
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of the whole way from text to `Desired`, in memory.
 
 mod boundary;
+mod caddy;
 mod engine;
 mod hostile;
 mod loading;

@@ -384,7 +384,6 @@ fn settings_and_registries_are_checked() {
         ("settings: { policy: { host_paths: [ srv ] } }", "`srv` is not an absolute path"),
         ("settings: { policy: { privileged: [ shop ] } }", "`shop` is not a stage"),
         ("settings: { proxy: embedded }", "expected a mapping with one key, found the text `embedded`"),
-        ("settings: { proxy: { caddy: {} } }", "`caddy` is not supported yet"),
         ("settings: { proxy: {} }", "nothing is chosen"),
         ("settings: { notifications: [] }", "`notifications` is not supported yet"),
         ("registries: { a: {} }", "the registry has no `url`"),

@@ -1,0 +1,172 @@
+//! A real Caddy as a process of a test: on loopback ports of its own, with directories of its own, and nothing of the
+//! machine's. Both versions that are tried are found here.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::own_process::{Process, TRIES, free_port, program};
+use crate::router_wire::Client;
+
+/// A version that tests run against.
+#[derive(Debug, Clone)]
+pub struct Version {
+    program: PathBuf,
+}
+
+/// Debian's, which is old, and the newest that could be had. Without the latter it is said, and the former is all.
+pub fn versions() -> Vec<Version> {
+    let mut all = vec![Version { program: program("caddy") }];
+    match std::env::var_os("LANDFALL_TEST_CADDY").map(PathBuf::from).or_else(fetched) {
+        Some(program) => all.push(Version { program }),
+        None => eprintln!("the newest caddy was not fetched (tests/ground/caddy): left out"),
+    }
+    all
+}
+
+/// The last, for a test that one version is enough for.
+pub fn newest() -> Version {
+    versions().pop().expect("one at least")
+}
+
+/// Where `tests/ground/caddy` puts what it fetched.
+fn fetched() -> Option<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+    Some(cache.join("landfall-tests/caddy")).filter(|path| path.is_file())
+}
+
+/// One that runs.
+pub struct Caddy {
+    process: Option<Process>,
+    version: Version,
+    dir: tempfile::TempDir,
+    has_servers: bool,
+    /// Its admin API.
+    pub admin: u16,
+    /// Where its own `http_port` is.
+    pub http: u16,
+}
+
+impl Caddy {
+    /// With nothing in its configuration but where it listens.
+    pub fn empty(version: &Version) -> Self {
+        Self::start(version, |_, _| Value::Null)
+    }
+
+    /// With servers made by hand, given the ports for http and https.
+    pub fn start(version: &Version, servers: impl Fn(u16, u16) -> Value) -> Self {
+        for _ in 0..TRIES {
+            let dir = tempfile::tempdir().expect("a directory");
+            let ((admin, a), (http, b), (https, c)) = (free_port(), free_port(), free_port());
+            let mut config = json!({
+                "admin": { "listen": format!("127.0.0.1:{admin}") },
+                "apps": { "http": { "http_port": http, "https_port": https } },
+                "logging": { "logs": { "default": { "level": "ERROR" } } },
+            });
+            let servers = servers(http, https);
+            if !servers.is_null() {
+                config["apps"]["http"]["servers"] = servers.clone();
+            }
+            std::fs::write(dir.path().join("config.json"), config.to_string()).expect("a file");
+            drop((a, b, c));
+            let has_servers = !servers.is_null();
+            let mut caddy = Self { process: None, version: version.clone(), dir, has_servers, admin, http };
+            if caddy.run() {
+                return caddy;
+            }
+        }
+        panic!("no free port was found");
+    }
+
+    /// Runs it with the configuration of its file; false when a port was taken.
+    fn run(&mut self) -> bool {
+        let dir = self.dir.path();
+        let mut command: Command = Process::command(&self.version.program);
+        command.args(["run", "--config"]).arg(dir.join("config.json")).env_clear().current_dir(dir);
+        for (name, value) in [("HOME", "home"), ("XDG_DATA_HOME", "data"), ("XDG_CONFIG_HOME", "config")] {
+            command.env(name, dir.join(value));
+        }
+        // The API is there before the servers are.
+        let mut ports = vec![self.admin];
+        ports.extend(self.has_servers.then_some(self.http));
+        let is_ready = || ports.iter().all(|port| std::net::TcpStream::connect(("127.0.0.1", *port)).is_ok());
+        self.process = Process::start(command, &dir.join("log"), is_ready);
+        self.process.is_some()
+    }
+
+    /// Ends it, and starts it again with the configuration of its file: what was changed since is gone.
+    pub fn restart(&mut self) {
+        self.stop();
+        assert!(self.run(), "{}", self.said());
+    }
+
+    pub fn stop(&mut self) {
+        drop(self.process.take());
+    }
+
+    /// What it wrote to its log.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// The address of its admin API, as it stands in the settings.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.admin)
+    }
+
+    /// Where plain HTTP is answered.
+    pub fn addr(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.http).into()
+    }
+
+    /// All of its configuration, byte by byte.
+    pub async fn config_text(&self) -> String {
+        self.call("GET", "/config/", None).await.1
+    }
+
+    pub async fn config(&self) -> Value {
+        serde_json::from_str(&self.config_text().await).expect("JSON")
+    }
+
+    /// The routes of a server.
+    pub async fn routes(&self, server: &str) -> Vec<Value> {
+        let config = self.config().await;
+        config["apps"]["http"]["servers"][server]["routes"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// A change as a person makes it.
+    pub async fn by_hand(&self, method: &str, path: &str, body: Option<Value>) {
+        let (status, text) = self.call(method, path, body).await;
+        assert_eq!(status, 200, "{method} {path}: {text}");
+    }
+
+    /// One call to the admin API.
+    pub async fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, String) {
+        call(([127, 0, 0, 1], self.admin).into(), method, path, body).await
+    }
+
+    /// Who answers for a host, by the header of the test's apps; or the status with the body.
+    pub async fn answer(&self, host: &str) -> String {
+        answer_at(self.addr(), host, "/").await
+    }
+}
+
+/// Who answers for a host at an address.
+pub async fn answer_at(addr: SocketAddr, host: &str, path: &str) -> String {
+    let reply = Client::connect(addr).await.get(host, path).await;
+    let text = || format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body));
+    reply.header("x-version").map_or_else(text, str::to_owned)
+}
+
+async fn call(addr: SocketAddr, method: &str, path: &str, body: Option<Value>) -> (u16, String) {
+    let body = body.map(|body| body.to_string()).unwrap_or_default();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let reply = Client::connect(addr).await.ask(&(head + &body)).await;
+    (reply.status, String::from_utf8_lossy(&reply.body).into_owned())
+}

@@ -1,0 +1,90 @@
+//! A stage's whole life behind Caddy.
+
+use serde_json::{Value, json};
+
+use super::ground::{Behind, QUICK};
+use crate::caddy::{Caddy, newest, versions};
+use crate::execute::ground::{image, web};
+
+#[tokio::test]
+async fn r1_what_others_have_in_caddy_is_the_same_byte_by_byte_after_a_projects_life() {
+    for version in versions() {
+        let behind = Behind::with(&version, &[&image("v1"), &image("v2")]).await;
+        let before = behind.caddy.config_text().await;
+        assert!(before.contains("by hand"), "{before}");
+        behind.host.apply(&web("v1", QUICK)).await;
+        behind.is_settled_at("v1").await;
+        behind.host.apply(&web("v2", QUICK)).await;
+        behind.is_settled_at("v2").await;
+        let two = web("v2", QUICK).replace("[ web.test ]", "[ web.test, www.web.test ]");
+        behind.host.apply(&two).await;
+        assert_eq!(behind.caddy.answer("www.web.test").await, "v2");
+        assert_eq!(behind.caddy.answer("hand.test").await, "200 by hand");
+        assert_eq!(behind.caddy.answer("inner.wild.test").await, "200 inner");
+        assert_eq!(behind.caddy.answer("other.test").await, "404 anything");
+        assert_eq!(behind.caddy.routes("sites").await.len(), 4, "{version:?}");
+        behind.remove_all().await;
+        assert_eq!(behind.caddy.config_text().await, before, "{version:?}");
+        assert_eq!(behind.caddy.answer("web.test").await, "404 anything");
+    }
+}
+
+#[tokio::test]
+async fn r1_a_server_is_made_where_there_is_none_and_goes_with_the_last_route() {
+    for version in versions() {
+        let behind = Behind::of(Caddy::empty(&version), &[&image("v1"), &image("v2")]).await;
+        let before = behind.caddy.config_text().await;
+        behind.host.apply(&web("v1", QUICK)).await;
+        behind.is_settled_at("v1").await;
+        let config = behind.caddy.config().await;
+        let listen = json!([format!(":{}", behind.caddy.http)]);
+        assert_eq!(config["apps"]["http"]["servers"]["landfall"]["listen"], listen);
+        behind.host.apply(&web("v2", QUICK)).await;
+        behind.is_settled_at("v2").await;
+        behind.remove_all().await;
+        assert_eq!(behind.caddy.config_text().await, before, "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn r1_even_a_caddy_without_any_configuration_is_as_it_was_afterwards() {
+    for version in versions() {
+        let behind = Behind::of(Caddy::empty(&version), &[&image("v1")]).await;
+        let listen = format!("127.0.0.1:{}", behind.caddy.http);
+        behind.settings(&format!("listen: [ \"{listen}\" ]"));
+        for config in [json!({ "admin": { "listen": format!("127.0.0.1:{}", behind.caddy.admin) } })] {
+            behind.caddy.by_hand("POST", "/load", Some(config)).await;
+            let before = behind.caddy.config_text().await;
+            behind.host.apply(&web("v1", QUICK)).await;
+            behind.is_settled_at("v1").await;
+            behind.remove_all().await;
+            assert_eq!(behind.caddy.config_text().await, before, "{version:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn r9_a_swap_is_one_write_of_one_route() {
+    for version in versions() {
+        let behind = Behind::at_v1(&version).await;
+        let before = behind.caddy.config().await;
+        behind.host.apply(&web("v2", QUICK)).await;
+        let after = behind.caddy.config().await;
+        let changed = |config: &Value| config["apps"]["http"]["servers"]["sites"]["routes"][0]["handle"].clone();
+        assert_ne!(changed(&before), changed(&after));
+        let old = changed(&before)[0]["upstreams"][0]["dial"].clone();
+        assert_eq!(changed(&after)[1]["upstreams"][0]["dial"], old, "what led there is still counted");
+        let mut same = after.clone();
+        same["apps"]["http"]["servers"]["sites"]["routes"][0]["handle"] = changed(&before);
+        assert_eq!(same, before, "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn r22_a_pass_without_work_writes_nothing() {
+    let behind = Behind::at_v1(&newest()).await;
+    let before = behind.caddy.config_text().await;
+    let converged = behind.host.converge().await;
+    assert!(converged.results.is_empty() && converged.view.plan.is_noop());
+    assert_eq!(behind.caddy.config_text().await, before);
+}

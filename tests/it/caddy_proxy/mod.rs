@@ -1,0 +1,7 @@
+//! The engine behind a real Caddy, of both versions that are tried: real YAML, a real store, the fake Docker daemon. Each
+//! test names the rule of engine.md that it guards.
+
+mod clash;
+mod drift;
+mod ground;
+mod life;
