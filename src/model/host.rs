@@ -51,6 +51,9 @@ pub struct HostOptions {
     /// The path of a domain is taken off.
     #[serde(skip_serializing_if = "super::route::is_false")]
     pub strip_prefix: bool,
+    /// A page stands in for the app while it cannot be reached.
+    #[serde(skip_serializing_if = "super::route::is_false")]
+    pub page_when_away: bool,
     /// A page stands in for the app.
     #[serde(skip_serializing_if = "super::route::is_false")]
     pub maintenance: bool,
@@ -82,6 +85,7 @@ impl HostOptions {
         upstreams: Vec::new(),
         sticky: false,
         strip_prefix: false,
+        page_when_away: false,
         maintenance: false,
     };
 
@@ -112,7 +116,7 @@ impl RouteOptions {
         #[rustfmt::skip] // what there is, at a glance
         let Self {
             certificate: _, https, websockets, http2, hsts, block_exploits, caching, access_list: _, locations, redirects,
-            advanced, upstreams, sticky, strip_prefix, maintenance: _,
+            advanced, upstreams, sticky, strip_prefix, maintenance,
         } = self;
         let is_secured = certificate.is_some() || named.is_some();
         let redirect = is_secured && *https == Https::Redirect;
@@ -134,6 +138,7 @@ impl RouteOptions {
             upstreams,
             sticky: *sticky,
             strip_prefix: *strip_prefix,
+            page_when_away: *maintenance,
             maintenance: false,
         }
     }
@@ -168,7 +173,7 @@ impl From<HostOptions> for RouteOptions {
         #[rustfmt::skip] // what there is, at a glance
         let HostOptions {
             certificate, named, redirect, http2, hsts, websockets, block_exploits, caching, access_list: _, locations,
-            redirects, advanced, upstreams, sticky, strip_prefix, maintenance: _,
+            redirects, advanced, upstreams, sticky, strip_prefix, page_when_away, maintenance: _,
         } = options;
         let certificate = certificate.map(Certificate::Id).or(named.map(Certificate::from)).unwrap_or_default();
         let https = match certificate {
@@ -180,7 +185,7 @@ impl From<HostOptions> for RouteOptions {
         #[rustfmt::skip] // as above
         let route = Self {
             certificate, https, websockets, http2, hsts, block_exploits, caching, access_list: None, locations, redirects,
-            advanced, upstreams, sticky, strip_prefix, maintenance: false,
+            advanced, upstreams, sticky, strip_prefix, maintenance: page_when_away,
         };
         route
     }

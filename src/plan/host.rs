@@ -183,7 +183,7 @@ fn changed(now: &HostOptions, wanted: &HostOptions) -> Vec<String> {
     #[rustfmt::skip] // what there is, at a glance
     let HostOptions {
         certificate, named, redirect, http2, hsts, websockets, block_exploits, caching, access_list, locations, redirects,
-        advanced, upstreams, sticky, strip_prefix, maintenance,
+        advanced, upstreams, sticky, strip_prefix, page_when_away, maintenance,
     } = wanted;
     let mut changed = Vec::new();
     let number = |id: &Option<u64>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
@@ -208,6 +208,7 @@ fn changed(now: &HostOptions, wanted: &HostOptions) -> Vec<String> {
         ("caching", now.caching, *caching),
         ("sticky", now.sticky, *sticky),
         ("strip_prefix", now.strip_prefix, *strip_prefix),
+        ("page while away", now.page_when_away, *page_when_away),
         ("maintenance", now.maintenance, *maintenance),
     ] {
         if now != wanted {

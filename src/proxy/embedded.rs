@@ -115,7 +115,7 @@ fn wanted(change: &Change<'_>) -> Result<SetRoutes, ProxyError> {
     #[rustfmt::skip] // what this proxy has a switch for, and what only others have
     let HostOptions {
         certificate: _, named, redirect, http2, hsts, websockets, block_exploits: _, caching: _, access_list: _,
-        locations: _, redirects, advanced: _, upstreams, sticky, strip_prefix, maintenance,
+        locations: _, redirects, advanced: _, upstreams, sticky, strip_prefix, maintenance, page_when_away,
     } = options;
     let all = std::iter::once(upstream).chain(upstreams.iter().map(String::as_str));
     let upstreams = all.map(str::parse).collect::<Result<Vec<UpstreamAddr>, _>>()?;
@@ -134,6 +134,7 @@ fn wanted(change: &Change<'_>) -> Result<SetRoutes, ProxyError> {
         strip_prefix: *strip_prefix,
         websockets: *websockets,
         maintenance: *maintenance,
+        page_when_away: *page_when_away,
         ..SetRoutes::new(Owner::new(store, key), served, upstreams)
     })
 }
@@ -158,8 +159,17 @@ fn observed(table: &Table) -> BTreeMap<Domain, ObservedRoute> {
 /// What is set of one route of a stage. What a redirect has no switch for is that of the domains that are served.
 fn host(route: &Route, stage: &[(&Domain, &Route)]) -> ObservedHost {
     let served = stage.iter().map(|(_, route)| *route).find(|route| route.redirect.is_none()).unwrap_or(route);
-    let Route { upstreams, owner: _, redirect: _, tls: _, sticky, strip_prefix, websockets, maintenance } =
-        if route.redirect.is_some() { served } else { route };
+    let Route {
+        upstreams,
+        owner: _,
+        redirect: _,
+        tls: _,
+        sticky,
+        strip_prefix,
+        websockets,
+        maintenance,
+        page_when_away,
+    } = if route.redirect.is_some() { served } else { route };
     let redirects = stage.iter().filter_map(|(from, route)| Some(((*from).clone(), route.redirect.clone()?)));
     let tls = route.tls.as_ref();
     let options = HostOptions {
@@ -173,6 +183,7 @@ fn host(route: &Route, stage: &[(&Domain, &Route)]) -> ObservedHost {
         strip_prefix: *strip_prefix,
         websockets: *websockets,
         maintenance: *maintenance,
+        page_when_away: *page_when_away,
         ..HostOptions::PLAIN
     };
     let domains = stage.iter().map(|(domain, _)| domain.to_string()).collect();

@@ -208,7 +208,7 @@ impl Proxy {
     pub async fn certify(&self, names: &[String]) -> Result<u64, ProxyError> {
         match self {
             Self::NginxProxyManager(npm) => npm.certify(names).await,
-            Self::Embedded(_) | Self::None => Err(ProxyError::NoProxy),
+            Self::Embedded(_) | Self::Caddy(_) | Self::None => Err(ProxyError::NoProxy),
         }
     }
 

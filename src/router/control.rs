@@ -146,13 +146,21 @@ pub struct Route {
     /// A page stands in for the app, wherever the route leads.
     #[serde(default, skip_serializing_if = "is_false")]
     pub maintenance: bool,
+    /// While no connection to the app can be had, a 503 page says so in place of a 502.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub page_when_away: bool,
 }
 
 impl Route {
     /// A route without a word on anything else.
     pub fn new(owner: Owner, upstreams: Vec<UpstreamAddr>) -> Self {
         let (redirect, tls, websockets) = (None, None, true);
-        Self { upstreams, owner, redirect, tls, sticky: false, strip_prefix: false, websockets, maintenance: false }
+        #[rustfmt::skip] // what there is, at a glance
+        let route = Self {
+            upstreams, owner, redirect, tls, sticky: false, strip_prefix: false, websockets, maintenance: false,
+            page_when_away: false,
+        };
+        route
     }
 }
 
@@ -215,20 +223,45 @@ pub struct SetRoutes {
     /// As in [`Route`].
     #[serde(default, skip_serializing_if = "is_false")]
     pub maintenance: bool,
+    /// As in [`Route`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub page_when_away: bool,
 }
 
 impl SetRoutes {
     /// A change without a word on anything else.
     pub fn new(owner: Owner, domains: BTreeSet<Domain>, upstreams: Vec<UpstreamAddr>) -> Self {
-        let Route { upstreams, owner, redirect: _, tls, sticky, strip_prefix, websockets, maintenance } =
+        let Route { upstreams, owner, redirect: _, tls, sticky, strip_prefix, websockets, maintenance, page_when_away } =
             Route::new(owner, upstreams);
         let redirects = BTreeMap::new();
-        Self { owner, domains, redirects, upstreams, tls, sticky, strip_prefix, websockets, maintenance }
+        Self {
+            owner,
+            domains,
+            redirects,
+            upstreams,
+            tls,
+            sticky,
+            strip_prefix,
+            websockets,
+            maintenance,
+            page_when_away,
+        }
     }
 
     /// The entries that it asks for.
     pub fn routes(&self) -> BTreeMap<Domain, Route> {
-        let Self { owner, domains, redirects, upstreams, tls, sticky, strip_prefix, websockets, maintenance } = self;
+        let Self {
+            owner,
+            domains,
+            redirects,
+            upstreams,
+            tls,
+            sticky,
+            strip_prefix,
+            websockets,
+            maintenance,
+            page_when_away,
+        } = self;
         let served = Route {
             upstreams: upstreams.clone(),
             owner: owner.clone(),
@@ -238,6 +271,7 @@ impl SetRoutes {
             strip_prefix: *strip_prefix,
             websockets: *websockets,
             maintenance: *maintenance,
+            page_when_away: *page_when_away,
         };
         let redirect = |(from, to): (&Domain, &Domain)| {
             let plain = Route::new(owner.clone(), Vec::new());

@@ -71,7 +71,8 @@ impl Forwarder {
                 Err(NoRoute::Moved(to)) => return Ok(Answer::Response(redirect::moved(to))),
             };
             if let Some(page) = outbound.tried.end(entered.in_flight.upstream(), attempt) {
-                return Err(page);
+                let is_away = entered.place.has_page_when_away() && outbound.tried.is_away();
+                return Err(if is_away { Page::NoUpstream } else { page });
             }
             outbound.aim(&entered.place);
             match self.send(&entered, &mut outbound, attempt > 1).await {

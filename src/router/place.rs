@@ -97,6 +97,11 @@ impl Place {
         self.route.tls.as_ref().is_some_and(|tls| tls.hsts)
     }
 
+    /// Whether a page says that the app cannot be reached for now.
+    pub fn has_page_when_away(&self) -> bool {
+        self.route.page_when_away
+    }
+
     /// Whether a request that one upstream did not answer may find another one here.
     pub fn has_several(&self) -> bool {
         self.upstreams.len() > 1

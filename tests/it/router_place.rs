@@ -103,3 +103,21 @@ async fn in_maintenance_a_page_stands_in_for_an_app_that_could_answer() {
     router.route(&["a.test"], app.addr).await;
     assert_eq!(client.get("a.test", "/").await.text(), "app / -");
 }
+
+#[tokio::test]
+async fn an_app_that_cannot_be_reached_is_said_to_be_replaced_where_that_is_asked_for() {
+    let router = Router::start().await;
+    let gone = {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    let (key, names) = (stage("shop/prod"), domains(&["a.test"]));
+    let mut client = router.client().await;
+    for (maintenance, status, retry) in [(true, 503, Some("5")), (false, 502, None)] {
+        let options = RouteOptions { maintenance, ..RouteOptions::default() }.by_name();
+        let change = Change { options: &options, ..Change::new(store(1), &key, &names, &gone) };
+        router.proxy.switch(&change).await.unwrap();
+        let reply = client.get("a.test", "/").await;
+        assert_eq!((reply.status, reply.header("retry-after")), (status, retry));
+    }
+}

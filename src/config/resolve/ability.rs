@@ -108,6 +108,6 @@ fn asked(route: &raw::Route) -> [(&'static str, By, bool); 15] {
         ("upstreams", By::NotNpm, upstreams.as_ref().is_some_and(|all| !all.is_empty())),
         ("sticky", By::NotNpm, *sticky == Some(true)),
         ("strip_prefix", By::NotNpm, *strip_prefix == Some(true)),
-        ("maintenance", By::Any, *maintenance == Some(true)),
+        ("maintenance", By::Embedded, *maintenance == Some(true)),
     ]
 }

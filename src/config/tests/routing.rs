@@ -302,7 +302,7 @@ fn what_the_configured_proxy_does_not_do_is_refused() {
         ("hsts: true", "`hsts` needs a proxy"),
         ("http2: true", "`http2` needs a proxy"),
         ("websockets: false", "`websockets: false` needs a proxy"),
-        ("maintenance: true", "`maintenance` needs a proxy"),
+        ("maintenance: true", "`maintenance` needs the embedded proxy"),
         ("sticky: true", "`sticky` needs the embedded proxy"),
     ] {
         let none = with(&format!("route: {{ {keys} }}")).replace("settings: {", "settings: { proxy: { none: {} },");

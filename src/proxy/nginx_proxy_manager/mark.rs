@@ -54,17 +54,17 @@ pub(super) fn read(value: &Value) -> Option<((StoreId, StageKey), Owned)> {
     let list = |key: &str| value.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let (project, stage) = (text("project")?.parse().ok()?, text("stage")?.parse().ok()?);
     let owner = (StoreId(text("store")?.parse().ok()?), StageKey::new(project, stage));
-    let owned = Owned {
+    let all = Owned {
         fields: list("fields").map(ToOwned::to_owned).collect(),
         paths: list("paths").map(ToOwned::to_owned).collect(),
     };
-    Some((owner, owned))
+    Some((owner, all))
 }
 
 /// A mark as it is written; what it owns beside the usual only where there is something.
-pub(super) fn of((store, key): (StoreId, &StageKey), owned: &Owned) -> Value {
+pub(super) fn of((store, key): (StoreId, &StageKey), all: &Owned) -> Value {
     let mut mark = json!({ "store": store.to_string(), "project": key.project, "stage": key.stage });
-    let Owned { fields, paths } = owned;
+    let Owned { fields, paths } = all;
     if !fields.is_empty() {
         mark["fields"] = json!(fields);
     }

@@ -122,3 +122,46 @@ fn r11_a_published_port_that_someone_else_has_is_named_and_the_old_version_runs_
     assert_eq!(at_port(&host, "<other port>").unwrap().version, "v1");
     assert!(at_port(&host, "<port>").is_err());
 }
+
+#[test]
+fn while_a_recreate_replaces_the_instance_a_page_says_so_where_that_is_asked_for() {
+    let host = Host::new();
+    let text = DB.replace("domains: [ db.<id>.test ]", "domains: [ db.<id>.test ], maintenance: true");
+    host.deployed("db.yaml", &text);
+    host.write("db.yaml", &text.replace("v1", "v2"));
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        let load = scope.spawn(|| {
+            let mut seen = std::collections::BTreeMap::<u16, u32>::new();
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                *seen.entry(host.get(DOMAIN, "/").status).or_default() += 1;
+            }
+            seen
+        });
+        host.landfall("apply").exits(0);
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        load.join().unwrap()
+    });
+    assert_eq!(seen.keys().copied().collect::<Vec<_>>(), [200, 503], "{seen:?}");
+    assert_eq!(host.get(DOMAIN, "/").version, "v2");
+    host.landfall("diff").exits(0);
+}
+
+#[test]
+fn a_page_stands_in_for_an_app_until_it_is_led_back_to() {
+    let host = Host::new();
+    host.deployed("db.yaml", DB);
+    host.landfall("route db-<id>/prod --to maintenance").exits(0);
+    let page = host.get(DOMAIN, "/");
+    assert_eq!((page.status, page.version.as_str()), (503, ""), "{page:?}");
+    host.landfall("diff").exits(0);
+    host.landfall("status").says("route db-<id>/prod --to instance");
+    // A deploy meanwhile is not seen by anybody.
+    host.write("db.yaml", &DB.replace("v1", "v2"));
+    host.landfall("apply").exits(0);
+    assert_eq!(host.get(DOMAIN, "/").status, 503);
+    host.landfall("route db-<id>/prod --to instance").exits(0);
+    assert_eq!(host.get(DOMAIN, "/").version, "v2");
+    host.landfall("diff").exits(0);
+    host.landfall("route db-<id>/none --to instance").exits(1).says("db-<id>/none");
+}
