@@ -254,9 +254,15 @@ pub enum Command {
 /// Options of `landfall proxy`.
 #[derive(Debug, Args)]
 pub struct ProxyArgs {
-    /// Address to serve HTTP on
-    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:80")]
-    pub listen: SocketAddr,
+    /// Address to serve HTTP on, once or more [default: 0.0.0.0:80, unless --listen-tls is given]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Vec<SocketAddr>,
+    /// Address to serve HTTPS on, once or more; a client gets the certificate of the host that it asks for
+    #[arg(long, value_name = "ADDR")]
+    pub listen_tls: Vec<SocketAddr>,
+    /// Directory of certificates: NAME.crt (the chain, PEM) with NAME.key; changes are seen within seconds
+    #[arg(long, value_name = "DIR", env = "LANDFALL_PROXY_CERTIFICATES", hide_env_values = true)]
+    pub certificates: Option<PathBuf>,
     /// Control socket [default: that of --proxy-socket]
     #[arg(long, value_name = "SOCK")]
     pub control: Option<PathBuf>,

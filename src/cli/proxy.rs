@@ -1,6 +1,7 @@
 //! `landfall proxy`: the embedded reverse proxy as a process of its own, so that the daemon can die without being noticed.
 
 use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,14 +9,16 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::args::ProxyArgs;
-use super::daemon::listen;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::render::Out;
 use crate::daemon::{Asked, Notifier};
 use crate::model::Bytes;
 use crate::reconcile::Places;
-use crate::router::{self, Limits, LogTo, Options};
+use crate::router::{self, Bound, Limits, LogTo, Options};
+
+/// Where HTTP is served if no address is given.
+const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 80);
 
 /// Serves until SIGTERM or SIGINT. It is told what to do over its socket; SIGHUP opens the access log again.
 pub(super) async fn run(places: &Places, args: ProxyArgs, out: Out) -> Result<Exit, Failure> {
@@ -24,18 +27,29 @@ pub(super) async fn run(places: &Places, args: ProxyArgs, out: Out) -> Result<Ex
     let shown = control.display().to_string();
     let limits = Limits { max_body_bytes: args.max_body.map(|Bytes(bytes)| bytes), ..Limits::default() };
     let reopen = Arc::new(Notify::new());
+    let mut listen = args.listen;
+    if listen.is_empty() && args.listen_tls.is_empty() {
+        listen.push(DEFAULT);
+    }
     let options = Options {
-        listen: vec![args.listen],
-        control,
-        table,
+        listen,
+        listen_tls: args.listen_tls,
+        certificates: args.certificates,
         limits,
         access_log: args.access_log.map(log_to).transpose()?,
         reopen: Arc::clone(&reopen),
+        ..Options::new(control, table)
     };
-    let mut signals = listen()?;
-    let ready = move |addresses: &[std::net::SocketAddr]| {
-        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-        out.note(&format!("serving http on {}, controlled at {shown}", addresses.join(", ")));
+    let mut signals = super::daemon::listen()?;
+    let ready = move |bound: &Bound| {
+        let mut said = String::new();
+        for (scheme, addresses) in [("http", &bound.http), ("https", &bound.https)] {
+            let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            if !addresses.is_empty() {
+                said.push_str(&format!("{scheme} on {}, ", addresses.join(", ")));
+            }
+        }
+        out.note(&format!("serving {said}controlled at {shown}"));
         Notifier::from_env().ready();
     };
     let stopped = async move {

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use super::control::{Changed, InFlightCount, MAX_DRAIN_MS, Refused, RemoveRoutes, Saved, SetRoutes, UpstreamAddr};
 use super::switchboard::{ChangeError, Switchboard};
 use super::table::Conflict;
+use super::tls::Certificates;
 use crate::model::name::InvalidName;
 use crate::socket::{self, BodyError, MAX_CONNECTIONS, json, read};
 
@@ -44,21 +45,26 @@ impl From<BodyError> for Denied {
 }
 
 /// Serves the control socket, until dropped.
-pub async fn serve(listener: &UnixListener, board: &Arc<Switchboard>) -> Infallible {
-    let board = Arc::clone(board);
+pub async fn serve(listener: &UnixListener, board: &Arc<Switchboard>, certificates: &Arc<Certificates>) -> Infallible {
+    let (board, certificates) = (Arc::clone(board), Arc::clone(certificates));
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
     let answer = move |request, _| {
-        let board = Arc::clone(&board);
-        async move { answer(&board, request).await.unwrap_or_else(|denied| json(denied.status, &denied.why)) }
+        let (board, certificates) = (Arc::clone(&board), Arc::clone(&certificates));
+        async move { answer(&board, &certificates, request).await.unwrap_or_else(|denied| json(denied.status, &denied.why)) }
     };
     socket::serve(listener, &room, answer).await
 }
 
-async fn answer(board: &Arc<Switchboard>, request: Request<Incoming>) -> Result<Answer, Denied> {
+async fn answer(
+    board: &Arc<Switchboard>,
+    certificates: &Certificates,
+    request: Request<Incoming>,
+) -> Result<Answer, Denied> {
     let (parts, body) = request.into_parts();
     match (&parts.method, parts.uri.path()) {
         (&Method::GET, "/health") => Ok(json(StatusCode::OK, &board.health())),
         (&Method::GET, "/table") => Ok(json(StatusCode::OK, &board.table())),
+        (&Method::GET, "/certificates") => Ok(json(StatusCode::OK, &certificates.states())),
         (&Method::PUT, "/routes") => {
             let change: SetRoutes = read(body).await?;
             changed(board.change(move |table| table.set(&change)).await)

@@ -67,7 +67,8 @@ impl Progress {
         self.fault.get().copied()
     }
 
-    fn note(&self) {
+    /// A part comes now.
+    pub fn note(&self) {
         let elapsed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_ms.store(elapsed, Ordering::Relaxed);
     }

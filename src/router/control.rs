@@ -9,6 +9,7 @@
 //! | `PUT /routes` | [`SetRoutes`] → [`Changed`], or 409 [`Refused`] |
 //! | `DELETE /routes` | [`RemoveRoutes`] → [`Changed`] |
 //! | `PUT /routes/restore` | [`Saved`] → [`Changed`], or 409 [`Refused`] |
+//! | `GET /certificates` | → a list of [`CertificateState`], by name |
 //! | `GET /inflight?upstream=host:port` | → [`InFlightCount`] |
 //! | `GET /drained?upstream=host:port&timeout_ms=n` | → [`Drained`], when idle or out of time |
 
@@ -359,6 +360,17 @@ pub struct Health {
 pub struct InFlightCount {
     /// How many.
     pub in_flight: u64,
+}
+
+/// What is known of the certificate of one name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateState {
+    /// A host, or `*.` and a domain.
+    pub name: String,
+    /// Where its certificate is from; none: it has none.
+    pub from: Option<String>,
+    /// The last second in which it is good, since 1970.
+    pub ends: Option<u64>,
 }
 
 /// How a drain ended.

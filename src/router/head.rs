@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Request, Uri, Version};
@@ -70,13 +70,19 @@ pub struct Host {
 
 impl Host {
     /// The one host of a request; none when it names none, two, or nonsense. The authority of an absolute target takes
-    /// precedence over the `Host` header (RFC 9112, 3.2.2), which must be there all the same.
+    /// precedence over the `Host` header (RFC 9112, 3.2.2), which must be there all the same. HTTP/2 has the authority
+    /// in its place, and where it has both they must be one (RFC 9113, 8.3.1).
     pub fn of<B>(request: &Request<B>) -> Option<Self> {
         let mut hosts = request.headers().get_all(HOST).iter();
-        let (Some(host), None) = (hosts.next(), hosts.next()) else { return None };
-        let sent = match request.uri().authority() {
-            Some(authority) => HeaderValue::from_str(authority.as_str()).ok()?,
-            None => host.clone(),
+        let (host, None) = (hosts.next(), hosts.next()) else { return None };
+        let authority = request.uri().authority().map(|authority| HeaderValue::from_str(authority.as_str()));
+        let authority = authority.transpose().ok()?;
+        let sent = match (authority, host) {
+            (Some(authority), None) if request.version() == Version::HTTP_2 => authority,
+            (Some(authority), Some(host)) if request.version() == Version::HTTP_2 && authority != host => return None,
+            (Some(authority), Some(_)) => authority,
+            (None, Some(host)) => host.clone(),
+            (_, None) => return None,
         };
         let name = normal(sent.to_str().ok()?)?;
         Some(Self { name, sent })
@@ -132,6 +138,7 @@ pub fn to_upstream(parts: &mut http::request::Parts, host: &Host, from: Peer, ha
     for name in claims {
         parts.headers.remove(name);
     }
+    join_cookies(&mut parts.headers);
     parts.headers.insert(HOST, host.sent.clone());
     parts.headers.insert(FORWARDED_HOST, host.sent.clone());
     parts.headers.insert(FORWARDED_PROTO, HeaderValue::from_static(from.scheme.as_str()));
@@ -148,6 +155,18 @@ pub fn to_upstream(parts: &mut http::request::Parts, host: &Host, from: Peer, ha
     }
     parts.version = Version::HTTP_11;
     parts.uri = origin_form(&parts.uri);
+}
+
+/// HTTP/2 may send each cookie in a field of its own; for HTTP/1.1 they are one again (RFC 9113, 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() < 2 {
+        return;
+    }
+    // What was valid in parts is valid joined by what is valid.
+    if let Ok(joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
+    }
 }
 
 /// Makes a response's head the one the client gets.

@@ -8,12 +8,14 @@
 //! - Everything that waits has a limit, and everything that grows has a bound (R31).
 //!
 //! # Assumptions
-//! - It is the edge: no proxy that it would have to believe stands before it. Plain HTTP/1 for now.
+//! - It is the edge: no proxy that it would have to believe stands before it. It speaks HTTP/1.1, and HTTP/2 over TLS;
+//!   upstreams get HTTP/1.1 in plain text.
 //!
 //! It must not know Docker, the store or the configuration; it is told `domain → route`, with an owner (R1).
 
 mod admin;
 mod body;
+mod connection;
 pub mod control;
 mod disk;
 mod forward;
@@ -30,9 +32,12 @@ mod sticky;
 mod switchboard;
 mod table;
 mod throttle;
+mod tls;
 mod tunnel;
 mod upstream;
+mod visitor;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -45,12 +50,15 @@ use tokio::sync::{Notify, Semaphore, watch};
 use crate::model::Retry;
 use crate::socket::{self, ControlSocket, SocketError};
 use body::BodyLimits;
+use connection::{Front, Phase};
 use forward::Forwarder;
-use listen::Phase;
+use head::Scheme;
+use listen::Listener;
 use log::Log;
 pub use log::LogTo;
 use switchboard::Switchboard;
 pub use table::{Conflict, MAX_ROUTES, Table};
+use tls::{Certificates, Directory, Tls};
 
 /// Time between two looks for connections that have been idle for too long.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -62,6 +70,10 @@ const SPARE_FILES: u64 = 64;
 pub struct Options {
     /// Addresses to serve HTTP on; with port 0 the system chooses.
     pub listen: Vec<SocketAddr>,
+    /// Addresses to serve HTTPS on.
+    pub listen_tls: Vec<SocketAddr>,
+    /// A directory of certificates, `NAME.crt` with `NAME.key`.
+    pub certificates: Option<PathBuf>,
     /// Path of the control socket.
     pub control: PathBuf,
     /// Path of the table on disk.
@@ -74,10 +86,22 @@ pub struct Options {
     pub reopen: Arc<Notify>,
 }
 
+impl Options {
+    /// A proxy that listens nowhere yet.
+    pub fn new(control: PathBuf, table: PathBuf) -> Self {
+        #[rustfmt::skip] // what there is, at a glance
+        let options = Self {
+            listen: Vec::new(), listen_tls: Vec::new(), certificates: None, control, table, limits: Limits::default(),
+            access_log: None, reopen: Arc::default(),
+        };
+        options
+    }
+}
+
 /// How long and how much; the defaults are meant to stay, tests shorten them.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// A request head that has begun must be whole within this (slow-loris).
+    /// A request head that has begun must be whole within this (slow-loris); so must a TLS handshake.
     pub head_timeout: Duration,
     /// A client's connection may be idle this long between requests. Longer than browsers and load generators pause.
     pub idle_timeout: Duration,
@@ -96,6 +120,8 @@ pub struct Limits {
     pub max_head_bytes: usize,
     /// Most bytes of a request's body; more is a 413. None: any number, since nothing of it is kept here.
     pub max_body_bytes: Option<u64>,
+    /// Time between two looks for certificates that changed.
+    pub look_every: Duration,
     /// Most client connections at once (fewer if the process may not open enough files); others wait to be accepted.
     pub max_connections: usize,
 }
@@ -112,6 +138,7 @@ impl Default for Limits {
             stop_timeout: Duration::from_secs(20),
             max_head_bytes: 64 * 1024,
             max_body_bytes: None,
+            look_every: Duration::from_secs(5),
             max_connections: 16_384,
         }
     }
@@ -172,19 +199,73 @@ impl RouterError {
     }
 }
 
+/// The addresses in use.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bound {
+    /// Of HTTP.
+    pub http: Vec<SocketAddr>,
+    /// Of HTTPS.
+    pub https: Vec<SocketAddr>,
+}
+
+impl Bound {
+    fn of(listeners: &[Listener]) -> Self {
+        let mut bound = Self::default();
+        for listener in listeners {
+            let side = match listener.scheme {
+                Scheme::Http => &mut bound.http,
+                Scheme::Https => &mut bound.https,
+            };
+            side.extend(listener.socket.local_addr());
+        }
+        bound
+    }
+}
+
+/// Every socket that is listened on.
+fn listeners(options: &Options) -> Result<Vec<Listener>, RouterError> {
+    let plain = options.listen.iter().map(|addr| (*addr, Scheme::Http));
+    let secured = options.listen_tls.iter().map(|addr| (*addr, Scheme::Https));
+    let bind = |(addr, scheme)| {
+        let socket = listen::bind(addr).map_err(|source| RouterError::Listen { addr, source })?;
+        Ok(Listener { socket, scheme })
+    };
+    plain.chain(secured).map(bind).collect()
+}
+
+/// The certificates of the directory, if one is named, and what goes on looking for them.
+fn certificates(options: &Options) -> (Arc<Certificates>, impl Future<Output = Infallible> + use<>) {
+    let certificates = Arc::new(Certificates::default());
+    let directory = options.certificates.clone().map(|path| {
+        let mut directory = Directory::new(path, Tls::new());
+        // Once at the beginning, so that whoever comes first is served.
+        directory.look(&certificates);
+        directory
+    });
+    let (every, shared) = (options.limits.look_every, Arc::clone(&certificates));
+    let follow = async move {
+        match directory {
+            Some(directory) => directory.follow(shared, every).await,
+            None => std::future::pending().await,
+        }
+    };
+    (certificates, follow)
+}
+
 /// Runs the proxy until `shutdown`, then finishes what is in flight. `ready` is called with the addresses in use when
 /// both sides are served.
+///
+/// # Errors
+/// The control socket or an address cannot be had.
 pub async fn serve(
     options: Options,
     shutdown: impl Future<Output = ()>,
-    ready: impl FnOnce(&[SocketAddr]),
+    ready: impl FnOnce(&Bound),
 ) -> Result<(), RouterError> {
     // First of all, so that a second proxy is refused before it has taken anything.
     let control = ControlSocket::claim(&options.control)?;
-    let mut listeners = Vec::with_capacity(options.listen.len());
-    for addr in options.listen {
-        listeners.push(listen::bind(addr).map_err(|source| RouterError::Listen { addr, source })?);
-    }
+    let listeners = listeners(&options)?;
+    let (certificates, follow) = certificates(&options);
     if let Err(error) = socket::make_parent(&options.table) {
         tracing::error!(path = %options.table.display(), %error, "no directory for the routing table");
     }
@@ -200,20 +281,18 @@ pub async fn serve(
     let room = Arc::new(Semaphore::new(room_for(options.limits.max_connections)));
     let stop_timeout = options.limits.stop_timeout;
     let tunnels = tunnel::Keeper(phases.clone());
-    let forwarder = Arc::new(Forwarder {
-        board: Arc::clone(&board),
-        limits: options.limits,
-        tunnels,
-        log: log.clone(),
-        is_certified: Box::new(|_| true),
-    });
+    let bound = Bound::of(&listeners);
+    let (certified, is_secured) = (Arc::clone(&certificates), !bound.https.is_empty());
+    let is_certified = Box::new(move |host: &str| is_secured && certified.has_certificate(host));
+    let log_to = log.clone();
+    let forwarder = Forwarder { board: Arc::clone(&board), limits: options.limits, tunnels, log: log_to, is_certified };
+    let front = Arc::new(Front { forwarder, certificates: Arc::clone(&certificates) });
 
-    let bound: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     for listener in listeners {
-        tokio::spawn(listen::accept(listener, Arc::clone(&forwarder), Arc::clone(&room), phases.clone()));
+        tokio::spawn(listen::accept(listener, Arc::clone(&front), Arc::clone(&room), phases.clone()));
     }
-    drop((forwarder, phases));
-    tracing::info!(listen = ?bound, control = %options.control.display(), routes = board.table().routes.len(), "serving");
+    drop((front, phases));
+    tracing::info!(http = ?bound.http, https = ?bound.https, control = %options.control.display(), routes = board.table().routes.len(), "serving");
     ready(&bound);
     let until_stopped = async {
         shutdown.await;
@@ -229,8 +308,9 @@ pub async fn serve(
     };
     tokio::select! {
         () = until_stopped => {}
-        never = admin::serve(&control.listener, &board) => match never {},
+        never = admin::serve(&control.listener, &board, &certificates) => match never {},
         never = sweep(&board) => match never {},
+        never = follow => match never {},
         () = reopen => {}
     }
     drop(log);
@@ -251,7 +331,7 @@ async fn stop(phase: &watch::Sender<Phase>, at_most: Duration) {
     }
 }
 
-async fn sweep(board: &Switchboard) -> std::convert::Infallible {
+async fn sweep(board: &Switchboard) -> Infallible {
     let mut ticks = tokio::time::interval(SWEEP);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

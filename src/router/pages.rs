@@ -13,6 +13,8 @@ pub enum Page {
     BadHost,
     /// `CONNECT`.
     Method,
+    /// A host that the connection's certificate is not for.
+    Misdirected,
     /// A transfer coding other than `chunked`.
     Coding,
     /// The request's body is larger than allowed.
@@ -36,6 +38,9 @@ impl Page {
         match self {
             Self::BadHost => (StatusCode::BAD_REQUEST, "The request does not name one valid host."),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "This method is not served here."),
+            Self::Misdirected => {
+                (StatusCode::MISDIRECTED_REQUEST, "This connection is for another name. Ask on one of its own.")
+            }
             Self::Coding => (StatusCode::NOT_IMPLEMENTED, "This transfer coding is not served here."),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The request is larger than what is taken here."),
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "The request came too slowly."),

@@ -3,7 +3,7 @@
 //! - A head that has begun must be whole within `head_timeout` (slow-loris).
 //! - A client that takes nothing of its answer for `stall_timeout` is given up.
 //!
-//! How long a connection may be idle between requests is hyper's business (see `listen`). While a request is being
+//! How long a connection may be idle between requests is decided in `connection`. While a request is being
 //! answered there is no limit here: a long poll is as silent as a dead client.
 
 use std::io;
@@ -14,22 +14,61 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-/// Counts the beginnings and ends of a connection's requests: odd while one is being answered.
-#[derive(Clone, Default)]
-pub struct Activity(Arc<AtomicU64>);
+use super::body::Progress;
+
+/// Counts the beginnings and ends of a connection's requests, of which HTTP/2 has several at once.
+#[derive(Clone)]
+pub struct Activity(Arc<Counts>);
+
+struct Counts {
+    begun: AtomicU64,
+    ended: AtomicU64,
+    /// When the last one ended.
+    last: Arc<Progress>,
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self(Arc::new(Counts { begun: AtomicU64::new(0), ended: AtomicU64::new(0), last: Progress::start() }))
+    }
+}
 
 impl Activity {
     /// A request begins; it ends when the mark is dropped.
     pub fn busy(&self) -> Busy {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.begun.fetch_add(1, Ordering::Relaxed);
         Busy(self.clone())
     }
 
+    /// Whether no request is being answered.
+    pub fn is_idle(&self) -> bool {
+        self.0.ended.load(Ordering::Relaxed) == self.0.begun.load(Ordering::Relaxed)
+    }
+
+    /// Whether there was no request yet.
+    pub fn is_unused(&self) -> bool {
+        self.0.begun.load(Ordering::Relaxed) == 0
+    }
+
+    /// Returns when no request has been answered for so long.
+    pub fn idle_for(&self, limit: Duration) -> impl Future<Output = ()> + use<> {
+        let activity = self.clone();
+        async move {
+            loop {
+                let now = Instant::now();
+                let since = if activity.is_idle() { activity.0.last.last() } else { now };
+                if now >= since + limit {
+                    return;
+                }
+                tokio::time::sleep_until(since + limit).await;
+            }
+        }
+    }
+
     fn turn(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.begun.load(Ordering::Relaxed) + self.0.ended.load(Ordering::Relaxed)
     }
 }
 
@@ -38,23 +77,26 @@ pub struct Busy(Activity);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.0.fetch_add(1, Ordering::Relaxed);
+        self.0.0.last.note();
+        self.0.0.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// A TCP stream that gives up on slow heads and on clients that stopped reading.
-pub struct Patient {
-    stream: TcpStream,
+/// A stream that gives up on slow heads and on clients that stopped reading. It is what requests are read from: above
+/// TLS, whose own messages are neither.
+pub struct Patient<S> {
+    stream: S,
     activity: Activity,
     turn: u64,
-    head: Deadline,
+    /// None for HTTP/2, where between requests much is said that is no head.
+    head: Option<Deadline>,
     stall: Deadline,
 }
 
-impl Patient {
+impl<S> Patient<S> {
     /// Wraps a client's stream.
-    pub fn new(stream: TcpStream, activity: Activity, head_timeout: Duration, stall_timeout: Duration) -> Self {
-        let (head, stall) = (Deadline::new(head_timeout), Deadline::new(stall_timeout));
+    pub fn new(stream: S, activity: Activity, head_timeout: Option<Duration>, stall_timeout: Duration) -> Self {
+        let (head, stall) = (head_timeout.map(Deadline::new), Deadline::new(stall_timeout));
         Self { stream, activity, turn: 0, head, stall }
     }
 }
@@ -91,24 +133,25 @@ impl Deadline {
     }
 }
 
-impl AsyncRead for Patient {
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
         let result = Pin::new(&mut this.stream).poll_read(cx, buf);
+        let Some(head) = &mut this.head else { return result };
         let turn = this.activity.turn();
         if turn != this.turn {
             this.turn = turn;
-            this.head.end();
+            head.end();
         }
-        if turn % 2 == 1 {
+        if !this.activity.is_idle() {
             return result;
         }
         match result {
-            Poll::Pending => this.head.check(cx, "the request head was too slow").map(Err),
+            Poll::Pending => head.check(cx, "the request head was too slow").map(Err),
             Poll::Ready(result) => {
                 if buf.filled().len() > before {
-                    this.head.begin();
+                    head.begin();
                 }
                 Poll::Ready(result)
             }
@@ -116,9 +159,9 @@ impl AsyncRead for Patient {
     }
 }
 
-impl Patient {
+impl<S> Patient<S> {
     /// Ends or goes on counting the time in which a client takes nothing.
-    fn written(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn written<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if result.is_ready() {
             self.stall.end();
             return result;
@@ -128,7 +171,7 @@ impl Patient {
     }
 }
 
-impl AsyncWrite for Patient {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.stream).poll_write(cx, buf);
@@ -150,10 +193,14 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.stream).poll_flush(cx);
+        this.written(cx, result)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.stream).poll_shutdown(cx);
+        this.written(cx, result)
     }
 }

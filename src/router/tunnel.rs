@@ -7,7 +7,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
 
-use super::listen::Phase;
+use super::connection::Phase;
 use super::patient::Busy;
 use super::upstream::InFlight;
 

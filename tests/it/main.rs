@@ -38,6 +38,7 @@ mod router_routing;
 mod router_several;
 mod router_support;
 mod router_switch;
+mod router_tls;
 mod router_tunnel;
 mod router_wire;
 mod scenario;

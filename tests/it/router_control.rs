@@ -194,11 +194,7 @@ async fn an_address_in_use_is_said_with_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let options = landfall::router::Options {
         listen: vec![addr],
-        control: dir.path().join("run/proxy.sock"),
-        table: dir.path().join("data/table"),
-        limits: Limits::default(),
-        access_log: None,
-        reopen: Arc::default(),
+        ..landfall::router::Options::new(dir.path().join("run/proxy.sock"), dir.path().join("data/table"))
     };
     let served = landfall::router::serve(options, std::future::pending(), |_| panic!("not ready"));
     let error = soon("refused", served).await.unwrap_err();

@@ -1,6 +1,7 @@
 //! Redirects: to another domain, and to https.
 
 use super::router_support::{App, Router};
+use super::router_tls::with_certificates;
 
 #[tokio::test]
 async fn an_entry_that_redirects_does_so_with_path_and_query_and_asks_no_app() {
@@ -22,7 +23,7 @@ async fn an_entry_that_redirects_does_so_with_path_and_query_and_asks_no_app() {
 
 #[tokio::test]
 async fn plain_http_is_sent_to_https_where_the_route_says_so_but_not_what_a_certificate_authority_asks_for() {
-    let router = Router::start().await;
+    let (router, _) = with_certificates(&[&["a.test"]]).await;
     let app = App::named("app").await;
     let tls = |redirect: bool| {
         serde_json::json!({

@@ -63,6 +63,7 @@ pub fn domains(names: &[&str]) -> Vec<Domain> {
 /// A proxy that runs in this process.
 pub struct Router {
     pub addr: SocketAddr,
+    pub tls: SocketAddr,
     pub dir: Arc<tempfile::TempDir>,
     pub proxy: Arc<Proxy>,
     stop: Option<oneshot::Sender<()>>,
@@ -85,19 +86,21 @@ impl Router {
         let control = dir.path().join("proxy.sock");
         let options = Options {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
-            control: control.clone(),
-            table: dir.path().join("table"),
+            listen_tls: vec!["127.0.0.1:0".parse().unwrap()],
+            certificates: Some(dir.path().join("certificates")),
             limits,
             access_log: Some(LogTo::File(dir.path().join("access.log"))),
             reopen: Arc::default(),
+            ..Options::new(control.clone(), dir.path().join("table"))
         };
         let shutdown = async { drop(stopped.await) };
-        let task = tokio::spawn(serve(options, shutdown, |bound| is_ready.send(bound[0]).unwrap()));
-        let Ok(addr) = soon("the proxy starts", ready).await else {
+        let task =
+            tokio::spawn(serve(options, shutdown, |bound| is_ready.send((bound.http[0], bound.https[0])).unwrap()));
+        let Ok((addr, tls)) = soon("the proxy starts", ready).await else {
             return Err(task.await.unwrap().expect_err("not ready, so an error"));
         };
         let proxy = Arc::new(Proxy::embedded(&control));
-        Ok(Self { addr, dir, proxy, stop: Some(stop), task })
+        Ok(Self { addr, tls, dir, proxy, stop: Some(stop), task })
     }
 
     /// The whole table, as a pass sees it.

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::router_support::soon;
@@ -55,15 +55,25 @@ impl Reply {
 }
 
 /// A client of its own, so that it neither retries nor hides a closed connection.
-pub struct Client(pub BufReader<TcpStream>);
+pub struct Client<S = TcpStream>(pub BufReader<S>);
 
 impl Client {
     pub async fn connect(addr: SocketAddr) -> Self {
         Self(BufReader::new(TcpStream::connect(addr).await.unwrap()))
     }
 
+    /// Whether it is open, with nothing to read.
+    pub fn is_open(&self) -> bool {
+        let mut byte = [0];
+        let nothing = |error: &std::io::Error| error.kind() == std::io::ErrorKind::WouldBlock;
+        self.0.get_ref().try_read(&mut byte).as_ref().is_err_and(nothing)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub async fn send(&mut self, raw: &str) {
         self.0.write_all(raw.as_bytes()).await.unwrap();
+        self.0.flush().await.unwrap();
     }
 
     /// The head of a request, as the upstream gets it: its first line, then its headers in lower case.
@@ -98,6 +108,7 @@ impl Client {
     pub async fn try_get(&mut self, host: &str, path: &str) -> Option<Reply> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
         self.0.write_all(request.as_bytes()).await.ok()?;
+        self.0.flush().await.ok()?;
         self.reply().await
     }
 
@@ -178,12 +189,5 @@ impl Client {
     /// Whether the other side has closed it, without anything more to read.
     pub async fn is_closed(&mut self) -> bool {
         soon("an end", async { self.0.read_u8().await.is_err() }).await
-    }
-
-    /// Whether it is open, with nothing to read.
-    pub fn is_open(&self) -> bool {
-        let mut byte = [0];
-        let nothing = |error: &std::io::Error| error.kind() == std::io::ErrorKind::WouldBlock;
-        self.0.get_ref().try_read(&mut byte).as_ref().is_err_and(nothing)
     }
 }

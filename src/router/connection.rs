@@ -1,0 +1,245 @@
+//! One client's connection: HTTP/1.1 or HTTP/2, in plain text or over TLS, and its orderly end.
+//!
+//! A client's connection is closed by us only when it was idle for too long, misbehaved, or the proxy ends; never because
+//! of a switch.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Limits;
+use super::body::ToClient;
+use super::forward::Forwarder;
+use super::head::{Host, Peer, Scheme};
+use super::pages::Page;
+use super::patient::{Activity, Patient};
+use super::tls::{self, Certificates};
+use super::visitor::Visitor;
+
+/// Requests of one client at once over HTTP/2; browsers are content with a hundred.
+const MAX_STREAMS: u32 = 128;
+/// Bytes of an answer that wait in one HTTP/2 stream for its client, beyond what its window lets through.
+const MAX_SEND_BUFFER: usize = 64 * 1024;
+/// Streams that a client opened and gave up before they were looked at (rapid reset); beyond, the connection is closed.
+const MAX_RESET_STREAMS: usize = 20;
+/// Streams that we gave up because the client broke the protocol; beyond, the connection is closed.
+const MAX_BROKEN_STREAMS: usize = 256;
+/// How often an HTTP/2 client is asked whether it is there, and how long it may take to say so: nothing else tells of a
+/// client that vanished while an answer is awaited.
+const PING: Duration = Duration::from_secs(30);
+/// When the proxy ends, a client that has connected and not yet asked may still do so for this long.
+const FIRST_REQUEST: Duration = Duration::from_secs(2);
+
+/// What every connection needs.
+pub struct Front {
+    /// Answers requests.
+    pub forwarder: Forwarder,
+    /// Certificates for those that come over TLS.
+    pub certificates: Arc<Certificates>,
+}
+
+/// Where the proxy is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Accepts and answers.
+    Serving,
+    /// Accepts nothing; finishes what is in flight.
+    Finishing,
+    /// Time is up.
+    Over,
+}
+
+/// Serves one client until it goes, or until the proxy does.
+pub async fn serve(
+    stream: TcpStream,
+    address: IpAddr,
+    scheme: Scheme,
+    front: Arc<Front>,
+    phase: watch::Receiver<Phase>,
+) {
+    // Without it small answers wait for the client's delayed acknowledgement.
+    drop(stream.set_nodelay(true));
+    match scheme {
+        Scheme::Http => {
+            let visitor = Visitor { peer: Peer { ip: address, scheme }, certificate: None };
+            plain(stream, visitor, front, phase).await;
+        }
+        Scheme::Https => secured(stream, address, front, phase).await,
+    }
+}
+
+/// Shakes hands first, which takes no longer than a request head may.
+async fn secured(stream: TcpStream, address: IpAddr, front: Arc<Front>, mut phase: watch::Receiver<Phase>) {
+    let greeting = timeout(front.forwarder.limits.head_timeout, tls::greet(stream, &front.certificates));
+    let greeted = tokio::select! {
+        biased;
+        _ = phase.wait_for(|phase| *phase == Phase::Over) => return,
+        greeted = greeting => greeted,
+    };
+    match greeted {
+        Ok(Ok(tls::Greeted { stream, certificate, is_h2 })) => {
+            let peer = Peer { ip: address, scheme: Scheme::Https };
+            let visitor = Visitor { peer, certificate: Some(certificate) };
+            if is_h2 {
+                multiplexed(stream, visitor, front, phase).await;
+            } else {
+                plain(stream, visitor, front, phase).await;
+            }
+        }
+        // Scanners do this all day.
+        Ok(Err(error)) => tracing::debug!(client = %address, %error, "no TLS connection"),
+        Err(late) => tracing::debug!(client = %address, error = %late, "no TLS connection"),
+    }
+}
+
+/// HTTP/1.1, whatever it runs over.
+async fn plain<S>(stream: S, visitor: Visitor, front: Arc<Front>, phase: watch::Receiver<Phase>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (limits, activity) = (front.forwarder.limits.clone(), Activity::default());
+    let io = Patient::new(stream, activity.clone(), Some(limits.head_timeout), limits.stall_timeout);
+    let service = service_fn(answers(front, visitor, activity.clone()));
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // hyper counts from the end of the last answer, so this is the idle limit; `Patient` limits the head itself.
+        .header_read_timeout(limits.idle_timeout)
+        .max_buf_size(limits.max_head_bytes)
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades();
+    until_gone(serving, &activity, std::future::pending(), limits.head_timeout, phase).await;
+}
+
+/// HTTP/2. A head that trickles in is no request yet, so the idle limit ends it.
+async fn multiplexed<S>(stream: S, visitor: Visitor, front: Arc<Front>, phase: watch::Receiver<Phase>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (limits, activity) = (front.forwarder.limits.clone(), Activity::default());
+    let io = Patient::new(stream, activity.clone(), None, limits.stall_timeout);
+    let service = service_fn(answers(front, visitor, activity.clone()));
+    let serving = h2(&limits).serve_connection(TokioIo::new(io), service);
+    until_gone(serving, &activity, activity.idle_for(limits.idle_timeout), limits.head_timeout, phase).await;
+}
+
+fn h2(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(u32::try_from(limits.max_head_bytes).unwrap_or(u32::MAX))
+        .max_send_buf_size(MAX_SEND_BUFFER)
+        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+        .max_local_error_reset_streams(MAX_BROKEN_STREAMS)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING);
+    builder
+}
+
+type Answered = Result<Response<ToClient>, Infallible>;
+
+/// What hyper asks for the answer to each request.
+fn answers(
+    front: Arc<Front>,
+    visitor: Visitor,
+    activity: Activity,
+) -> impl Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Answered> + Send>> {
+    let visitor = Arc::new(visitor);
+    move |request| {
+        let (front, visitor, busy) = (Arc::clone(&front), Arc::clone(&visitor), activity.busy());
+        Box::pin(async move {
+            // What names no host is refused by what comes next.
+            if Host::of(&request).is_some_and(|host| !visitor.may_ask(&host.name)) {
+                return Ok(Page::Misdirected.response().map(|body| body.keeping(busy)));
+            }
+            Ok(front.forwarder.answer(request, visitor.peer, busy).await)
+        })
+    }
+}
+
+/// A connection of hyper's, which can be told to end after what is in flight.
+trait Connection: Future<Output = hyper::Result<()>> {
+    fn finish(self: Pin<&mut Self>);
+}
+
+impl<I, S> Connection for http1::UpgradeableConnection<I, S>
+where
+    S: HttpService<Incoming, ResBody = ToClient>,
+    S::Error: std::error::Error + Send + Sync + 'static,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<I, S> Connection for http2::Connection<I, S, TokioExecutor>
+where
+    S: HttpService<Incoming, ResBody = ToClient>,
+    S::Future: Send + 'static,
+    S::Error: std::error::Error + Send + Sync + 'static,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Runs a connection to its end: the client's, that of its patience, or the proxy's.
+async fn until_gone(
+    serving: impl Connection,
+    activity: &Activity,
+    idle: impl Future<Output = ()>,
+    grace: Duration,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let (mut serving, mut idle) = (std::pin::pin!(serving), std::pin::pin!(idle));
+    let mut over: Option<Instant> = None;
+    loop {
+        let closes = async {
+            match over {
+                Some(at) => sleep_until(at).await,
+                None => idle.as_mut().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            // A client's mistakes and disappearance are its own affair, and hyper has answered what can be answered.
+            _ = serving.as_mut() => return,
+            changed = phase.changed() => match (changed, *phase.borrow_and_update()) {
+                (Ok(()), Phase::Serving) => {}
+                (Ok(()), Phase::Finishing) => {
+                    serving.as_mut().finish();
+                    if activity.is_unused() {
+                        over = Some(Instant::now() + FIRST_REQUEST);
+                    }
+                }
+                (Ok(()), Phase::Over) | (Err(_), _) => return,
+            },
+            () = closes => {
+                if over.is_some() {
+                    if activity.is_idle() {
+                        return;
+                    }
+                    // It asked after all, and ends with the answer.
+                    over = Some(Instant::now() + FIRST_REQUEST);
+                } else {
+                    serving.as_mut().finish();
+                    over = Some(Instant::now() + grace);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Certificates of a directory: pairs of `NAME.crt` (the chain) and `NAME.key`, looked for again every few seconds.
+//!
+//! A pair that cannot be used is skipped, and said so; the others are served, and of the same pair what was good before.
+//! Looking costs a `stat` per file: a file is read when its time, size or inode changed.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::certificate::{Certificate, Origin, Tls, now};
+use super::chosen::Certificates;
+
+/// Most pairs of one directory; a host has a few, and each costs memory.
+const MAX_PAIRS: usize = 4_096;
+/// Most entries of the directory that are looked at.
+const MAX_ENTRIES: usize = 4 * MAX_PAIRS;
+/// Largest file in bytes; a chain has some thousand.
+const MAX_FILE: u64 = 256 * 1024;
+
+/// What tells that a file has changed: modification time, size, inode.
+type Stamp = (i64, i64, u64, u64);
+/// That of a chain and its key; none where there is no file.
+type Stamps = (Option<Stamp>, Option<Stamp>);
+
+/// A directory of certificates, and what was found in it.
+pub struct Directory {
+    path: PathBuf,
+    tls: Tls,
+    pairs: BTreeMap<String, Pair>,
+    is_readable: bool,
+    was_full: bool,
+}
+
+/// What is known of one pair.
+struct Pair {
+    stamps: Stamps,
+    served: Option<Arc<Certificate>>,
+    was_ended: bool,
+}
+
+impl Directory {
+    /// A directory that was not looked at yet.
+    pub fn new(path: PathBuf, tls: Tls) -> Self {
+        Self { path, tls, pairs: BTreeMap::new(), is_readable: true, was_full: false }
+    }
+
+    /// Looks at it again and again, and puts in force what it finds; never ends.
+    pub async fn follow(self, certificates: Arc<Certificates>, every: Duration) -> Infallible {
+        let mut directory = self;
+        loop {
+            tokio::time::sleep(every).await;
+            let certificates = Arc::clone(&certificates);
+            let looked = tokio::task::spawn_blocking(move || {
+                directory.look(&certificates);
+                directory
+            });
+            // An error means that the runtime ends, and this with it.
+            let Ok(same) = looked.await else { return std::future::pending().await };
+            directory = same;
+        }
+    }
+
+    /// Looks once.
+    pub fn look(&mut self, certificates: &Certificates) {
+        let found = match self.names() {
+            Ok(found) => found,
+            Err(error) => {
+                if std::mem::replace(&mut self.is_readable, false) {
+                    tracing::warn!(
+                        path = %self.path.display(), %error,
+                        "the directory of certificates cannot be read: make it, and let the proxy read it; \
+                         what was read before is served"
+                    );
+                }
+                return;
+            }
+        };
+        self.is_readable = true;
+        let mut changed = false;
+        self.pairs.retain(|name, _| {
+            let stays = found.contains_key(name);
+            changed |= !stays;
+            stays
+        });
+        for (name, stamps) in found {
+            changed |= self.look_at(name, stamps);
+        }
+        if changed {
+            certificates.set_files(self.pairs.values().filter_map(|pair| pair.served.as_ref()));
+        }
+    }
+
+    /// Reads a pair if it changed; whether it did.
+    fn look_at(&mut self, name: String, stamps: Stamps) -> bool {
+        let known = self.pairs.get(&name);
+        let changed = known.is_none_or(|pair| pair.stamps != stamps);
+        let mut served = known.and_then(|pair| pair.served.clone());
+        let mut was_ended = known.is_some_and(|pair| pair.was_ended);
+        if changed {
+            was_ended = false;
+            match self.read(&name) {
+                Ok(certificate) => {
+                    tracing::info!(file = %self.chain(&name).display(), names = ?certificate.names, "a certificate is served");
+                    served = Some(Arc::new(certificate));
+                }
+                Err((file, reason, remedy)) => tracing::warn!(
+                    file = %file.display(), reason, remedy, before = served.is_some(),
+                    "a certificate is skipped; what was good of it before is served"
+                ),
+            }
+        }
+        if let Some(certificate) = served.as_ref().filter(|served| !was_ended && served.has_ended(now())) {
+            was_ended = true;
+            tracing::warn!(
+                file = %self.chain(&name).display(), names = ?certificate.names,
+                "a certificate has expired and is served all the same: put a new one there"
+            );
+        }
+        self.pairs.insert(name, Pair { stamps, served, was_ended });
+        changed
+    }
+
+    fn chain(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}.crt"))
+    }
+
+    fn key(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}.key"))
+    }
+
+    /// The names of all pairs, with what tells that their files changed.
+    fn names(&mut self) -> io::Result<BTreeMap<String, Stamps>> {
+        let mut found = BTreeMap::new();
+        let mut is_full = false;
+        for (count, entry) in fs::read_dir(&self.path)?.enumerate() {
+            if count == MAX_ENTRIES || found.len() == MAX_PAIRS {
+                is_full = true;
+                break;
+            }
+            let file = entry?.file_name();
+            let Some(name) = file.to_str().and_then(|file| file.strip_suffix(".crt")).filter(|name| !name.is_empty())
+            else {
+                continue;
+            };
+            found.insert(name.to_owned(), (stamp(&self.chain(name)), stamp(&self.key(name))));
+        }
+        if is_full && !self.was_full {
+            tracing::warn!(
+                path = %self.path.display(), most = MAX_PAIRS,
+                "the directory of certificates holds more than is looked at: take out what nobody needs"
+            );
+        }
+        self.was_full = is_full;
+        Ok(found)
+    }
+
+    /// The certificate of a pair; else which file is to blame, why, and what to do.
+    fn read(&self, name: &str) -> Result<Certificate, (PathBuf, String, &'static str)> {
+        let (chain_path, key_path) = (self.chain(name), self.key(name));
+        let blame = |path: &Path, error: &io::Error| {
+            let remedy = match error.kind() {
+                io::ErrorKind::NotFound => "put it beside the other file of its pair",
+                _ => "make it a file that the proxy may read, below 256 KiB",
+            };
+            (path.to_owned(), error.to_string(), remedy)
+        };
+        let chain = content(&chain_path).map_err(|error| blame(&chain_path, &error))?;
+        let key = content(&key_path).map_err(|error| blame(&key_path, &error))?;
+        let loaded = self.tls.load(Origin::File(name.to_owned()), &chain, &key);
+        loaded.map_err(|unusable| (chain_path, unusable.to_string(), unusable.hint()))
+    }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let found = fs::metadata(path).ok()?;
+    Some((found.mtime(), found.mtime_nsec(), found.size(), found.ino()))
+}
+
+fn content(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too large"));
+    }
+    Ok(bytes)
+}

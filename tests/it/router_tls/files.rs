@@ -1,0 +1,98 @@
+//! Certificates from files: what is put there is served without a restart, and what is bad costs only itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use landfall::router::Limits;
+
+use super::{Authority, with_certificates};
+use crate::router_support::{Router, control, until};
+
+/// A proxy that looks for certificates all the time, with one for `a.test`.
+async fn looking() -> (Router, Authority) {
+    let (authority, dir) = (Authority::new(), Arc::new(tempfile::tempdir().unwrap()));
+    authority.place(dir.path(), &[&["a.test"]]);
+    let limits = Limits { look_every: Duration::from_millis(10), ..Limits::default() };
+    (Router::start_in(dir, limits).await.expect("starts"), authority)
+}
+
+fn file(router: &Router, name: &str) -> PathBuf {
+    router.dir.path().join("certificates").join(name)
+}
+
+async fn is_served(router: &Router, authority: &Authority, host: &str) -> bool {
+    authority.connect(router.tls, host, &[]).await.is_ok()
+}
+
+/// The first certificate that a client is shown.
+async fn shown(router: &Router, authority: &Authority, host: &str) -> Vec<u8> {
+    let stream = authority.connect(router.tls, host, &[]).await.expect("served");
+    stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+}
+
+#[tokio::test]
+async fn a_pair_that_comes_changes_or_goes_is_followed_without_a_restart() {
+    let (router, authority) = looking().await;
+    assert!(!is_served(&router, &authority, "b.test").await);
+    authority.place(router.dir.path(), &[&["b.test"]]);
+    until("the new one is served", async || is_served(&router, &authority, "b.test").await).await;
+    let before = shown(&router, &authority, "b.test").await;
+    authority.place(router.dir.path(), &[&["b.test", "c.test"]]);
+    until("the changed one is served", async || is_served(&router, &authority, "c.test").await).await;
+    assert_ne!(shown(&router, &authority, "b.test").await, before);
+    std::fs::remove_file(file(&router, "b.test.crt")).unwrap();
+    until("the old one is served no more", async || !is_served(&router, &authority, "b.test").await).await;
+    assert!(is_served(&router, &authority, "a.test").await, "the others stay all the while");
+}
+
+#[tokio::test]
+async fn a_bad_pair_costs_neither_the_good_ones_nor_what_was_good_of_itself() {
+    let (router, authority) = looking().await;
+    let before = shown(&router, &authority, "a.test").await;
+    let (other, _) = authority.issue(&["a.test", "b.test"]);
+    std::fs::write(file(&router, "a.test.crt"), other).unwrap();
+    std::fs::write(file(&router, "broken.crt"), "nonsense").unwrap();
+    std::fs::write(file(&router, "broken.key"), "nonsense").unwrap();
+    std::fs::write(file(&router, "alone.crt"), "no key beside it").unwrap();
+    std::fs::create_dir(file(&router, "directory.crt")).unwrap();
+    std::fs::write(file(&router, "large.crt"), vec![b'-'; 300 * 1024]).unwrap();
+    // Looked at in one go: when this one is served, all of them were seen.
+    authority.place(router.dir.path(), &[&["z.test"]]);
+    until("a good one beside them is served", async || is_served(&router, &authority, "z.test").await).await;
+    assert_eq!(shown(&router, &authority, "a.test").await, before, "with a key that is not its own it is not taken");
+    assert!(!is_served(&router, &authority, "b.test").await);
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_served_until_there_is_a_better_one_and_told_of() {
+    let (router, authority) = looking().await;
+    let (chain, key) = authority.issue_as(&["old.b.test"], |params| {
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2020, 3, 1);
+    });
+    std::fs::write(file(&router, "old.key"), key).unwrap();
+    std::fs::write(file(&router, "old.crt"), chain).unwrap();
+    let expired = async || {
+        let refused = authority.connect(router.tls, "old.b.test", &[]).await;
+        refused.is_err_and(|error| error.to_string().contains("certificate expired"))
+    };
+    until("the client is shown the expired one", expired).await;
+    let (_, states) = control(&router.control(), "GET", "/certificates", "").await;
+    let of = |name: &str| states.as_array().unwrap().iter().find(|state| state["name"] == name).cloned();
+    let old = of("old.b.test").expect("it is told of");
+    assert_eq!((old["from"].as_str(), old["ends"].as_u64()), (Some("file old.crt"), Some(1_583_020_800)));
+    assert!(of("a.test").is_some() && of("c.test").is_none());
+    authority.place(router.dir.path(), &[&["*.b.test"]]);
+    until("one that is good is preferred", async || is_served(&router, &authority, "old.b.test").await).await;
+}
+
+#[tokio::test]
+async fn without_any_certificate_plain_requests_are_served_all_the_same() {
+    let (router, authority) = with_certificates(&[]).await;
+    assert!(!is_served(&router, &authority, "a.test").await);
+    assert_eq!(router.client().await.get("a.test", "/").await.status, 404);
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let without_directory = Router::start_in(dir, Limits::default()).await.unwrap();
+    assert_eq!(without_directory.client().await.get("a.test", "/").await.status, 404);
+}
