@@ -4,6 +4,7 @@
 //! of a switch.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -198,6 +199,9 @@ where
 }
 
 /// Runs a connection to its end: the client's, that of its patience, or the proxy's.
+///
+/// hyper closes a connection at once that is told to finish before its first request. The client has no way to know, so
+/// it is told only when that request is there.
 async fn until_gone(
     serving: impl Connection,
     activity: &Activity,
@@ -206,8 +210,20 @@ async fn until_gone(
     mut phase: watch::Receiver<Phase>,
 ) {
     let (mut serving, mut idle) = (std::pin::pin!(serving), std::pin::pin!(idle));
+    // The proxy may have begun to finish before this was a connection.
+    phase.mark_changed();
+    let mut awaits_first = false;
     let mut over: Option<Instant> = None;
     loop {
+        let served = poll_fn(|cx| {
+            let polled = serving.as_mut().poll(cx);
+            if polled.is_ready() || !awaits_first || activity.is_unused() {
+                return polled;
+            }
+            awaits_first = false;
+            serving.as_mut().finish();
+            serving.as_mut().poll(cx)
+        });
         let closes = async {
             match over {
                 Some(at) => sleep_until(at).await,
@@ -217,25 +233,20 @@ async fn until_gone(
         tokio::select! {
             biased;
             // A client's mistakes and disappearance are its own affair, and hyper has answered what can be answered.
-            _ = serving.as_mut() => return,
+            _ = served => return,
             changed = phase.changed() => match (changed, *phase.borrow_and_update()) {
                 (Ok(()), Phase::Serving) => {}
-                (Ok(()), Phase::Finishing) => {
-                    serving.as_mut().finish();
-                    if activity.is_unused() {
-                        over = Some(Instant::now() + FIRST_REQUEST);
-                    }
+                (Ok(()), Phase::Finishing) if activity.is_unused() => {
+                    awaits_first = true;
+                    over = Some(Instant::now() + FIRST_REQUEST);
                 }
+                (Ok(()), Phase::Finishing) => serving.as_mut().finish(),
                 (Ok(()), Phase::Over) | (Err(_), _) => return,
             },
-            () = closes => {
-                if over.is_some() {
-                    if activity.is_idle() {
-                        return;
-                    }
-                    // It asked after all, and ends with the answer.
-                    over = Some(Instant::now() + FIRST_REQUEST);
-                } else {
+            () = closes => match over {
+                Some(_) if activity.is_idle() => return,
+                Some(_) => over = Some(Instant::now() + grace),
+                None => {
                     serving.as_mut().finish();
                     over = Some(Instant::now() + grace);
                 }

@@ -41,6 +41,27 @@ async fn r31_an_idle_connection_is_closed_in_the_end() {
 }
 
 #[tokio::test]
+async fn who_has_connected_before_the_proxy_stops_may_still_ask() {
+    let mut router = Router::start().await;
+    let app = App::named("app").await;
+    router.route(&["a.test"], app.addr).await;
+    let (mut fresh, mut begun) = (router.client().await, router.client().await);
+    begun.send("GET / HTTP/1.1\r\nHo").await;
+    let mut last = router.client().await;
+    assert_eq!(last.get("a.test", "/").await.text(), "app", "those before it were accepted");
+    router.signal();
+    assert!(last.is_closed().await, "nothing is asked on it");
+    begun.send("st: a.test\r\n\r\n").await;
+    fresh.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    for client in [&mut begun, &mut fresh] {
+        let reply = client.reply().await.expect("an answer");
+        assert_eq!((reply.text(), reply.header("connection")), ("app", Some("close")));
+        assert!(client.is_closed().await);
+    }
+    router.stop().await;
+}
+
+#[tokio::test]
 async fn a_long_answer_is_neither_idle_nor_slow() {
     let limits = Limits { head_timeout: SHORT, idle_timeout: SHORT, ..Limits::default() };
     let router = Router::start_with(limits).await;
