@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs a built landfall and its two systemd units, and makes the directories that they read.
+# Installs a built landfall and its systemd units, and makes the directories that they read.
 #
 #   deploy/install.sh              to this host; then reloads systemd, where that is what runs it
 #   deploy/install.sh --root DIR   below DIR instead, for packages and tests; systemd is left alone
@@ -31,7 +31,7 @@ if [[ ! -x $binary ]]; then
 fi
 
 install -D -m 755 "$binary" "$root/usr/local/bin/landfall"
-for unit in landfall.service landfall-proxy.service; do
+for unit in landfall.service landfall-proxy.service landfall-proxy.socket landfall-proxy-tls.socket; do
     install -D -m 644 "$here/$unit" "$root/etc/systemd/system/$unit"
 done
 install -d -m 750 "$root/etc/landfall" "$root/etc/landfall/config"
@@ -43,7 +43,7 @@ fi
 cat <<'TEXT'
 installed. Next:
   1. put your YAML into /etc/landfall/config and look at it: landfall validate && landfall diff
-  2. systemctl enable --now landfall-proxy landfall
-     (behind Nginx Proxy Manager only landfall: landfall-proxy would take its port 80)
+  2. systemctl enable --now landfall-proxy.socket landfall-proxy-tls.socket landfall-proxy landfall
+     (behind another proxy only landfall: landfall-proxy would take its ports 80 and 443)
   3. landfall doctor && landfall status
 TEXT

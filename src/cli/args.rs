@@ -254,7 +254,7 @@ pub enum Command {
 /// Options of `landfall proxy`.
 #[derive(Debug, Args)]
 pub struct ProxyArgs {
-    /// Address to serve HTTP on, once or more [default: 0.0.0.0:80, unless --listen-tls is given]
+    /// Address to serve HTTP on, once or more [default: 0.0.0.0:80, unless --listen-tls or a socket of systemd's is given]
     #[arg(long, value_name = "ADDR")]
     pub listen: Vec<SocketAddr>,
     /// Address to serve HTTPS on, once or more; a client gets the certificate of the host that it asks for

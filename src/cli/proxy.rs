@@ -15,7 +15,7 @@ use super::render::Out;
 use crate::daemon::{Asked, Notifier};
 use crate::model::Bytes;
 use crate::reconcile::Places;
-use crate::router::{self, Bound, Limits, LogTo, Options};
+use crate::router::{self, Bound, HandedOver, Limits, LogTo, Options};
 
 /// Where HTTP is served if no address is given.
 const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 80);
@@ -27,13 +27,15 @@ pub(super) async fn run(places: &Places, args: ProxyArgs, out: Out) -> Result<Ex
     let shown = control.display().to_string();
     let limits = Limits { max_body_bytes: args.max_body.map(|Bytes(bytes)| bytes), ..Limits::default() };
     let reopen = Arc::new(Notify::new());
+    let handed_over = HandedOver::from_env()?;
     let mut listen = args.listen;
-    if listen.is_empty() && args.listen_tls.is_empty() {
+    if listen.is_empty() && args.listen_tls.is_empty() && handed_over.is_empty() {
         listen.push(DEFAULT);
     }
     let options = Options {
         listen,
         listen_tls: args.listen_tls,
+        handed_over,
         certificates: args.certificates,
         limits,
         access_log: args.access_log.map(log_to).transpose()?,

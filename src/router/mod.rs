@@ -19,6 +19,7 @@ mod connection;
 pub mod control;
 mod disk;
 mod forward;
+mod handed_over;
 mod head;
 mod listen;
 mod log;
@@ -45,6 +46,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::model::Retry;
@@ -52,6 +54,7 @@ use crate::socket::{self, ControlSocket, SocketError};
 use body::BodyLimits;
 use connection::{Front, Phase};
 use forward::Forwarder;
+pub use handed_over::HandedOver;
 use head::Scheme;
 use listen::Listener;
 use log::Log;
@@ -66,12 +69,14 @@ const SWEEP: Duration = Duration::from_secs(1);
 const SPARE_FILES: u64 = 64;
 
 /// What `landfall proxy` is told.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Options {
     /// Addresses to serve HTTP on; with port 0 the system chooses.
     pub listen: Vec<SocketAddr>,
     /// Addresses to serve HTTPS on.
     pub listen_tls: Vec<SocketAddr>,
+    /// Sockets to serve on that somebody else opened.
+    pub handed_over: HandedOver,
     /// A directory of certificates, `NAME.crt` with `NAME.key`.
     pub certificates: Option<PathBuf>,
     /// Path of the control socket.
@@ -91,8 +96,8 @@ impl Options {
     pub fn new(control: PathBuf, table: PathBuf) -> Self {
         #[rustfmt::skip] // what there is, at a glance
         let options = Self {
-            listen: Vec::new(), listen_tls: Vec::new(), certificates: None, control, table, limits: Limits::default(),
-            access_log: None, reopen: Arc::default(),
+            listen: Vec::new(), listen_tls: Vec::new(), handed_over: HandedOver::default(), certificates: None, control, table,
+            limits: Limits::default(), access_log: None, reopen: Arc::default(),
         };
         options
     }
@@ -169,6 +174,14 @@ pub enum RouterError {
         /// Why.
         source: io::Error,
     },
+    /// A socket that was handed over is of no use.
+    #[error("the socket `{name}` that the service manager handed over cannot be used: {reason}")]
+    HandedOver {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
     /// The control socket cannot be had.
     #[error(transparent)]
     Socket(#[from] SocketError),
@@ -179,6 +192,7 @@ impl RouterError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Listen { .. } | Self::Log { .. } => Retry::Backoff,
+            Self::HandedOver { .. } => Retry::OnChange,
             Self::Socket(error) => error.retry(),
         }
     }
@@ -194,6 +208,9 @@ impl RouterError {
                 _ => None,
             },
             Self::Log { .. } => Some("give --access-log a file in a folder that the proxy may write to".to_owned()),
+            Self::HandedOver { .. } => Some(
+                "give its socket unit a `ListenStream=` of TCP and `FileDescriptorName=http` or `=https`".to_owned(),
+            ),
             Self::Socket(error) => Some(error.hint("--control")),
         }
     }
@@ -222,15 +239,26 @@ impl Bound {
     }
 }
 
-/// Every socket that is listened on.
-fn listeners(options: &Options) -> Result<Vec<Listener>, RouterError> {
-    let plain = options.listen.iter().map(|addr| (*addr, Scheme::Http));
-    let secured = options.listen_tls.iter().map(|addr| (*addr, Scheme::Https));
-    let bind = |(addr, scheme)| {
-        let socket = listen::bind(addr).map_err(|source| RouterError::Listen { addr, source })?;
-        Ok(Listener { socket, scheme })
-    };
-    plain.chain(secured).map(bind).collect()
+/// Every socket that is listened on: those that were handed over, and those that are opened.
+fn listeners(options: &mut Options) -> Result<Vec<Listener>, RouterError> {
+    let HandedOver { http, https } = std::mem::take(&mut options.handed_over);
+    let mut listeners = Vec::new();
+    for (scheme, handed, addresses) in
+        [(Scheme::Http, http, &options.listen), (Scheme::Https, https, &options.listen_tls)]
+    {
+        for socket in handed {
+            let socket = TcpListener::from_std(socket).map_err(|error| RouterError::HandedOver {
+                name: scheme.as_str().to_owned(),
+                reason: error.to_string(),
+            })?;
+            listeners.push(Listener { socket, scheme });
+        }
+        for addr in addresses.iter().copied() {
+            let socket = listen::bind(addr).map_err(|source| RouterError::Listen { addr, source })?;
+            listeners.push(Listener { socket, scheme });
+        }
+    }
+    Ok(listeners)
 }
 
 /// The certificates of the directory, if one is named, and what goes on looking for them.
@@ -258,13 +286,13 @@ fn certificates(options: &Options) -> (Arc<Certificates>, impl Future<Output = I
 /// # Errors
 /// The control socket or an address cannot be had.
 pub async fn serve(
-    options: Options,
+    mut options: Options,
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(&Bound),
 ) -> Result<(), RouterError> {
     // First of all, so that a second proxy is refused before it has taken anything.
     let control = ControlSocket::claim(&options.control)?;
-    let listeners = listeners(&options)?;
+    let listeners = listeners(&mut options)?;
     let (certificates, follow) = certificates(&options);
     if let Err(error) = socket::make_parent(&options.table) {
         tracing::error!(path = %options.table.display(), %error, "no directory for the routing table");

@@ -27,6 +27,7 @@ mod registry_platforms;
 mod registry_tags;
 mod router_control;
 mod router_forward;
+mod router_handed_over;
 mod router_limits;
 mod router_log;
 mod router_place;

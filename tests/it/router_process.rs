@@ -16,9 +16,9 @@ use super::router_support::{App, domains, soon, stage, store, until};
 use super::router_wire::Client;
 
 /// A proxy process, killed if the test ends before it.
-struct Process {
+pub struct Process {
     child: Child,
-    addr: SocketAddr,
+    pub addr: SocketAddr,
     /// What it says after that, to its end.
     said: Option<JoinHandle<Vec<String>>>,
 }
@@ -29,13 +29,14 @@ impl Process {
     }
 
     async fn start_with(dir: &Path, more: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_landfall"))
-            .args(["--data", "data", "proxy", "--listen", "127.0.0.1:0", "--control", "proxy.sock"])
-            .args(more)
-            .current_dir(dir)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
+        command.args(["--data", "data", "proxy", "--listen", "127.0.0.1:0", "--control", "proxy.sock"]).args(more);
+        Self::run(command.current_dir(dir)).await
+    }
+
+    /// Runs a command that serves plain HTTP.
+    pub async fn run(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let find = move || {
             let mut lines = stderr.lines().map_while(Result::ok);
@@ -48,7 +49,7 @@ impl Process {
         Self { child, addr, said: Some(said) }
     }
 
-    fn terminate(&self) {
+    pub fn terminate(&self) {
         self.signal(Signal::TERM);
     }
 
@@ -58,7 +59,7 @@ impl Process {
     }
 
     /// Waits for its end.
-    async fn status(&mut self) -> ExitStatus {
+    pub async fn status(&mut self) -> ExitStatus {
         let mut status = None;
         until("it ends", async || {
             status = self.child.try_wait().unwrap();
@@ -77,7 +78,7 @@ impl Drop for Process {
 }
 
 /// Has a.test answered by an app.
-async fn route(proxy: &Proxy, app: &App) {
+pub async fn route(proxy: &Proxy, app: &App) {
     let (key, names, upstream) = (stage("shop/prod"), domains(&["a.test"]), app.addr.to_string());
     proxy.switch(&Change::new(store(1), &key, &names, &upstream)).await.unwrap();
 }

@@ -60,6 +60,29 @@ fn both_units_are_open_to_little_and_an_open_one_would_be_refused() {
 }
 
 #[test]
+fn the_sockets_are_well_formed_and_the_proxys_and_the_two_that_it_asks_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let service = copy(dir.path(), "landfall-proxy.service", &shipped("landfall-proxy.service"));
+    let mut names = Vec::new();
+    for unit in ["landfall-proxy.socket", "landfall-proxy-tls.socket"] {
+        let text = shipped(unit);
+        let path = service.with_file_name(unit);
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(complaints(&path), Vec::<String>::new());
+        std::fs::write(&path, text.replace("FileDescriptorName=", "FileDescriptorNam=")).unwrap();
+        let found = complaints(&path);
+        assert!(found.len() == 1 && found[0].contains("FileDescriptorNam"), "a mistake is found: {found:?}");
+        std::fs::write(&path, &text).unwrap();
+        assert!(text.contains("\nService=landfall-proxy.service\n"), "{unit}");
+        names.extend(text.lines().find_map(|line| line.strip_prefix("FileDescriptorName=")).map(str::to_owned));
+        let asked = shipped("landfall-proxy.service");
+        let asked = asked.lines().find_map(|line| line.strip_prefix("Sockets=")).expect("sockets");
+        assert!(asked.split(' ').any(|name| name == unit), "{unit} of {asked}");
+    }
+    assert_eq!(names, ["http", "https"]);
+}
+
+#[test]
 fn the_daemon_is_waited_for_watched_and_reloaded_as_an_older_systemd_can() {
     let text = shipped("landfall.service");
     let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_else(|| panic!("{key}"));
