@@ -48,6 +48,8 @@ pub struct Caddy {
     pub admin: u16,
     /// Where its own `http_port` is.
     pub http: u16,
+    /// Where its own `https_port` is.
+    pub https: u16,
 }
 
 impl Caddy {
@@ -63,7 +65,11 @@ impl Caddy {
             let ((admin, a), (http, b), (https, c)) = (free_port(), free_port(), free_port());
             let mut config = json!({
                 "admin": { "listen": format!("127.0.0.1:{admin}") },
-                "apps": { "http": { "http_port": http, "https_port": https } },
+                "apps": {
+                    "http": { "http_port": http, "https_port": https },
+                    // Names below `localhost` get certificates of its own authority, which no machine is to trust.
+                    "pki": { "certificate_authorities": { "local": { "install_trust": false } } },
+                },
                 "logging": { "logs": { "default": { "level": "ERROR" } } },
             });
             let servers = servers(http, https);
@@ -73,7 +79,7 @@ impl Caddy {
             std::fs::write(dir.path().join("config.json"), config.to_string()).expect("a file");
             drop((a, b, c));
             let has_servers = !servers.is_null();
-            let mut caddy = Self { process: None, version: version.clone(), dir, has_servers, admin, http };
+            let mut caddy = Self { process: None, version: version.clone(), dir, has_servers, admin, http, https };
             if caddy.run() {
                 return caddy;
             }

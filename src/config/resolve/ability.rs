@@ -19,6 +19,8 @@ enum By {
     Embedded,
     /// All but Nginx Proxy Manager.
     NotNpm,
+    /// All but Caddy.
+    NotCaddy,
 }
 
 impl By {
@@ -32,6 +34,10 @@ impl By {
                  { url: …, email: …, password: { credential: … } } } }`",
             ),
             Self::Embedded => ("the embedded proxy", "remove it, or leave `proxy` out of the settings"),
+            Self::NotCaddy => (
+                "the embedded proxy or Nginx Proxy Manager",
+                "remove it: Caddy upgrades whatever asks for it, and speaks HTTP/2 wherever it speaks https",
+            ),
             Self::NotNpm => (
                 "the embedded proxy",
                 "remove it, or leave `proxy` out of the settings; for another path of a host of Nginx Proxy Manager there \
@@ -42,12 +48,16 @@ impl By {
 
     const fn is_done_by(self, proxy: &ProxySettings) -> bool {
         match (self, proxy) {
-            (_, ProxySettings::None | ProxySettings::Caddy(_)) => false,
+            (_, ProxySettings::None) => false,
             (Self::Any, _) => true,
             (Self::Npm, ProxySettings::NginxProxyManager(_)) => true,
-            (Self::Npm, ProxySettings::Embedded(_)) => false,
+            (Self::Npm, ProxySettings::Embedded(_) | ProxySettings::Caddy(_)) => false,
             (Self::Embedded | Self::NotNpm, ProxySettings::NginxProxyManager(_)) => false,
             (Self::Embedded | Self::NotNpm, ProxySettings::Embedded(_)) => true,
+            (Self::Embedded, ProxySettings::Caddy(_)) => false,
+            (Self::NotNpm, ProxySettings::Caddy(_)) => true,
+            (Self::NotCaddy, ProxySettings::Caddy(_)) => false,
+            (Self::NotCaddy, ProxySettings::Embedded(_) | ProxySettings::NginxProxyManager(_)) => true,
         }
     }
 }
@@ -82,7 +92,7 @@ fn refuse_one(cx: &Context<'_>, what: &str, by: By) {
 }
 
 /// Every key, who does it, and whether it asks for something.
-fn asked(route: &raw::Route) -> [(&'static str, By, bool); 15] {
+fn asked(route: &raw::Route) -> [(&'static str, By, bool); 16] {
     #[rustfmt::skip] // what there is, at a glance
     let raw::Route {
         domains: _, subdomain: _, certificate, https, websockets, http2, hsts, block_exploits, caching, access_list, locations,
@@ -99,7 +109,8 @@ fn asked(route: &raw::Route) -> [(&'static str, By, bool); 15] {
         ("http2", By::Any, *http2 == Some(true)),
         ("hsts", By::Any, *hsts == Some(true)),
         ("block_exploits", By::Npm, *block_exploits == Some(true)),
-        ("websockets: false", By::Any, *websockets == Some(false)),
+        ("http2: false", By::NotCaddy, *http2 == Some(false)),
+        ("websockets: false", By::NotCaddy, *websockets == Some(false)),
         ("caching", By::Npm, *caching == Some(true)),
         ("access_list", By::Npm, access_list.is_some()),
         ("locations", By::Npm, locations.as_ref().is_some_and(|all| !all.is_empty())),

@@ -301,7 +301,7 @@ fn what_the_configured_proxy_does_not_do_is_refused() {
         ("https: redirect", "`https` needs a proxy"),
         ("hsts: true", "`hsts` needs a proxy"),
         ("http2: true", "`http2` needs a proxy"),
-        ("websockets: false", "`websockets: false` needs a proxy"),
+        ("websockets: false", "`websockets: false` needs the embedded proxy or Nginx Proxy Manager"),
         ("maintenance: true", "`maintenance` needs the embedded proxy"),
         ("sticky: true", "`sticky` needs the embedded proxy"),
     ] {

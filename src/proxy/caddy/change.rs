@@ -8,14 +8,16 @@ use serde_json::Value;
 
 use super::admin::Config;
 use super::error::CaddyError;
+use super::found::{Found, own_domains};
+use super::layout::Layout;
 use super::look::refuse_foreign;
 use super::mark::Mark;
-use super::place::{Placed, put, server};
-use super::route::{Found, Wanted, of_stage, own_hosts, without};
+use super::place::put;
+use super::route::Wanted;
 use super::smallest;
 use super::view::all_routes;
 use super::{Caddy, Saved};
-use crate::model::{Domain, StageKey, StoreId};
+use crate::model::{Domain, HostOptions, StageKey, StoreId};
 use crate::proxy::{Change, ProxyError};
 
 /// Times that a change is begun again because the configuration was another by then.
@@ -73,32 +75,34 @@ impl Caddy {
         let Change { store, key, domains, .. } = *change;
         let all = &config.value;
         refuse_foreign(all, store, domains)?;
-        let mut routes = Vec::new();
-        for made in self.wanted(config, change).routes() {
-            routes.push(Placed { server: server(all, &self.settings, made.kind)?, value: made.value });
-        }
-        let saved = touched(all, store, key, domains);
-        for other in saved.routes.iter().filter(|one| Mark::of(&one.value).is_some_and(|mark| mark.key != *key)) {
-            let left = without(&other.value, domains);
-            routes.extend(left.map(|value| Placed { server: other.server.clone(), value }));
+        let found = Found::of(all, &self.settings, store, key);
+        let mut saved = Saved { store, keys: vec![key.clone()], routes: found.routes.clone() };
+        let wanted = self.wanted(config, found, change);
+        let mut routes = wanted.routes(&Layout::of(all, &self.settings, &wanted.options)?);
+        for other in givers(all, store, key, domains) {
+            let found = Found::of(all, &self.settings, store, &other);
+            saved.routes.extend(found.routes.iter().cloned());
+            let layout = Layout::of(all, &self.settings, &found.options)?;
+            routes.extend(found.without(domains).wanted(store, &other).routes(&layout));
+            saved.keys.push(other);
         }
         let is_its = |mark: &Mark| saved.keys.iter().any(|key| mark.is_of(store, key));
         Ok((put(all, &self.settings, is_its, &routes), saved))
     }
 
     /// What the stage should have; where it led until now is remembered, until it leads elsewhere again.
-    fn wanted<'a>(&self, config: &Config, change: &Change<'a>) -> Wanted<'a> {
-        let Change { store, key, domains, upstream, options, path: _, known: _ } = *change;
-        let own = of_stage(all_routes(&config.value), store, key);
-        let found = Found::of(&own.iter().map(|(_, route)| *route).collect::<Vec<_>>());
+    fn wanted<'a>(&self, config: &Config, found: Found, change: &Change<'a>) -> Wanted<'a> {
+        let Change { store, key, domains, upstream, options, path, known: _ } = *change;
         let before = if found.upstream == upstream { found.before } else { Some(found.upstream) };
         Wanted {
             store,
             key,
             domains: domains.to_vec(),
             upstream: upstream.to_owned(),
-            options: options.clone(),
+            options: as_caddy_has_them(options),
             before: before.filter(|before| !before.is_empty()),
+            // A stage whose gate asks nothing over HTTP has the root here, where its app may answer anything.
+            health: Some(path).filter(|path| *path != "/" && !options.upstreams.is_empty()).map(str::to_owned),
             delays: self.delays(config),
         }
     }
@@ -141,20 +145,20 @@ impl Caddy {
     }
 }
 
-/// What the stage has, and other stages of ours that have one of the domains.
-fn touched(all: &Value, store: StoreId, key: &StageKey, domains: &[Domain]) -> Saved {
-    let mut saved = Saved { store, keys: vec![key.clone()], routes: placed(&of_stage(all_routes(all), store, key)) };
+/// Other stages of ours that have one of the domains.
+fn givers(all: &Value, store: StoreId, key: &StageKey, domains: &[Domain]) -> Vec<StageKey> {
+    let mut givers = Vec::new();
     for (_, route) in all_routes(all) {
-        let Some(mark) = Mark::of(route).filter(|mark| mark.store == store) else { continue };
-        let has_one = own_hosts(route).any(|host| domains.iter().any(|domain| domain.as_str() == host));
-        if has_one && !saved.keys.contains(&mark.key) {
-            saved.routes.extend(placed(&of_stage(all_routes(all), store, &mark.key)));
-            saved.keys.push(mark.key);
+        let Some(mark) = Mark::of(route).filter(|mark| mark.store == store && mark.key != *key) else { continue };
+        if !givers.contains(&mark.key) && own_domains(route).any(|domain| domains.contains(&domain)) {
+            givers.push(mark.key);
         }
     }
-    saved
+    givers
 }
 
-fn placed(routes: &[(&str, &Value)]) -> Vec<Placed> {
-    routes.iter().map(|(server, value)| Placed { server: (*server).to_owned(), value: (*value).clone() }).collect()
+/// What Caddy does anyway is what it is read back as.
+fn as_caddy_has_them(options: &HostOptions) -> HostOptions {
+    let is_secured = options.named.is_some();
+    HostOptions { http2: is_secured, websockets: true, ..options.clone() }
 }

@@ -67,6 +67,14 @@ pub enum CaddyError {
         /// Its name.
         name: String,
     },
+    /// The server has no https.
+    #[error(
+        "caddy serves no https in its server `{name}`: it listens on the port for plain HTTP alone, or automatic HTTPS is off"
+    )]
+    NoCertificates {
+        /// Its name.
+        name: String,
+    },
     /// No server is left to listen where one would have to.
     #[error("caddy has no server on its port {port} for {what}, and nothing is left of `listen` for one")]
     NoPort {
@@ -88,6 +96,7 @@ impl CaddyError {
             | Self::Denied { .. }
             | Self::NoServer { .. }
             | Self::ServerTaken { .. }
+            | Self::NoCertificates { .. }
             | Self::NoPort { .. } => Retry::OnChange,
         }
     }
@@ -104,6 +113,7 @@ impl CaddyError {
             | Self::Contended { .. }
             | Self::NoServer { .. }
             | Self::ServerTaken { .. }
+            | Self::NoCertificates { .. }
             | Self::NoPort { .. } => false,
         }
     }
@@ -117,6 +127,7 @@ impl CaddyError {
             | Self::Contended { .. }
             | Self::NoServer { .. }
             | Self::ServerTaken { .. }
+            | Self::NoCertificates { .. }
             | Self::NoPort { .. } => false,
         }
     }
@@ -138,6 +149,9 @@ impl CaddyError {
             Self::Contended { .. } => "something else changes Caddy's configuration all the time: which is it?",
             Self::NoServer { .. } => "correct `server` in `settings.proxy`, or leave it out",
             Self::ServerTaken { .. } => "give `server` in `settings.proxy` the name of the one to use",
+            Self::NoCertificates { .. } => {
+                "give `server` in `settings.proxy` the name of one that has it, or remove `certificate` from the route"
+            }
             Self::NoPort { .. } => {
                 "give `listen` in `settings.proxy` an address that Caddy does not use yet, or `server` the name of the \
                  server to use"

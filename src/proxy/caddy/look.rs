@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::found::{Found, own_domains};
 use super::mark::Mark;
-use super::place::{is_reached, server};
-use super::route::{Found, of_stage};
+use super::place::{Placed, is_reached};
 use super::view::{all_routes, hosts, routes, servers};
 use crate::model::{CaddySettings, Domain, ObservedHost, ObservedRoute, StageKey, StoreId};
 use crate::proxy::ProxyError;
@@ -31,20 +31,18 @@ pub(super) fn observed(
         }
     }
     for (owner, key) in stages {
-        let found = of_stage(all_routes(config), owner, &key);
-        let values: Vec<&Value> = found.iter().map(|(_, route)| *route).collect();
-        let said = Found::of(&values);
-        let trouble = (Some(owner) == store).then(|| trouble(config, settings, (owner, &key), &said, &found)).flatten();
-        for domain in &said.domains {
+        let found = Found::of(config, settings, owner, &key);
+        let trouble = (Some(owner) == store).then(|| trouble(config, settings, (owner, &key), &found)).flatten();
+        for domain in &found.domains {
             let host = ObservedHost {
                 what: "route of caddy".to_owned(),
                 id: None,
-                domains: said.domains.iter().map(|domain| domain.as_str().to_owned()).collect(),
-                options: Some(said.options.clone()),
+                domains: found.domains.iter().map(|domain| domain.as_str().to_owned()).collect(),
+                options: Some(found.options.clone()),
                 trouble: trouble.clone(),
             };
             let owner = Some((owner, key.clone()));
-            all.insert(domain.clone(), ObservedRoute { upstream: said.upstream.clone(), owner, host: Some(host) });
+            all.insert(domain.clone(), ObservedRoute { upstream: found.upstream.clone(), owner, host: Some(host) });
         }
     }
     all
@@ -65,30 +63,15 @@ fn by_hand(server: &str) -> String {
 }
 
 /// Why the routes of a stage of ours do not serve as they say, or may not.
-fn trouble(
-    config: &Value,
-    settings: &CaddySettings,
-    (store, key): (StoreId, &StageKey),
-    said: &Found,
-    found: &[(&str, &Value)],
-) -> Option<String> {
-    let values: Vec<&Value> = found.iter().map(|(_, route)| *route).collect();
-    if !said.is_as_made(store, key, &values) {
-        return Some("it was changed by hand".to_owned());
-    }
-    for made in said.routes(store, key) {
-        let belongs = server(config, settings, made.kind).ok()?;
-        let (is_in, _) = found.iter().find(|(_, route)| **route == made.value)?;
-        if *is_in != belongs {
-            return Some(format!("it is in server `{is_in}` and belongs into `{belongs}`"));
-        }
-        let all = servers(config).and_then(|all| all.get(&belongs)).map_or(&[][..], routes);
-        let at = all.iter().position(|route| *route == made.value)?;
-        if !is_reached(&all[..at], &made.value) {
-            return Some("a route before it takes its requests".to_owned());
-        }
-    }
-    None
+fn trouble(config: &Value, settings: &CaddySettings, owner: (StoreId, &StageKey), found: &Found) -> Option<String> {
+    let changed = found.trouble(config, settings, owner);
+    changed.or_else(|| {
+        let is_hidden = |one: &Placed| {
+            let all = servers(config).and_then(|all| all.get(&one.server)).map_or(&[][..], routes);
+            all.iter().position(|route| *route == one.value).is_some_and(|at| !is_reached(&all[..at], &one.value))
+        };
+        found.routes.iter().any(is_hidden).then(|| "a route before it takes its requests".to_owned())
+    })
 }
 
 /// A route of someone else with a domain that is wanted is a clash (R1), in whatever server it is.
@@ -98,13 +81,19 @@ pub(super) fn refuse_foreign(config: &Value, store: StoreId, domains: &[Domain])
         if mark.as_ref().is_some_and(|mark| mark.store == store) {
             continue;
         }
-        let (names, owner) = match mark {
+        let clash = match mark {
             Some(Mark { store, key, .. }) => {
-                (super::route::own_hosts(route).map(str::to_owned).collect(), format!("{key} of store {store}"))
+                let taken: Vec<Domain> = own_domains(route).collect();
+                let domain = domains.iter().find(|domain| taken.contains(domain));
+                domain.map(|domain| (domain, format!("{key} of store {store}")))
             }
-            None => (hosts(route), format!("{}, made by hand", by_hand(name))),
+            None => {
+                let names = hosts(route);
+                let domain = domains.iter().find(|domain| names.iter().any(|name| name == domain.host()));
+                domain.map(|domain| (domain, format!("{}, made by hand", by_hand(name))))
+            }
         };
-        if let Some(domain) = domains.iter().find(|domain| names.iter().any(|host| host == domain.as_str())) {
+        if let Some((domain, owner)) = clash {
             return Err(ProxyError::Conflict { domain: domain.clone(), owner });
         }
     }

@@ -11,13 +11,26 @@ pub(super) const ID: &str = "@id";
 /// What every `@id` of ours begins with.
 const OURS: &str = "landfall";
 
+/// The route that leads to the instance.
+pub(super) const MAIN: &str = "";
+/// The same, where https has a certificate that Caddy does not get for it.
+pub(super) const TLS: &str = "tls";
+/// The same for plain HTTP, where another server answers that.
+pub(super) const PLAIN: &str = "plain";
+/// What redirects to https.
+pub(super) const HTTPS: &str = "https";
+/// What redirects to another domain.
+pub(super) const REDIRECT: &str = "redirect";
+/// The handler that is never reached.
+pub(super) const BEFORE: &str = "before";
+
 /// Whose a route is, and which one of that stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) store: StoreId,
     pub(super) key: StageKey,
-    /// Empty for the route that leads to the instance.
-    pub(super) part: String,
+    /// Its kind, and what tells it from others of the same.
+    part: String,
 }
 
 impl Mark {
@@ -32,15 +45,20 @@ impl Mark {
         Some(Self { store, key, part: parts.collect::<Vec<_>>().join(":") })
     }
 
+    /// Which of the kinds above it is.
+    pub(super) fn kind(&self) -> &str {
+        self.part.split(':').next().unwrap_or_default()
+    }
+
     /// True when it is a route of this stage.
     pub(super) fn is_of(&self, store: StoreId, key: &StageKey) -> bool {
         self.store == store && self.key == *key
     }
 }
 
-/// The `@id` of a part of a stage's routes.
-pub(super) fn id(store: StoreId, key: &StageKey, part: &str) -> String {
+/// The `@id` of a route of a stage, of this kind and for this path. It has no slash, so that `/id/…` finds it.
+pub(super) fn id(store: StoreId, key: &StageKey, kind: &str, path: &str) -> String {
     let StageKey { project, stage } = key;
-    let part = if part.is_empty() { String::new() } else { format!(":{part}") };
-    format!("{OURS}:{store}:{project}:{stage}{part}")
+    let part = if kind.is_empty() && path.is_empty() { String::new() } else { format!(":{kind}{path}") };
+    format!("{OURS}:{store}:{project}:{stage}{}", part.replace('/', ":"))
 }

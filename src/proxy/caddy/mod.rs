@@ -17,6 +17,8 @@
 mod admin;
 mod change;
 mod error;
+mod found;
+mod layout;
 mod look;
 mod mark;
 mod place;
@@ -28,9 +30,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use self::admin::{Admin, Config};
+use self::layout::Kind;
 use self::mark::Mark;
 use self::place::Placed;
-use self::route::{Found, Kind};
 use crate::model::{CaddySettings, ObservedProxy, Recorded, StageKey, StoreId};
 use crate::proxy::{Drained, Writes};
 
@@ -118,11 +120,11 @@ impl Caddy {
         let config = self.admin.config().await?;
         let age = if config.is_recent { "2.8 or newer" } else { "older than 2.8" };
         let count = view::servers(&config.value).map_or(0, serde_json::Map::len);
-        let name = place::server(&config.value, &self.settings, Kind::Plain)?;
-        let is_there = view::servers(&config.value).is_some_and(|all| all.contains_key(&name));
-        let made = if is_there { "" } else { ", which Landfall makes" };
+        let [plain, secured] =
+            [Kind::Plain, Kind::Secured].map(|kind| layout::server(&config.value, &self.settings, kind));
         let address = self.admin.address();
-        Ok(format!("caddy {age} at {address}, servers: {count}; plain HTTP goes into `{name}`{made}"))
+        let goes = format!("routes go into `{}`, with https into `{}`", plain?, secured?);
+        Ok(format!("caddy {age} at {address}, servers: {count}; {goes}"))
     }
 
     /// Whether it knows how long tunnels may stay: so do versions since 2.7. It does not tell its own, but since 2.8 the
@@ -132,7 +134,7 @@ impl Caddy {
             return true;
         }
         let mut ours = view::all_routes(&config.value).filter(|(_, route)| Mark::of(route).is_some());
-        !self.is_old.load(Ordering::Relaxed) && ours.next().is_none_or(|(_, route)| Found::of(&[route]).delays)
+        !self.is_old.load(Ordering::Relaxed) && ours.next().is_none_or(|(_, route)| found::delays(route))
     }
 
     /// True when it was not known before.

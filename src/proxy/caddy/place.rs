@@ -5,47 +5,17 @@
 
 use serde_json::{Map, Value, json};
 
-use super::error::CaddyError;
+use super::found::own_domains;
+use super::layout::{AROUND, OURS, is_ours, is_secured, listen, own_id};
 use super::mark::{ID, Mark};
-use super::route::{Kind, own_hosts};
-use super::view::{http_port, listens_on, may_take, ports_of, routes, servers};
-use crate::model::CaddySettings;
-
-/// The name of a server that is ours.
-const OURS: &str = "landfall";
-/// What is made around a server where it is not there, and what the `@id` of ours says then. The outermost comes first.
-const AROUND: [&str; 4] = ["config", "apps", "http", "servers"];
+use super::view::{list, may_take, routes};
+use crate::model::{CaddySettings, Domain};
 
 /// A route, and the server it stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Placed {
     pub(super) server: String,
     pub(super) value: Value,
-}
-
-/// The server that routes of a kind belong into: the one of the settings, or the first that listens on the port, or ours.
-pub(super) fn server(config: &Value, settings: &CaddySettings, kind: Kind) -> Result<String, CaddyError> {
-    let all = servers(config);
-    if let Some(name) = &settings.server {
-        if all.is_some_and(|all| all.contains_key(name)) {
-            return Ok(name.clone());
-        }
-        let known: Vec<&str> = all.into_iter().flat_map(Map::keys).map(String::as_str).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return Err(CaddyError::NoServer { name: name.clone(), known });
-    }
-    let (what, port) = match kind {
-        Kind::Plain => ("http", http_port(config)),
-    };
-    let mut others = all.into_iter().flatten().filter(|(_, server)| !is_ours(server));
-    if let Some((name, _)) = others.find(|(_, server)| listens_on(server, port)) {
-        return Ok(name.clone());
-    }
-    match all.and_then(|all| all.get(OURS)) {
-        Some(server) if !is_ours(server) => Err(CaddyError::ServerTaken { name: OURS.to_owned() }),
-        Some(_) | None if listen(config, settings).is_empty() => Err(CaddyError::NoPort { what, port }),
-        Some(_) | None => Ok(OURS.to_owned()),
-    }
 }
 
 /// The configuration with these routes in place of all whose marks are among `dropped`.
@@ -77,17 +47,27 @@ pub(super) fn put(
         }
     }
     for one in left {
-        let routes = make_server(&mut after, &one.server);
-        let at = routes.iter().position(|route| Mark::of(route).is_none()).unwrap_or(routes.len());
+        let is_there = servers_mut(&mut after).is_some_and(|all| all.contains_key(&one.server));
+        let routes = make_server(&mut after, if is_there { &one.server } else { OURS });
+        let comes_later = |route: &Value| Mark::of(route).is_none() || rank(route) < rank(&one.value);
+        let at = routes.iter().position(comes_later).unwrap_or(routes.len());
         routes.insert(at, one.value.clone());
     }
     tidy_up(&mut after, settings);
     after
 }
 
+/// Of ours, those for the longest paths come first, and what redirects to https before what it is for.
+fn rank(route: &Value) -> (usize, bool) {
+    let path = list(route, "match").flat_map(|set| list(set, "path")).find_map(Value::as_str).unwrap_or_default();
+    let is_plain_alone = list(route, "match").any(|set| set.get("protocol").is_some());
+    (path.len(), is_plain_alone)
+}
+
 /// True when no route of others before it takes its requests.
 pub(super) fn is_reached(before: &[Value], route: &Value) -> bool {
-    let hosts: Vec<&str> = own_hosts(route).collect();
+    let domains: Vec<Domain> = own_domains(route).collect();
+    let hosts: Vec<&str> = domains.iter().map(Domain::host).collect();
     !before.iter().any(|other| Mark::of(other).is_none() && may_take(other, &hosts))
 }
 
@@ -117,12 +97,18 @@ fn make_server<'a>(config: &'a mut Value, name: &str) -> &'a mut Vec<Value> {
 
 /// Our server listens where it should, and goes when it has no routes any more, with all that was made for it.
 fn tidy_up(config: &mut Value, settings: &CaddySettings) {
-    let addresses = listen(config, settings);
+    let is_secured = is_secured(config);
+    let addresses = listen(config, settings, is_secured);
     let Some(server) = servers_mut(config).and_then(|all| all.get_mut(OURS)).filter(|server| is_ours(server)) else {
         return;
     };
     if !routes(server).is_empty() {
         server["listen"] = addresses.into();
+        if is_secured {
+            server["tls_connection_policies"] = json!([{}]);
+        } else {
+            server.as_object_mut().map(|server| server.remove("tls_connection_policies"));
+        }
         return;
     }
     let made = server.get(ID).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -147,27 +133,6 @@ fn remove(at: &mut Value, path: &[&str], made_from: usize) {
     }
 }
 
-/// Where our server listens: nowhere that another one does.
-fn listen(config: &Value, settings: &CaddySettings) -> Vec<String> {
-    let usual = || vec![format!(":{}", http_port(config))];
-    let wanted = if settings.listen.is_empty() { usual() } else { settings.listen.clone() };
-    let others: Vec<&Value> = servers(config).into_iter().flatten().map(|(_, s)| s).filter(|s| !is_ours(s)).collect();
-    let is_free = |address: &String| {
-        ports_of(address).is_some_and(|(port, _)| !others.iter().any(|server| listens_on(server, port)))
-    };
-    wanted.into_iter().filter(is_free).collect()
-}
-
 fn servers_mut(config: &mut Value) -> Option<&mut Map<String, Value>> {
     config.get_mut("apps")?.get_mut("http")?.get_mut("servers")?.as_object_mut()
-}
-
-/// True for a server that Landfall made.
-pub(super) fn is_ours(server: &Value) -> bool {
-    let id = server.get(ID).and_then(Value::as_str);
-    id.is_some_and(|id| id == own_id(OURS) || AROUND.iter().any(|what| id == own_id(what)))
-}
-
-fn own_id(made: &str) -> String {
-    format!("{OURS}:{made}:made")
 }

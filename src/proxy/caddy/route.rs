@@ -1,166 +1,177 @@
-//! What a stage has in Caddy: its routes as JSON, and back. What is read and made again has to be what was read, else a
-//! person changed it. Pure.
+//! What a stage should have in Caddy, as routes in JSON. Pure.
 //!
-//! Hosts without https stand in a double negation: Caddy gets certificates for every host that it finds in a matcher of
-//! a route, and does not look into `not`. What the stage had before stays as a handler that is never reached, since the
-//! one in front of it answers all: Caddy counts requests in flight of the upstreams that its configuration names, and of
-//! no others before 2.11.2.
+//! Hosts that Caddy should get no certificate for stand in a double negation: it gets one for every host that it finds in a
+//! matcher of a route, and does not look into `not`. Where the stage led before stays as a handler that is never reached,
+//! since the one in front of it answers all: Caddy counts requests in flight of the upstreams that its configuration
+//! names, and of no others before 2.11.2.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::mark::{ID, Mark, id};
-use super::view::list;
-use crate::model::{Domain, HostOptions, StageKey, StoreId};
+use super::layout::{Layout, Plainly};
+use super::mark::{BEFORE, HTTPS, ID, MAIN, PLAIN, REDIRECT, TLS, id};
+use super::place::Placed;
+use crate::model::{Domain, HostOptions, NamedCertificate, StageKey, StoreId};
 
 /// How long a tunnel outlives the configuration that it was opened under. Caddy closes it at once without this, whenever
 /// anything changes anywhere; that of an instance that goes is ended by its own end, after the stage's `drain`.
 const STREAM_CLOSE_DELAY: &str = "24h";
-/// The part of the mark of the handler that is never reached.
-const BEFORE: &str = "before";
+/// How long a browser keeps a redirect: without a word it would be for ever, also after the route has gone.
+const KEPT: &str = "max-age=3600";
+/// What browsers are told of https.
+const HTTPS_ONLY: &str = "max-age=31536000";
+/// Time between two looks at whether one of several upstreams is well, and for each.
+const HEALTH: (&str, &str) = ("10s", "5s");
+/// How long one that could not be reached is left alone, where there are others.
+const FAIL_DURATION: &str = "10s";
+/// What is shown while the app is away.
+const AWAY: &str = "This site is being worked on, and will be back in a moment.\n";
 
 /// What a stage should have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted<'a> {
     pub(super) store: StoreId,
     pub(super) key: &'a StageKey,
-    /// Sorted.
+    /// Sorted; those that only redirect are among them.
     pub(super) domains: Vec<Domain>,
     pub(super) upstream: String,
     pub(super) options: HostOptions,
     /// Where it led until now, if that was somewhere else.
     pub(super) before: Option<String>,
+    /// A path that the app answers well, for several upstreams; none where there is no such path.
+    pub(super) health: Option<String>,
     /// Caddy knows `stream_close_delay`.
     pub(super) delays: bool,
 }
 
-/// A route, and which kind of server it belongs into.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Made {
-    pub(super) value: Value,
-    pub(super) kind: Kind,
-}
-
-/// What a server speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    Plain,
-}
-
 impl Wanted<'_> {
-    /// Its routes.
-    pub(super) fn routes(&self) -> Vec<Made> {
-        let hosts: Vec<&str> = self.domains.iter().map(Domain::as_str).collect();
-        if hosts.is_empty() {
-            return Vec::new();
+    /// Its routes, and where they go.
+    pub(super) fn routes(&self, layout: &Layout) -> Vec<Placed> {
+        let Self { domains, options, .. } = self;
+        let mut served: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for domain in options.served(domains) {
+            served.entry(domain.path()).or_default().push(domain.host());
         }
-        let value = json!({
-            ID: id(self.store, self.key, ""),
-            "match": [{ "not": [{ "not": [{ "host": hosts }] }] }],
-            "handle": self.handlers(),
-            "terminal": true,
-        });
-        vec![Made { value, kind: Kind::Plain }]
+        let is_hidden = options.named != Some(NamedCertificate::Letsencrypt);
+        let kind = if options.is_secured() && is_hidden { TLS } else { MAIN };
+        let mut all = Vec::new();
+        for (path, hosts) in &served {
+            let matcher = matcher(hosts, path, is_hidden);
+            all.push(self.placed(&layout.main, (kind, path), matcher, self.handlers(kind, path)));
+            let plainly = match &layout.plainly {
+                Plainly::Nowhere => continue,
+                Plainly::Here => (&layout.main, HTTPS),
+                Plainly::In(server) => (server, PLAIN),
+            };
+            match plainly {
+                (server, _) if options.redirect => {
+                    let mut matcher = self::matcher(hosts, path, true);
+                    matcher["protocol"] = "http".into();
+                    let there = vec![moved(&at("https", "{http.request.host}"))];
+                    all.push(self.placed(server, (HTTPS, path), matcher, there));
+                }
+                (server, PLAIN) => {
+                    let matcher = self::matcher(hosts, path, true);
+                    all.push(self.placed(server, (PLAIN, path), matcher, self.handlers(PLAIN, path)));
+                }
+                // One route answers both.
+                _ => {}
+            }
+        }
+        let from = options.redirects.iter().filter(|(from, _)| domains.contains(from));
+        all.extend(from.flat_map(|(from, to)| self.redirect(from, to, layout, is_hidden)));
+        all
     }
 
-    fn handlers(&self) -> Vec<Value> {
-        let mut proxy = json!({ "handler": "reverse_proxy", "upstreams": [{ "dial": self.upstream }] });
-        if self.delays {
-            proxy["stream_close_delay"] = STREAM_CLOSE_DELAY.into();
+    /// A domain that only redirects; where plain HTTP is answered elsewhere, there too.
+    fn redirect(&self, from: &Domain, to: &Domain, layout: &Layout, is_hidden: bool) -> Vec<Placed> {
+        let scheme = if self.options.is_secured() { "https" } else { "http" };
+        let handlers = || vec![moved(&at(scheme, to.host()))];
+        let part = format!("/{}", from.host());
+        let main = matcher(&[from.host()], "", is_hidden);
+        let mut all = vec![self.placed(&layout.main, (REDIRECT, &part), main, handlers())];
+        if let Plainly::In(server) = &layout.plainly {
+            let part = format!("{part}/{PLAIN}");
+            all.push(self.placed(server, (REDIRECT, &part), matcher(&[from.host()], "", true), handlers()));
         }
-        let mut handlers = vec![proxy];
+        all
+    }
+
+    fn placed(&self, server: &str, (kind, path): (&str, &str), matcher: Value, handlers: Vec<Value>) -> Placed {
+        let value = json!({
+            ID: id(self.store, self.key, kind, path),
+            "match": [matcher],
+            "handle": handlers,
+            "terminal": true,
+        });
+        Placed { server: server.to_owned(), value }
+    }
+
+    fn handlers(&self, kind: &str, path: &str) -> Vec<Value> {
+        let HostOptions { hsts, strip_prefix, maintenance, .. } = self.options;
+        let mut handlers = Vec::new();
+        if hsts {
+            let set = json!({ "Strict-Transport-Security": [HTTPS_ONLY] });
+            handlers.push(json!({ "handler": "headers", "response": { "deferred": true, "set": set } }));
+        }
+        if strip_prefix {
+            handlers.push(json!({ "handler": "rewrite", "strip_path_prefix": path }));
+        }
+        if maintenance {
+            let headers = json!({ "Retry-After": ["5"], "Cache-Control": ["no-store"] });
+            handlers
+                .push(json!({ "handler": "static_response", "status_code": 503, "headers": headers, "body": AWAY }));
+        }
+        handlers.push(self.proxy());
         handlers.extend(self.before.as_ref().map(|before| {
-            json!({
-                ID: id(self.store, self.key, BEFORE),
-                "handler": "reverse_proxy",
-                "upstreams": [{ "dial": before }],
-            })
+            let id = id(self.store, self.key, BEFORE, &format!("/{kind}{path}"));
+            json!({ ID: id, "handler": "reverse_proxy", "upstreams": [{ "dial": before }] })
         }));
         handlers
     }
-}
 
-/// What a stage has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) domains: Vec<Domain>,
-    pub(super) upstream: String,
-    pub(super) options: HostOptions,
-    pub(super) before: Option<String>,
-    pub(super) delays: bool,
-}
-
-impl Found {
-    /// What these routes of one stage say.
-    pub(super) fn of(routes: &[&Value]) -> Self {
-        let hosts = routes.iter().flat_map(|route| own_hosts(route));
-        let mut domains: Vec<Domain> = hosts.filter_map(|host| host.parse().ok()).collect();
-        domains.sort();
-        domains.dedup();
-        let handlers = || routes.iter().flat_map(|route| list(route, "handle"));
-        let proxies = || handlers().filter(|handler| handler.get("handler").is_some_and(|h| h == "reverse_proxy"));
-        let is_before = |handler: &&Value| handler.get(ID).is_some();
-        let proxy = proxies().find(|handler| !is_before(handler));
-        Self {
-            domains,
-            upstream: proxy.and_then(dial).unwrap_or_default(),
-            options: HostOptions { websockets: true, ..HostOptions::default() },
-            before: proxies().find(is_before).and_then(dial),
-            delays: proxy.is_some_and(|proxy| proxy.get("stream_close_delay").is_some()),
+    fn proxy(&self) -> Value {
+        let HostOptions { upstreams, sticky, .. } = &self.options;
+        let all = std::iter::once(&self.upstream).chain(upstreams);
+        let all: Vec<Value> = all.map(|upstream| json!({ "dial": upstream })).collect();
+        let mut proxy = json!({ "handler": "reverse_proxy", "upstreams": all });
+        if self.delays {
+            proxy["stream_close_delay"] = STREAM_CLOSE_DELAY.into();
         }
-    }
-
-    /// The routes that say the same.
-    pub(super) fn routes(&self, store: StoreId, key: &StageKey) -> Vec<Made> {
-        let Self { domains, upstream, options, before, delays } = self.clone();
-        Wanted { store, key, domains, upstream, options, before, delays }.routes()
-    }
-
-    /// True when nobody changed them: made again from what they say, they are the same.
-    pub(super) fn is_as_made(&self, store: StoreId, key: &StageKey, routes: &[&Value]) -> bool {
-        let again = self.routes(store, key);
-        again.len() == routes.len() && again.iter().all(|made| routes.contains(&&made.value))
-    }
-}
-
-/// The hosts of a route of ours, wherever they stand.
-pub(super) fn own_hosts(route: &Value) -> impl Iterator<Item = &str> {
-    list(route, "match").flat_map(|set| hosts_of(set).into_iter().flatten()).filter_map(Value::as_str)
-}
-
-/// The hosts of one set of matchers.
-fn hosts_of(set: &Value) -> Option<&Vec<Value>> {
-    set.get("host").or_else(|| hidden(set)?.get("host"))?.as_array()
-}
-
-fn hidden(set: &Value) -> Option<&Value> {
-    set.get("not")?.get(0)?.get("not")?.get(0)
-}
-
-/// A route of another stage without some of its domains; none when it has no other.
-pub(super) fn without(route: &Value, domains: &[Domain]) -> Option<Value> {
-    let mut route = route.clone();
-    let sets = route.get_mut("match")?.as_array_mut()?;
-    for set in &mut *sets {
-        let is_hidden = set.get("host").is_none();
-        let holder = if is_hidden { set.pointer_mut("/not/0/not/0") } else { Some(set) };
-        if let Some(Value::Array(hosts)) = holder.and_then(|holder| holder.get_mut("host")) {
-            hosts.retain(|host| !domains.iter().any(|domain| host == domain.as_str()));
+        let policy = if *sticky { "cookie" } else { "least_conn" };
+        if *sticky || !upstreams.is_empty() {
+            proxy["load_balancing"] = json!({ "selection_policy": { "policy": policy } });
         }
+        // With one alone this would only make 503 of 502.
+        if !upstreams.is_empty() {
+            proxy["load_balancing"]["retries"] = upstreams.len().into();
+            proxy["health_checks"] = json!({ "passive": { "fail_duration": FAIL_DURATION } });
+            if let Some(path) = &self.health {
+                let (interval, timeout) = HEALTH;
+                proxy["health_checks"]["active"] = json!({ "uri": path, "interval": interval, "timeout": timeout });
+            }
+        }
+        proxy
     }
-    sets.retain(|set| hosts_of(set).is_none_or(|hosts| !hosts.is_empty()));
-    (!sets.is_empty()).then_some(route)
 }
 
-/// Where a proxy of ours leads first.
-fn dial(handler: &Value) -> Option<String> {
-    Some(handler.get("upstreams")?.get(0)?.get("dial")?.as_str()?.to_owned())
+/// What matches hosts, below a path.
+fn matcher(hosts: &[&str], path: &str, is_hidden: bool) -> Value {
+    let host = json!({ "host": hosts });
+    let mut set = if is_hidden { json!({ "not": [{ "not": [host] }] }) } else { host };
+    if !path.is_empty() {
+        set["path"] = json!([path, format!("{path}/*")]);
+    }
+    set
 }
 
-/// All routes of a stage, with the names of their servers.
-pub(super) fn of_stage<'a>(
-    all: impl Iterator<Item = (&'a str, &'a Value)>,
-    store: StoreId,
-    key: &StageKey,
-) -> Vec<(&'a str, &'a Value)> {
-    all.filter(|(_, route)| Mark::of(route).is_some_and(|mark| mark.is_of(store, key))).collect()
+fn moved(to: &str) -> Value {
+    let headers = json!({ "Location": [to], "Cache-Control": [KEPT] });
+    json!({ "handler": "static_response", "status_code": 308, "headers": headers })
+}
+
+/// The same path and query at another place. As Caddy has it, a client does not see which ports are behind 80 and 443.
+fn at(scheme: &str, host: &str) -> String {
+    format!("{scheme}://{host}{{http.request.uri}}")
 }

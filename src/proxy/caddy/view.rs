@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-/// Caddy's port for plain HTTP, unless its configuration names another.
+/// Caddy's ports, unless its configuration names others.
 const HTTP: u16 = 80;
+const HTTPS: u16 = 443;
 /// Routes within routes that are looked into; more have no sense.
 const MAX_DEPTH: usize = 16;
 
@@ -28,6 +29,11 @@ pub(super) fn http_port(config: &Value) -> u16 {
     port(config, "http_port").unwrap_or(HTTP)
 }
 
+/// The port that Caddy takes for https.
+pub(super) fn https_port(config: &Value) -> u16 {
+    port(config, "https_port").unwrap_or(HTTPS)
+}
+
 fn port(config: &Value, key: &str) -> Option<u16> {
     let port = config.get("apps")?.get("http")?.get(key)?.as_u64()?;
     u16::try_from(port).ok().filter(|port| *port > 0)
@@ -35,8 +41,17 @@ fn port(config: &Value, key: &str) -> Option<u16> {
 
 /// True when a server listens on a port, on whatever address.
 pub(super) fn listens_on(server: &Value, port: u16) -> bool {
-    let addresses = server.get("listen").and_then(Value::as_array).into_iter().flatten();
-    addresses.filter_map(Value::as_str).any(|address| ports_of(address).is_some_and(|(a, b)| (a..=b).contains(&port)))
+    list(server, "listen").filter_map(Value::as_str).any(|address| is_on(address, port))
+}
+
+/// True when a server listens nowhere else.
+pub(super) fn listens_only_on(server: &Value, port: u16) -> bool {
+    list(server, "listen").filter_map(Value::as_str).all(|address| ports_of(address) == Some((port, port)))
+}
+
+/// True when an address has this port among its own.
+pub(super) fn is_on(address: &str, port: u16) -> bool {
+    ports_of(address).is_some_and(|(first, last)| (first..=last).contains(&port))
 }
 
 /// The ports of an address such as `:80`, `tcp/127.0.0.1:8080-8085`; none for a socket, or one made of placeholders.
@@ -68,6 +83,11 @@ fn collect(route: &Value, all: &mut Vec<String>, depth: usize) {
     for handler in list(route, "handle") {
         list(handler, "routes").for_each(|inner| collect(inner, all, depth));
     }
+}
+
+/// True when Caddy sees a host in a matcher of a route, and gets a certificate for it.
+pub(super) fn shows_host(route: &Value) -> bool {
+    list(route, "match").any(|set| set.get("host").is_some())
 }
 
 /// True when a route may take requests for one of these hosts, or has no word on hosts at all.

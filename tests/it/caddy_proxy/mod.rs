@@ -5,3 +5,4 @@ mod clash;
 mod drift;
 mod ground;
 mod life;
+mod options;
