@@ -147,7 +147,7 @@ pub struct Route {
     /// A page stands in for the app, wherever the route leads.
     #[serde(default, skip_serializing_if = "is_false")]
     pub maintenance: bool,
-    /// While no connection to the app can be had, a 503 page says so in place of a 502.
+    /// While the app does not answer, a 503 page says that it is being replaced, in place of a 502.
     #[serde(default, skip_serializing_if = "is_false")]
     pub page_when_away: bool,
 }

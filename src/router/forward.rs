@@ -71,8 +71,7 @@ impl Forwarder {
                 Err(NoRoute::Moved(to)) => return Ok(Answer::Response(redirect::moved(to))),
             };
             if let Some(page) = outbound.tried.end(entered.in_flight.upstream(), attempt) {
-                let is_away = entered.place.has_page_when_away() && outbound.tried.is_away();
-                return Err(if is_away { Page::NoUpstream } else { page });
+                return Err(entered.place.instead_of(page));
             }
             outbound.aim(&entered.place);
             match self.send(&entered, &mut outbound, attempt > 1).await {
@@ -80,7 +79,7 @@ impl Forwarder {
                 Err(failure) => outbound.tried.note(failure, &entered.in_flight)?,
             }
             if outbound.request.is_none() {
-                return Err(Page::BadGateway);
+                return Err(entered.place.instead_of(Page::BadGateway));
             }
             attempt += 1;
         }

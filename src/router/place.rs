@@ -12,6 +12,7 @@ use http::{HeaderMap, Uri};
 
 use super::control::{Route, UpstreamAddr};
 use super::head::{Host, Scheme};
+use super::pages::Page;
 use super::sticky::{self, Mark};
 use super::table::Table;
 use super::upstream::Upstream;
@@ -97,9 +98,10 @@ impl Place {
         self.route.tls.as_ref().is_some_and(|tls| tls.hsts)
     }
 
-    /// Whether a page says that the app cannot be reached for now.
-    pub fn has_page_when_away(&self) -> bool {
-        self.route.page_when_away
+    /// What a client is told in place of a page: that the app is being replaced, if the route says so. Docker's own proxy
+    /// accepts connections for an instance that stops, and resets them, so that nothing tells the one from the other.
+    pub fn instead_of(&self, page: Page) -> Page {
+        if self.route.page_when_away && page == Page::BadGateway { Page::NoUpstream } else { page }
     }
 
     /// Whether a request that one upstream did not answer may find another one here.

@@ -41,8 +41,6 @@ pub struct Tried {
     /// Some: it may go on only to an upstream where it has not been tried, and else this is the answer.
     elsewhere: Option<Page>,
     timeouts: u32,
-    /// Something was connected to.
-    reached: bool,
 }
 
 impl Tried {
@@ -51,14 +49,8 @@ impl Tried {
         &self.at
     }
 
-    /// True while nothing could be connected to.
-    pub fn is_away(&self) -> bool {
-        !self.reached
-    }
-
     /// Takes down how an attempt ended; an error when that was the last.
     pub fn note(&mut self, failure: Failure, at: &InFlight) -> Result<(), Page> {
-        self.reached |= !matches!(failure, Failure::Unreached(_));
         let reason = match failure {
             Failure::Stale => return Ok(()),
             Failure::Unreached(ConnectError::Timeout) => {
