@@ -28,6 +28,7 @@ mod npm_proxy;
 mod ownership;
 mod previews;
 mod proxyless;
+mod reach;
 mod recreate;
 mod registry;
 mod secrets;

@@ -163,5 +163,5 @@ fn a_page_stands_in_for_an_app_until_it_is_led_back_to() {
     host.landfall("route db-<id>/prod --to instance").exits(0);
     assert_eq!(host.get(DOMAIN, "/").version, "v2");
     host.landfall("diff").exits(0);
-    host.landfall("route db-<id>/none --to instance").exits(1).says("db-<id>/none");
+    host.landfall("route db-<id>/none --to instance").exits(4).says("db-<id>/none");
 }
