@@ -141,5 +141,6 @@ fn made_by_hand(stage: &DesiredStage, domain: &Domain, route: &ObservedRoute) ->
 }
 
 fn has_exactly(host: &ObservedHost, stage: &DesiredStage) -> bool {
-    host.domains.iter().map(String::as_str).eq(stage.domains.iter().map(Domain::as_str))
+    let served = stage.domains.iter().filter(|domain| !stage.route.redirects.contains_key(*domain));
+    host.domains.iter().map(String::as_str).eq(served.map(Domain::as_str))
 }

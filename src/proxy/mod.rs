@@ -212,10 +212,17 @@ impl Proxy {
         }
     }
 
-    /// Takes over the host that a person made for exactly these domains (R5).
-    pub async fn adopt(&self, store: StoreId, key: &StageKey, domains: &[Domain]) -> Result<Adopted, ProxyError> {
+    /// Takes over the host that a person made for exactly these domains (R5), and those that redirect to it as the options
+    /// say.
+    pub async fn adopt(
+        &self,
+        store: StoreId,
+        key: &StageKey,
+        domains: &[Domain],
+        options: &HostOptions,
+    ) -> Result<Adopted, ProxyError> {
         match self {
-            Self::NginxProxyManager(npm) => npm.adopt(store, key, domains).await,
+            Self::NginxProxyManager(npm) => npm.adopt(store, key, domains, options).await,
             Self::Embedded(_) | Self::Caddy(_) | Self::None => Err(ProxyError::NoAdoption),
         }
     }

@@ -27,7 +27,9 @@ pub async fn adopt(places: &Places, key: &StageKey) -> Result<Adopted, Error> {
         lost::refuse(places, &desired, host.containers())?;
     }
     let store = places.beside.open(&data, lock).await?;
-    let adopted = access::to_change(places, &desired).adopt(store.id(), key, &stage.domains).await?;
+    let adopted = access::to_change(places, &desired)
+        .adopt(store.id(), key, &stage.domains, &stage.route.with_certificate(None))
+        .await?;
     match store.set_host(key, Some(&adopted.host)).await {
         // Never deployed: the mark says enough, and the first deploy remembers the host.
         Err(StoreError::NotFound { .. }) => {}

@@ -327,7 +327,10 @@ fn known(result: Result<(), StoreError>) -> Result<(), StoreError> {
 async fn take_back(places: &Places, store: &Store, key: &StageKey) -> Result<(), Error> {
     let desired = load(places).await?.desired;
     let Some(stage) = desired.stage(key, None).filter(|stage| !stage.domains.is_empty()) else { return Ok(()) };
-    match access::to_change(places, &desired).adopt(store.id(), key, &stage.domains).await {
+    match access::to_change(places, &desired)
+        .adopt(store.id(), key, &stage.domains, &stage.route.with_certificate(None))
+        .await
+    {
         Ok(adopted) => Ok(store.set_host(key, Some(&adopted.host)).await?),
         Err(ProxyError::NothingToAdopt { .. } | ProxyError::NoAdoption | ProxyError::Conflict { .. }) => Ok(()),
         Err(error) => Err(error.into()),

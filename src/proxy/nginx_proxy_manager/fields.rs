@@ -8,6 +8,13 @@ use super::row::flag;
 use crate::model::HostOptions;
 use crate::model::route::Location;
 
+/// What closes a host: everything it is asked is answered 503, before anything else that it has set but its redirect to
+/// https. The header tells this page from an app that answers 503 itself.
+const PAGE: &str =
+    "add_header X-Landfall maintenance always; add_header Retry-After 60 always; return 503; # landfall maintenance\n";
+/// How that line ends, in whatever version it was written.
+const PAGE_ENDS: &str = "# landfall maintenance";
+
 /// What a location is written with; all else in one is the server's.
 const OF_A_LOCATION: [&str; 7] =
     ["path", "forward_scheme", "forward_host", "forward_port", "forward_path", "advanced_config", "id"];
@@ -15,13 +22,15 @@ const OF_A_LOCATION: [&str; 7] =
 /// What a host has in those of these fields that are ours; the others are as if nothing was set, which is what is wanted
 /// of them.
 pub(super) fn seen(raw: &Map<String, Value>, owned: &Owned) -> HostOptions {
+    let (maintenance, advanced) = advanced(raw);
     let list = || raw.get("access_list_id").and_then(Value::as_u64).filter(|id| *id > 0);
     let is_ours = |one: &&Value| owned.paths.iter().any(|path| path == text(one, "path"));
     HostOptions {
         caching: owned.has(CACHING) && flag(raw, "caching_enabled"),
         access_list: owned.has(ACCESS_LIST).then(list).flatten(),
         locations: locations(raw).iter().filter(is_ours).map(location).collect(),
-        advanced: if owned.has(ADVANCED) { advanced(raw).to_owned() } else { String::new() },
+        advanced: if owned.has(ADVANCED) { advanced.to_owned() } else { String::new() },
+        maintenance,
         ..HostOptions::PLAIN
     }
 }
@@ -36,8 +45,11 @@ pub(super) fn write(body: &mut Map<String, Value>, raw: &Map<String, Value>, own
     if is_ours(ACCESS_LIST) {
         body.insert("access_list_id".to_owned(), wanted.access_list.unwrap_or_default().into());
     }
-    if is_ours(ADVANCED) {
-        body.insert("advanced_config".to_owned(), wanted.advanced.clone().into());
+    let (is_closed, theirs) = advanced(raw);
+    if is_ours(ADVANCED) || is_closed != wanted.maintenance {
+        let page = if wanted.maintenance { PAGE } else { "" };
+        let text = if is_ours(ADVANCED) { wanted.advanced.as_str() } else { theirs };
+        body.insert("advanced_config".to_owned(), format!("{page}{text}").into());
     }
     if !(owned.paths.is_empty() && asked.paths.is_empty()) {
         let there = locations(raw);
@@ -58,8 +70,11 @@ pub(super) fn as_it_was(key: &str, value: &Value) -> Value {
     }
 }
 
-fn advanced(raw: &Map<String, Value>) -> &str {
-    raw.get("advanced_config").and_then(Value::as_str).unwrap_or_default()
+/// Whether a page stands in for the app, and the text without the line that does it.
+fn advanced(raw: &Map<String, Value>) -> (bool, &str) {
+    let text = raw.get("advanced_config").and_then(Value::as_str).unwrap_or_default();
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    if first.trim_end().ends_with(PAGE_ENDS) { (true, rest) } else { (false, text) }
 }
 
 fn locations(raw: &Map<String, Value>) -> &[Value] {

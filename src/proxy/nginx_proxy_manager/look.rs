@@ -7,10 +7,15 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::host::{Host, Kind};
+use super::redirects;
 use super::row::Row;
 use crate::model::observed::{ObservedAccessList, ObservedCertificate};
-use crate::model::{Domain, ObservedHost, ObservedRoute, Recorded, RecordedHost, StageKey, StoreId};
+use crate::model::{Domain, HostOptions, ObservedHost, ObservedRoute, Recorded, RecordedHost, StageKey, StoreId};
 use crate::proxy::ProxyError;
+
+/// Where hosts are that only answer 404.
+pub(super) const DEAD: &str = "/nginx/dead-hosts";
 
 /// Who a host belongs to; none: a person made it.
 pub(super) fn owner(row: &Row, proxy: &str, recorded: &Recorded) -> Option<(StoreId, StageKey)> {
@@ -25,7 +30,7 @@ pub(super) fn owner(row: &Row, proxy: &str, recorded: &Recorded) -> Option<(Stor
 
 /// True when a remembered host is this one.
 pub(super) fn is_known(host: &RecordedHost, row: &Row, proxy: &str) -> bool {
-    host.proxy == proxy && host.id == Some(row.id)
+    row.host.kind == Kind::Proxy && host.proxy == proxy && host.id == Some(row.host.id)
 }
 
 /// True when its mark names this store.
@@ -51,45 +56,53 @@ pub(super) fn refuse_foreign(rows: &[Row], domains: &[Domain]) -> Result<(), Pro
 /// trouble, so that the other goes.
 pub(super) fn routes(rows: &[Row], proxy: &str, recorded: &Recorded) -> BTreeMap<Domain, ObservedRoute> {
     let mut routes: BTreeMap<Domain, ObservedRoute> = BTreeMap::new();
-    let mut hosts: BTreeMap<StageKey, Vec<u64>> = BTreeMap::new();
+    let mut hosts: BTreeMap<StageKey, Vec<&Row>> = BTreeMap::new();
     for row in sorted(rows, proxy, recorded) {
         let owner = owner(row, proxy, recorded);
         let ours = owner.as_ref().filter(|(store, _)| Some(*store) == recorded.store).map(|(_, key)| key.clone());
         let seen = ours.as_ref().map(|key| &*hosts.entry(key.clone()).or_default());
         let trouble = trouble(row, ours.as_ref(), seen, proxy, recorded);
         if let Some(key) = ours {
-            hosts.entry(key).or_default().push(row.id);
+            hosts.entry(key).or_default().push(row);
         }
-        let domains: Vec<Domain> = row.domains.iter().filter_map(|text| text.parse().ok()).collect();
-        for domain in &domains {
-            let host = ObservedHost {
-                what: format!("proxy host {}", row.id),
-                id: Some(row.id),
-                domains: row.domains.clone(),
-                options: Some(row.options.clone()),
-                trouble: trouble.clone(),
-            };
-            let route = ObservedRoute { upstream: row.upstream.clone(), owner: owner.clone(), host: Some(host) };
-            match routes.get_mut(domain) {
-                None => drop(routes.insert(domain.clone(), route)),
-                Some(first) => twice(first, row),
+        let redirecting = rows.iter().filter(|other| other.host.kind == Kind::Redirection && other.mark == owner);
+        let host = ObservedHost {
+            what: row.host.to_string(),
+            id: (row.host.kind == Kind::Proxy).then_some(row.host.id),
+            domains: row.domains.clone(),
+            options: match (row.host.kind, &owner) {
+                (Kind::Redirection, _) => None,
+                (Kind::Proxy, None) => Some(row.options.clone()),
+                (Kind::Proxy, Some(_)) => {
+                    Some(HostOptions { redirects: redirects::map(redirecting), ..row.options.clone() })
+                }
+            },
+            trouble,
+        };
+        let upstream = if row.host.kind == Kind::Proxy { row.upstream.clone() } else { String::new() };
+        for domain in row.domains.iter().filter_map(|text| text.parse::<Domain>().ok()) {
+            let route = ObservedRoute { upstream: upstream.clone(), owner: owner.clone(), host: Some(host.clone()) };
+            match routes.get_mut(&domain) {
+                None => drop(routes.insert(domain, route)),
+                Some(first) => twice(first, row.host),
             }
         }
     }
     routes
 }
 
-/// Those that the store knows first, then the oldest.
+/// Those that the store knows first, then the oldest; those that redirect after all that do not.
 fn sorted<'a>(rows: &'a [Row], proxy: &str, recorded: &Recorded) -> Vec<&'a Row> {
     let hosts = || recorded.stages.values().filter_map(|stage| stage.host.as_ref());
     let mut rows: Vec<&Row> = rows.iter().collect();
-    rows.sort_by_key(|row| (!hosts().any(|host| is_known(host, row, proxy)), row.id));
+    let redirects = |row: &Row| row.host.kind == Kind::Redirection;
+    rows.sort_by_key(|row| (redirects(row), !hosts().any(|host| is_known(host, row, proxy)), row.host.id));
     rows
 }
 
-fn twice(first: &mut ObservedRoute, row: &Row) {
+fn twice(first: &mut ObservedRoute, other: Host) {
     if let Some(host) = &mut first.host {
-        host.trouble.get_or_insert_with(|| format!("proxy host {} has it as well", row.id));
+        host.trouble.get_or_insert_with(|| format!("{other} has it as well"));
     }
 }
 
@@ -97,14 +110,18 @@ fn twice(first: &mut ObservedRoute, row: &Row) {
 fn trouble(
     row: &Row,
     ours: Option<&StageKey>,
-    seen: Option<&Vec<u64>>,
+    seen: Option<&Vec<&Row>>,
     proxy: &str,
     recorded: &Recorded,
 ) -> Option<String> {
     let key = ours?;
     let known = recorded.stages.get(key).and_then(|stage| stage.host.as_ref());
-    if let Some(first) = seen.and_then(|seen| seen.first()) {
-        return Some(format!("proxy host {first} is of the same stage"));
+    let seen = seen.map(Vec::as_slice).unwrap_or_default();
+    let is_twin = |other: &&&Row| {
+        other.host.kind == row.host.kind && (row.host.kind == Kind::Proxy || other.redirects_to() == row.redirects_to())
+    };
+    if let Some(first) = seen.iter().find(is_twin) {
+        return Some(format!("{} is of the same stage", first.host));
     }
     if !row.enabled {
         return Some("it is switched off".into());
@@ -116,7 +133,13 @@ fn trouble(
     if known.is_some_and(|host| host.dirty && host.proxy == proxy) {
         return Some("an earlier change of it was not proven".into());
     }
-    row.mark.is_none().then(|| "its mark is gone".into())
+    match row.host.kind {
+        Kind::Proxy => row.mark.is_none().then(|| "its mark is gone".into()),
+        Kind::Redirection => {
+            let host = seen.iter().find(|other| other.host.kind == Kind::Proxy)?;
+            redirects::trouble(row, host)
+        }
+    }
 }
 
 /// Adds the domains of redirections and 404 hosts, which keep a proxy host from being made.

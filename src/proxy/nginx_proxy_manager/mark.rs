@@ -42,6 +42,11 @@ impl Owned {
         Self { fields, paths: locations.iter().map(|location| location.path.clone()).collect() }
     }
 
+    /// There are redirection hosts, and nothing else is ours but what always is.
+    pub(super) fn redirects() -> Self {
+        Self { fields: BTreeSet::from([REDIRECTS.to_owned()]), paths: Vec::new() }
+    }
+
     /// True when this field is ours.
     pub(super) fn has(&self, field: &str) -> bool {
         self.fields.contains(field)

@@ -12,9 +12,11 @@ mod certify;
 mod change;
 mod error;
 mod fields;
+mod host;
 mod look;
 mod mark;
 mod probe;
+mod redirects;
 mod row;
 mod session;
 mod token;
@@ -26,9 +28,12 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use self::api::{Answer, Api};
+use self::host::Kind;
+use self::mark::REDIRECTS;
+use self::row::Row;
 use self::session::Session;
 use crate::model::route::Certificate;
-use crate::model::{Desired, DesiredStage, NpmSettings, ObservedProxy, Recorded};
+use crate::model::{Desired, DesiredStage, Domain, NpmSettings, ObservedProxy, Recorded};
 use crate::proxy::{Drained, Seen, Writes};
 use crate::secrets::Secrets;
 
@@ -71,13 +76,20 @@ impl NginxProxyManager {
     }
 
     async fn look(&self, desired: &Desired, recorded: &Recorded) -> Result<Seen, NpmError> {
-        let rows = self.rows().await?;
-        let mut routes = look::routes(&rows, &self.settings.url, recorded);
-        let mut domains = desired.stages.values().flat_map(|stage| &stage.domains);
+        let mut rows = self.rows(Kind::Proxy).await?;
+        let domains: Vec<&Domain> = desired.stages.values().flat_map(|stage| &stage.domains).collect();
         // Which domains instances will have is not known yet.
         let has_patterns = desired.several.values().any(|stage| !stage.patterns.is_empty());
-        if has_patterns || domains.any(|domain| !routes.contains_key(domain)) {
-            for (kind, list) in self.other_hosts().await {
+        let has = |rows: &[Row], domain: &Domain| rows.iter().any(|row| row.has_one_of(std::slice::from_ref(domain)));
+        let is_missing = |rows: &[Row]| has_patterns || domains.iter().any(|domain| !has(rows, domain));
+        let has_redirects = rows.iter().any(|row| row.owned.has(REDIRECTS))
+            || desired.all_written().any(|stage| !stage.route.redirects.is_empty());
+        if has_redirects {
+            rows.extend(self.rows(Kind::Redirection).await?);
+        }
+        let mut routes = look::routes(&rows, &self.settings.url, recorded);
+        if is_missing(&rows) {
+            for (kind, list) in self.other_hosts(has_redirects).await {
                 look::add_others(&mut routes, kind, &list);
             }
         }
@@ -126,7 +138,7 @@ impl NginxProxyManager {
     /// The login or the list is refused.
     pub async fn log_in(&self) -> Result<Login, NpmError> {
         self.session.log_in(&self.api).await?;
-        let hosts = self.rows().await?.len();
+        let hosts = self.rows(Kind::Proxy).await?.len();
         // A user who may not ask for that is one who may do little else; the list was answered all the same.
         let me = self.call(Method::GET, "/users/me?expand=permissions", None).await.unwrap_or_default();
         Ok(Login { hosts, may_write: may_write(&me) })

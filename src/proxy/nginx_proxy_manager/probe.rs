@@ -2,7 +2,8 @@
 //!
 //! A look cannot tell the old instance from the new one. It tells that the host is in force at all: with a header that
 //! names it, with its redirect to https, or by an answer that an unknown name does not get, word for word. The default
-//! site answers 200 as well, and an app may answer 404, so that a status alone says nothing.
+//! site answers 200 as well, and an app may answer 404, so that a status alone says nothing. While a page stands in for the
+//! app it has a header of its own; a domain that only redirects has to redirect to where it should.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use reqwest::{Client, Response, StatusCode};
 use super::api::unpooled;
 use super::error::NpmError;
 use crate::client::{BodyError, body, causes};
-use crate::model::Domain;
+use crate::model::{Domain, HostOptions};
 
 /// So many looks in a row must succeed.
 const LOOKS: u32 = 3;
@@ -37,9 +38,11 @@ pub(super) struct Look<'a> {
     /// Where plain HTTP is served, `host:port`.
     pub(super) probe: &'a str,
     /// The names, looked at in turn.
-    pub(super) domains: &'a [Domain],
+    pub(super) domains: &'a [&'a Domain],
     /// The path asked for.
     pub(super) path: &'a str,
+    /// What is set beside: which of them redirect, and whether a page stands in for the app.
+    pub(super) options: &'a HostOptions,
 }
 
 /// What one look saw.
@@ -47,6 +50,10 @@ pub(super) struct Look<'a> {
 enum Seen {
     /// The host is in force and reaches its instance.
     Served,
+    /// It is, and redirects: to https, or where it should.
+    Redirects,
+    /// The page stands in for the app.
+    Page,
     /// It is not, or not yet.
     Not { reason: String, upstream: bool },
 }
@@ -74,21 +81,31 @@ pub(super) async fn settle(look: Look<'_>) {
 }
 
 async fn look_on(look: Look<'_>, at_most: Duration, or_unreached: bool) -> Result<(), NpmError> {
-    let http = unpooled(ONE_LOOK, false).map_err(|reason| not_served(look, look.domains.first(), reason, false))?;
+    let http =
+        unpooled(ONE_LOOK, false).map_err(|reason| not_served(look, look.domains.first().copied(), reason, false))?;
+    // Each way that something redirects is looked at once as well.
+    let targets: std::collections::BTreeSet<&Domain> = look.options.redirects.values().collect();
+    let looks = LOOKS.max(u32::try_from(targets.len()).unwrap_or(LOOKS).saturating_add(1));
     let began = Instant::now();
     let mut in_a_row = 0;
     loop {
         let domain = look.domains.get(in_a_row as usize % look.domains.len().max(1));
         let Some(domain) = domain else { return Ok(()) };
         match once(&http, look, domain).await {
-            Seen::Served => in_a_row += 1,
+            Seen::Redirects => in_a_row += 1,
+            Seen::Served if or_unreached || !look.options.maintenance => in_a_row += 1,
+            Seen::Page if or_unreached || look.options.maintenance => in_a_row += 1,
             Seen::Not { upstream: true, .. } if or_unreached => in_a_row += 1,
             Seen::Not { reason, upstream } if began.elapsed() > at_most => {
                 return Err(not_served(look, Some(domain), reason, upstream));
             }
-            Seen::Not { .. } => in_a_row = 0,
+            Seen::Served | Seen::Page if began.elapsed() > at_most => {
+                let reason = "what answered before the change still does".to_owned();
+                return Err(not_served(look, Some(domain), reason, false));
+            }
+            Seen::Served | Seen::Page | Seen::Not { .. } => in_a_row = 0,
         }
-        if in_a_row >= LOOKS {
+        if in_a_row >= looks {
             return Ok(());
         }
         tokio::time::sleep(if in_a_row > 0 { APART } else { AGAIN }).await;
@@ -107,6 +124,9 @@ async fn once(http: &Client, look: Look<'_>, domain: &Domain) -> Seen {
         Ok(answer) => answer,
         Err(reason) => return Seen::Not { reason, upstream: false },
     };
+    if answer.headers().get("x-landfall").is_some_and(|value| value == "maintenance") {
+        return Seen::Page;
+    }
     let is_upstreams = matches!(answer.status(), StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT);
     // An app may send one of its own, which then stands first.
     let mut headers = answer.headers().get_all("x-served-by").iter().filter_map(|value| value.to_str().ok());
@@ -121,8 +141,18 @@ async fn once(http: &Client, look: Look<'_>, domain: &Domain) -> Seen {
         Err(reason) => return Seen::Not { reason, upstream: false },
     };
     let own = format!("https://{name}");
-    if shape.location.as_ref().is_some_and(|to| to.strip_prefix(&own).is_some_and(|rest| !rest.starts_with('.'))) {
-        return Seen::Served;
+    if shape.location.as_ref().is_some_and(|to| leads_to(to, &own)) {
+        return Seen::Redirects;
+    }
+    if let Some(to) = look.options.redirects.get(domain) {
+        let ways = [format!("https://{to}"), format!("http://{to}")];
+        return match &shape.location {
+            Some(location) if ways.iter().any(|way| leads_to(location, way)) => Seen::Redirects,
+            Some(_) | None => Seen::Not {
+                reason: format!("it answers {} and does not redirect to {to}", shape.status),
+                upstream: false,
+            },
+        };
     }
     // Errors of the app carry no header: they are told from the default site by comparing.
     let unknown = match get(http, look.probe, UNKNOWN, look.path).await {
@@ -136,6 +166,11 @@ async fn once(http: &Client, look: Look<'_>, domain: &Domain) -> Seen {
         // Nothing at all is what a default site may answer, too.
         Ok(_) | Err(_) => Seen::Served,
     }
+}
+
+/// True for an address of this scheme and name.
+fn leads_to(location: &str, address: &str) -> bool {
+    location.strip_prefix(address).is_some_and(|rest| !rest.starts_with('.'))
 }
 
 async fn get(http: &Client, probe: &str, host: &str, path: &str) -> Result<Response, String> {
