@@ -15,7 +15,7 @@ use crate::client::{self, BodyError};
 use super::error::NpmError;
 
 /// Time for a call: half a second is usual, ten on a busy machine with many hosts.
-const CALL: Duration = Duration::from_secs(40);
+pub(super) const CALL: Duration = Duration::from_secs(40);
 /// Most bytes of an answer: a thousand hosts with their certificates are about 2 MB.
 const MAX_ANSWER: usize = 32 << 20;
 /// Most of its words that are repeated.
@@ -50,9 +50,21 @@ impl Api {
         token: Option<&SecretString>,
         body: Option<&Value>,
     ) -> Result<Answer, NpmError> {
+        self.ask_within(method, path, token, body, CALL).await
+    }
+
+    /// The same with another limit on its time.
+    pub(super) async fn ask_within(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&SecretString>,
+        body: Option<&Value>,
+        at_most: Duration,
+    ) -> Result<Answer, NpmError> {
         let what = what(&method, path);
         let http = self.client.as_ref().map_err(|reason| self.unreachable(reason.clone()))?;
-        let mut request = http.request(method, format!("{}/api{path}", self.url));
+        let mut request = http.request(method, format!("{}/api{path}", self.url)).timeout(at_most);
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, bearer(token)?);
         }
@@ -60,12 +72,16 @@ impl Api {
             request = request.json(body);
         }
         let response = request.send().await.map_err(|error| {
-            if error.is_connect() { self.unreachable(client::causes(&error)) } else { no_answer(&what, reason(&error)) }
+            if error.is_connect() {
+                self.unreachable(client::causes(&error))
+            } else {
+                no_answer(&what, reason(&error, at_most))
+            }
         })?;
         let status = response.status();
         let body = client::body(response, MAX_ANSWER).await.map_err(|error| match error {
             BodyError::TooLong => no_answer(&what, format!("more than {MAX_ANSWER} bytes")),
-            BodyError::Broken(error) => no_answer(&what, reason(&error)),
+            BodyError::Broken(error) => no_answer(&what, reason(&error, at_most)),
         })?;
         tracing::debug!(%what, status = status.as_u16(), "nginx proxy manager answered");
         match serde_json::from_slice(&body) {
@@ -125,6 +141,6 @@ pub(super) fn unpooled(timeout: Duration, tls: bool) -> Result<Client, String> {
     })
 }
 
-fn reason(error: &reqwest::Error) -> String {
-    if error.is_timeout() { format!("nothing within {} s", CALL.as_secs()) } else { client::causes(error) }
+fn reason(error: &reqwest::Error, at_most: Duration) -> String {
+    if error.is_timeout() { format!("nothing within {} s", at_most.as_secs()) } else { client::causes(error) }
 }

@@ -104,6 +104,12 @@ pub enum NpmError {
         /// The proxy answered that it does not reach the instance.
         upstream: bool,
     },
+    /// Let's Encrypt, or certbot, did not give a certificate.
+    #[error("no certificate from let's encrypt: {reason}")]
+    NoCertificate {
+        /// Certbot's words.
+        reason: String,
+    },
     /// The host was changed or removed by someone else in between.
     #[error("{host} is gone")]
     Gone {
@@ -127,6 +133,7 @@ impl NpmError {
             | Self::Refused { .. }
             | Self::Offline { .. }
             | Self::NotServed { .. }
+            | Self::NoCertificate { .. }
             | Self::Gone { .. } => Retry::Backoff,
             Self::NotIt { .. }
             | Self::LoginRefused { .. }
@@ -153,6 +160,7 @@ impl NpmError {
             | Self::Key { .. }
             | Self::Offline { .. }
             | Self::NotServed { .. }
+            | Self::NoCertificate { .. }
             | Self::Gone { .. } => false,
         }
     }
@@ -178,6 +186,7 @@ impl NpmError {
             | Self::Denied { .. }
             | Self::Offline { .. }
             | Self::NotServed { .. }
+            | Self::NoCertificate { .. }
             | Self::Gone { .. } => false,
         }
     }
@@ -208,6 +217,9 @@ impl NpmError {
             Self::NotServed { .. } => {
                 "`probe` in `settings.proxy` has to be where it serves plain HTTP; a stage that answers 404 or the like \
                  everywhere needs a `ready` path that answers 200"
+            }
+            Self::NoCertificate { .. } => {
+                "the names have to lead to nginx proxy manager from the internet, at port 80; its log says more"
             }
             Self::Refused { status, .. } if *status >= 500 => "its log says more: `docker logs` of its container",
             Self::Secret(error) => return error.hint(),

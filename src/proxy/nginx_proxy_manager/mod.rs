@@ -95,7 +95,7 @@ impl NginxProxyManager {
         }
         let secured = |stage: &DesiredStage| stage.route.certificate != Certificate::None;
         let certificates = if desired.all_written().any(secured) {
-            look::certificates(&self.call(Method::GET, "/nginx/certificates", None).await?)
+            look::certificates(&self.call(Method::GET, certify::CERTIFICATES, None).await?)
         } else {
             Vec::new()
         };
@@ -154,13 +154,24 @@ impl NginxProxyManager {
 
     /// One call, logged in. A token that is refused, in whatever way the version does it, is renewed once.
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, NpmError> {
+        self.call_within(method, path, body, api::CALL).await
+    }
+
+    /// The same with another limit on its time.
+    async fn call_within(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        at_most: Duration,
+    ) -> Result<Value, NpmError> {
         let token = self.session.token(&self.api).await?;
         let began = Instant::now();
-        let mut answer = match self.api.ask(method.clone(), path, Some(&token), body).await {
+        let mut answer = match self.api.ask_within(method.clone(), path, Some(&token), body, at_most).await {
             // The admin server reloads after each write, and may drop a question that comes right then. One that is
             // silent is not waited for twice.
             Err(NpmError::NoAnswer { .. }) if method == Method::GET && began.elapsed() < AT_ONCE => {
-                self.api.ask(method.clone(), path, Some(&token), body).await?
+                self.api.ask_within(method.clone(), path, Some(&token), body, at_most).await?
             }
             answer => answer?,
         };
@@ -168,7 +179,7 @@ impl NginxProxyManager {
         if asks_for_login(&method, &answer) {
             let denied = || NpmError::Denied { email: self.settings.email.clone(), what: what.clone() };
             let token = self.session.renewed(&self.api, &token, lacks_right(&answer)).await?.ok_or_else(denied)?;
-            answer = self.api.ask(method, path, Some(&token), body).await?;
+            answer = self.api.ask_within(method, path, Some(&token), body, at_most).await?;
             if is_denied(&answer) {
                 self.session.denied().await;
                 return Err(denied());
@@ -177,7 +188,7 @@ impl NginxProxyManager {
         match answer.status {
             status if status.is_success() => Ok(answer.body),
             StatusCode::NOT_FOUND => Err(NpmError::Gone { host: path.trim_start_matches("/nginx/").to_owned() }),
-            _ => Err(answer.refused(what)),
+            _ => Err(certify::failure(path, &answer).unwrap_or_else(|| answer.refused(what))),
         }
     }
 }

@@ -11,7 +11,9 @@ use super::api::{Asked, Outcome, lenient_id, nowhere, strict_id};
 use super::people::Right;
 use super::refusal::Refusal;
 use super::schema::{Fields, Rule};
+use super::site;
 use super::upload;
+use super::version::Version;
 use super::world::{Certificate, now};
 
 /// Their path below the API.
@@ -41,21 +43,77 @@ pub async fn handle(shared: &Shared, asked: &Asked) -> Outcome {
     }
 }
 
-/// Makes one that covers these names, with its files in place; its id comes back.
-pub async fn issue(shared: &Shared, owner: i64, names: &Value) -> Result<i64, Refusal> {
+/// What comes of asking Let's Encrypt.
+#[derive(Debug, Clone, Default)]
+pub struct Authority {
+    /// How long certbot takes.
+    pub takes: std::time::Duration,
+    /// What certbot says when it fails.
+    pub says: Option<String>,
+}
+
+/// Gets one that covers these names, with its files in place; its id comes back. Its row is there before, with an end that
+/// is past, and hosts of these names are not in nginx until it is over.
+pub async fn issue(shared: &Shared, owner: i64, names: &Value, email: Option<&str>) -> Result<i64, Refusal> {
     let wanted: Vec<String> =
         names.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let id = add(shared, owner, Provider::LetsEncrypt, &wanted, None);
+    set_end(shared, id, &now());
+    let in_use = shared.lock().in_use(&wanted);
+    for (kind, host) in &in_use {
+        shared.web.remove(*kind, *host);
+    }
+    let reloaded = shared.web.reload().await;
+    let files = match reloaded {
+        Ok(()) => obtain(shared, wanted, email).await,
+        Err(_) => Err(Refusal::Trouble),
+    };
+    for (kind, host) in in_use {
+        site::configure(shared, kind, host, None).await?;
+    }
+    match files {
+        Ok((certificate, key)) => {
+            place(shared.web.dir(), id, &certificate, &key);
+            set_end(shared, id, &ends());
+            Ok(id)
+        }
+        // As if it had never been.
+        Err(refusal) => {
+            shared.lock().certificates.remove(&id);
+            Err(refusal)
+        }
+    }
+}
+
+async fn obtain(shared: &Shared, names: Vec<String>, email: Option<&str>) -> Result<(String, String), Refusal> {
+    let Authority { takes, says } = shared.lock().authority.clone();
+    tokio::time::sleep(takes).await;
+    if email == Some("") {
+        return Err(Refusal::Certbot("Unable to register an account with ACME server. no email".to_owned()));
+    }
+    if let Some(says) = says {
+        return Err(Refusal::Certbot(says));
+    }
     let dir = shared.web.dir().to_owned();
-    let issued = tokio::task::spawn_blocking(move || make(&dir, &wanted).map(|files| (wanted, files)));
-    let (covered, files) = issued.await.map_err(|_| Refusal::Trouble)?.ok_or(Refusal::Trouble)?;
-    Ok(add(shared, owner, Provider::LetsEncrypt, &covered, Some(&files)))
+    let made = tokio::task::spawn_blocking(move || make(&dir, &names)).await.map_err(|_| Refusal::Trouble)?;
+    made.ok_or_else(|| Refusal::Certbot("An unexpected error occurred:\nno such names".to_owned()))
+}
+
+fn ends() -> String {
+    (Local::now() + Duration::days(DAYS)).format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+fn set_end(shared: &Shared, id: i64, end: &str) {
+    if let Some(certificate) = shared.lock().certificates.get_mut(&id) {
+        certificate.shown["expires_on"] = end.into();
+    }
 }
 
 /// Adds a row and puts the files in place.
 pub fn add(shared: &Shared, owner: i64, provider: Provider, names: &[String], files: Option<&(String, String)>) -> i64 {
     let mut world = shared.lock();
     let id = world.certificates.keys().max().copied().unwrap_or(0) + 1;
-    let ends = (Local::now() + Duration::days(DAYS)).format("%Y-%m-%d %H:%M:%S").to_string();
+    let ends = ends();
     let (from, meta) = match (provider, files) {
         (Provider::LetsEncrypt, _) => ("letsencrypt", json!({ "dns_challenge": false })),
         (Provider::Other, Some((certificate, key))) => {
@@ -131,14 +189,17 @@ async fn create(shared: &Shared, asked: &Asked) -> Outcome {
         ("provider", Rule::OneOf(&["letsencrypt", "other"])),
         ("nice_name", Rule::text()),
         ("domain_names", Rule::Names { max: version.most_domains() }),
-        ("meta", Rule::Free),
+        ("meta", Rule::Object(meta(version))),
     ];
     let rules = Fields { required: &["provider"], known, at_least: 0 };
     let body = rules.check(version, asked.json()?).map_err(Refusal::Wrong)?;
     let actor = actor?;
     actor.may(Right::Manage, PATH)?;
     let id = if body["provider"] == "letsencrypt" {
-        issue(shared, actor.id, &body["domain_names"]).await?
+        // Before 2.13 it registers with what the request says, and that may be nothing.
+        let email = body["meta"]["letsencrypt_email"].as_str().unwrap_or_default();
+        let email = version.wants_email_for_certificates().then_some(email);
+        issue(shared, actor.id, &body["domain_names"], email).await?
     } else {
         let id = add(shared, actor.id, Provider::Other, &[], None);
         if let Some(certificate) = shared.lock().certificates.get_mut(&id) {
@@ -148,6 +209,26 @@ async fn create(shared: &Shared, asked: &Asked) -> Outcome {
     };
     let world = shared.lock();
     Ok((201, world.certificates[&id].shown.clone()))
+}
+
+/// What the `meta` of a new one may hold: no key of anybody else's.
+fn meta(version: Version) -> Fields {
+    let mut known = vec![
+        ("certificate", Rule::text()),
+        ("certificate_key", Rule::text()),
+        ("dns_challenge", Rule::Switch),
+        ("dns_provider", Rule::text()),
+        ("dns_provider_credentials", Rule::text()),
+        ("propagation_seconds", Rule::Number { min: 0, max: i64::MAX }),
+        ("letsencrypt_certificate", Rule::Free),
+    ];
+    if version.wants_email_for_certificates() {
+        known.extend([("letsencrypt_email", Rule::text()), ("letsencrypt_agree", Rule::Switch)]);
+    }
+    if version.knows_two_factor() {
+        known.push(("key_type", Rule::OneOf(&["rsa", "ecdsa"])));
+    }
+    Fields { required: &[], known, at_least: 0 }
 }
 
 /// Files of one from Let's Encrypt go at once, also when a host needs them: nginx refuses everything from then on.

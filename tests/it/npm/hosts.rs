@@ -111,7 +111,7 @@ async fn create(shared: &Shared, asked: &Asked, kind: Kind) -> Outcome {
         return Err(Refusal::Trouble);
     }
     if wants_certificate {
-        let certificate = certificate::issue(shared, actor.id, &stale).await?;
+        let certificate = certificate::issue(shared, actor.id, &stale, None).await?;
         let mut given = Map::new();
         given.insert("certificate_id".to_owned(), certificate.to_string().into());
         put(shared, asked, kind, id, given).await?;
@@ -142,7 +142,7 @@ async fn change(shared: &Shared, asked: &Asked, kind: Kind, id: &str) -> Outcome
         given.get("domain_names").unwrap_or(&row.fields["domain_names"]).clone()
     };
     if wants_certificate {
-        let certificate = certificate::issue(shared, actor.id, &names).await?;
+        let certificate = certificate::issue(shared, actor.id, &names, None).await?;
         given.insert("certificate_id".to_owned(), certificate.to_string().into());
     }
     put(shared, asked, kind, id, given).await

@@ -42,7 +42,7 @@ use serde_json::Value;
 
 pub use by_hand::ByHand;
 pub use call::Call;
-pub use certificate::make as self_signed;
+pub use certificate::{Authority, make as self_signed};
 pub use fault::{Fault, Matcher};
 pub use kind::Kind;
 pub use nginx::DefaultSite;
@@ -243,6 +243,18 @@ impl Npm {
         std::fs::read_to_string(self.shared.web.file(Kind::Proxy, id)).ok()
     }
 
+    /// Every file of a host that nginx reads, by its place and to the byte.
+    pub fn files(&self) -> std::collections::BTreeMap<String, Vec<u8>> {
+        let dir = self.shared.web.dir();
+        let all = Kind::ALL.into_iter().flat_map(|kind| std::fs::read_dir(dir.join(kind.dir())).expect("a directory"));
+        let read = |entry: std::io::Result<std::fs::DirEntry>| {
+            let path = entry.expect("an entry").path();
+            let place = path.strip_prefix(dir).expect("a place below").display().to_string();
+            (place, std::fs::read(path).expect("a file"))
+        };
+        all.map(read).collect()
+    }
+
     /// Lets the next request that fits go wrong. Faults are used once, in order.
     pub fn fail_next(&self, matcher: Matcher, fault: Fault) {
         self.shared.lock().faults.push_back((matcher, fault));
@@ -267,6 +279,18 @@ impl Npm {
     pub fn set_certificate_end(&self, id: i64, end: &str) {
         let mut world = self.shared.lock();
         world.certificates.get_mut(&id).expect("a certificate").shown["expires_on"] = end.into();
+    }
+
+    /// From now on this comes of asking Let's Encrypt for a certificate.
+    pub fn set_authority(&self, authority: Authority) {
+        self.shared.lock().authority = authority;
+    }
+
+    /// Certificates as the admin sees them, without their keys.
+    pub fn certificates(&self) -> Vec<Value> {
+        let world = self.shared.lock();
+        let there = world.certificates.iter().filter(|(_, certificate)| !certificate.is_deleted);
+        there.map(|(id, _)| world.certificate_expanded(*id)).collect()
     }
 
     /// Ends nginx. Writes go on, and answer 500.

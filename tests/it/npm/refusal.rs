@@ -27,6 +27,8 @@ pub enum Refusal {
     TooLarge,
     /// A program that it calls, or its own code, went wrong.
     Trouble,
+    /// Certbot failed, and said so.
+    Certbot(String),
 }
 
 impl Refusal {
@@ -47,7 +49,16 @@ impl Refusal {
         }
         let mut body = json!({ "error": error });
         if path.contains("nginx/certificates") {
-            body["debug"] = json!({ "stack": [format!("Error: {text}")], "previous": null });
+            body["debug"] = match self {
+                Self::Certbot(said) => {
+                    let stack: Vec<String> = format!("CommandError: {said}\n    at /app/lib/utils.js:19:11")
+                        .lines()
+                        .map(str::to_owned)
+                        .collect();
+                    json!({ "stack": stack, "previous": { "code": 1, "cmd": "certbot certonly -n -m somebody@example.com" } })
+                }
+                _ => json!({ "stack": [format!("Error: {text}")], "previous": null }),
+            };
         }
         (status, body)
     }
@@ -74,7 +85,7 @@ impl Refusal {
             }
             Self::Missing(what) => (404, missing(version, what), None),
             Self::TooLarge => (413, UNTOLD.to_owned(), None),
-            Self::Trouble => (500, UNTOLD.to_owned(), None),
+            Self::Trouble | Self::Certbot(_) => (500, UNTOLD.to_owned(), None),
         }
     }
 }

@@ -29,6 +29,8 @@ pub enum Rule {
     Names { max: usize },
     /// A list of objects.
     List(Fields),
+    /// One object.
+    Object(Fields),
 }
 
 /// What an object may and must have.
@@ -67,6 +69,7 @@ impl Rule {
             Self::Texts => texts(value, "", found),
             Self::Names { max } => names(value, *max, found),
             Self::List(fields) => list(value, fields, found),
+            Self::Object(fields) => fields.look(value, found),
         }
     }
 }

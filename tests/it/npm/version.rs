@@ -58,6 +58,11 @@ impl Version {
         self.is_since(13, 0)
     }
 
+    /// Who asks for a certificate of Let's Encrypt says with which email; from then on it is refused.
+    pub fn wants_email_for_certificates(self) -> bool {
+        !self.is_since(13, 0)
+    }
+
     /// The health answer says whether there is a user.
     pub fn tells_setup(self) -> bool {
         self.is_since(13, 0)

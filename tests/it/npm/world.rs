@@ -6,6 +6,7 @@ use chrono::Local;
 use serde_json::Value;
 
 use super::call::Call;
+use super::certificate::Authority;
 use super::fault::{Fault, Matcher};
 use super::kind::Kind;
 use super::people::User;
@@ -31,6 +32,8 @@ pub struct World {
     pub token_life: String,
     pub hosts: Vec<Row>,
     pub certificates: BTreeMap<i64, Certificate>,
+    /// Let's Encrypt, and certbot before it.
+    pub authority: Authority,
     /// By id; with their passwords, as the API shows them where it should not.
     pub access_lists: BTreeMap<i64, Value>,
     pub calls: Vec<Call>,
@@ -47,6 +50,7 @@ impl World {
             token_life: "1d".to_owned(),
             hosts: Vec::new(),
             certificates: BTreeMap::new(),
+            authority: Authority::default(),
             access_lists: BTreeMap::new(),
             calls: Vec::new(),
             faults: VecDeque::new(),
@@ -78,6 +82,16 @@ impl World {
             .map(str::to_lowercase)
             .collect();
         names.iter().filter_map(Value::as_str).find(|name| others.contains(&name.to_lowercase()))
+    }
+
+    /// Hosts that are switched on and have one of these names.
+    pub fn in_use(&self, names: &[String]) -> Vec<(Kind, i64)> {
+        let has = |row: &&Row| {
+            !row.is_deleted
+                && row.is("enabled")
+                && row.names().any(|own| names.iter().any(|name| name.eq_ignore_ascii_case(own)))
+        };
+        self.hosts.iter().filter(has).map(|row| (row.kind, row.id)).collect()
     }
 
     /// The fault that waits for a request, taken out of the queue.

@@ -8,6 +8,7 @@
 //! release says there that it is skipped; `npm_contract::releases` can be run against older ones, too.
 
 mod app;
+mod certbot;
 mod errors;
 mod faults;
 mod hosts;

@@ -2,6 +2,7 @@
 //! real nginx. Each test names the rule of engine.md that it guards.
 
 mod adopt;
+mod certify;
 mod clash;
 mod crash;
 mod create;
