@@ -3,6 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use landfall::execute::Sink;
+use landfall::reconcile::{self, Order, RouteTo};
+use serde_json::json;
+
 use super::ground::{Behind, QUICK, timeless};
 use super::moving::two;
 use crate::execute::ground::{image, web};
@@ -44,6 +48,48 @@ async fn r1_hosts_made_by_hand_are_the_same_before_and_after_a_projects_life() {
     behind.host.converge_with(options).await.unwrap();
     let (before, after) = (before.into_iter().map(timeless), behind.npm.hosts().into_iter().map(timeless));
     assert_eq!(before.collect::<Vec<_>>(), after.collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn r1_what_nginx_reads_of_hosts_made_by_hand_is_the_same_to_the_byte_through_a_projects_whole_life() {
+    let behind = Behind::with(&[&image("v1"), &image("v2")]).await;
+    behind.settings("  policy: { advanced: [ web/prod ] }\n");
+    let list = behind.npm.by_hand().access_list("staff", &[("ann", "a password")]);
+    let certificate = behind.npm.by_hand().certificate(&["blog.test"], true);
+    behind.npm.by_hand().create_host(&json!({
+        "domain_names": ["blog.test"], "forward_scheme": "http", "forward_host": "127.0.0.1", "forward_port": 9,
+        "certificate_id": certificate, "ssl_forced": true, "http2_support": true, "hsts_enabled": true,
+        "hsts_subdomains": true, "caching_enabled": true, "access_list_id": list, "block_exploits": true,
+        "advanced_config": "# by hand\n\n  client_max_body_size 7m;\t\n",
+        "locations": [{ "path": "/admin", "forward_scheme": "http", "forward_host": "127.0.0.1", "forward_port": 9,
+            "advanced_config": "deny all;" }],
+    }));
+    behind.by_hand("wiki.test");
+    behind.npm.by_hand().create_redirection("old.test", "blog.test");
+    behind.npm.by_hand().create_dead("gone.test");
+    let before = behind.npm.files();
+    assert_eq!(before.len(), 4, "{:?}", before.keys());
+    let routed = |version: &str, more: &str| {
+        web(version, QUICK).replace("domains: [ web.test ]", &format!("domains: [ web.test ]{more}"))
+    };
+    for (version, more) in [
+        ("v1", ""),
+        ("v1", ", redirects: { www.test: web.test }, access_list: staff, caching: true"),
+        ("v2", ", redirects: { www.test: web.test, w.test: web.test }, certificate: letsencrypt, hsts: true"),
+        ("v2", ", advanced: \"# ours\", locations: [ { path: /x, upstream: \"127.0.0.1:9\" } ]"),
+    ] {
+        behind.host.apply(&routed(version, more)).await;
+        let files = behind.npm.files();
+        assert!(before.iter().all(|(place, bytes)| files.get(place) == Some(bytes)), "{more}");
+        assert!(files.len() > before.len(), "{more}");
+    }
+    let key = "web/prod".parse().expect("a stage");
+    for to in [RouteTo::Maintenance, RouteTo::Instance] {
+        let places = behind.host.places();
+        reconcile::by_hand(&places, &key, &Order::Route { to }, Sink::new(|_| {})).await.expect("a pass");
+    }
+    behind.remove_all().await;
+    assert_eq!(behind.npm.files(), before);
 }
 
 #[tokio::test]
