@@ -17,6 +17,7 @@ package_of() {
         caddy) echo caddy ;;
         nginx) echo nginx ;;
         fcgiwrap) echo fcgiwrap ;;
+        wrk) echo wrk ;;
         ssh) echo openssh-client ;;
         sshd) echo openssh-server ;;
         openssl) echo openssl ;;
