@@ -43,6 +43,7 @@ mod router_tls;
 mod router_tunnel;
 mod router_wire;
 mod scenario;
+mod switch_latency;
 mod systemd;
 mod tidy;
 #[cfg(feature = "faults")]
