@@ -74,7 +74,7 @@ is_whole() { ((${#filters[@]} == 0 && ${#options[@]} == 0)); }
 [[ -z $bless ]] || is_whole || die "--bless-faults wants a whole run" "leave out filters and options"
 
 cd "$root"
-install_missing caddy gcc libc.a curl fcgiwrap git nginx openssl setpriv ssh sshd systemd-analyze unshare
+install_missing caddy gcc libc.a curl fcgiwrap git nginx openssl pebble setpriv ssh sshd systemd-analyze unshare
 [[ -n $fast ]] || install_missing dockerd containerd docker-registry iptables ip unshare nsenter apparmor_parser
 find_cargo
 choose_runner

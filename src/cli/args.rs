@@ -261,8 +261,21 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "ADDR")]
     pub listen_tls: Vec<SocketAddr>,
     /// Directory of certificates: NAME.crt (the chain, PEM) with NAME.key; changes are seen within seconds
-    #[arg(long, value_name = "DIR", env = "LANDFALL_PROXY_CERTIFICATES", hide_env_values = true)]
+    #[arg(long, value_name = "DIR", env = "LANDFALL_PROXY_CERTIFICATES")]
     pub certificates: Option<PathBuf>,
+    /// Directory URL of the authority that issues certificates (ACME) for routes that ask for one, whose terms are agreed to
+    /// thereby
+    #[arg(long, value_name = "URL", env = "LANDFALL_PROXY_ACME_DIRECTORY", default_value = crate::router::LETS_ENCRYPT)]
+    pub acme_directory: String,
+    /// Where that authority may write to
+    #[arg(long, value_name = "ADDRESS", env = "LANDFALL_PROXY_ACME_EMAIL")]
+    pub acme_email: Option<String>,
+    /// Certificates (PEM) by which that authority's own server is trusted, besides the system's
+    #[arg(long, value_name = "FILE", env = "LANDFALL_PROXY_ACME_CA")]
+    pub acme_ca: Option<PathBuf>,
+    /// Directory that keeps the account and the issued certificates [default: acme beside the table]
+    #[arg(long, value_name = "DIR")]
+    pub acme_dir: Option<PathBuf>,
     /// Control socket [default: that of --proxy-socket]
     #[arg(long, value_name = "SOCK")]
     pub control: Option<PathBuf>,

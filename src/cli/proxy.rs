@@ -32,7 +32,7 @@ pub(super) async fn run(places: &Places, args: ProxyArgs, out: Out) -> Result<Ex
     if listen.is_empty() && args.listen_tls.is_empty() && handed_over.is_empty() {
         listen.push(DEFAULT);
     }
-    let options = Options {
+    let mut options = Options {
         listen,
         listen_tls: args.listen_tls,
         handed_over,
@@ -42,6 +42,10 @@ pub(super) async fn run(places: &Places, args: ProxyArgs, out: Out) -> Result<Ex
         reopen: Arc::clone(&reopen),
         ..Options::new(control, table)
     };
+    options.acme.directory = args.acme_directory;
+    options.acme.email = args.acme_email;
+    options.acme.ca = args.acme_ca;
+    options.acme.keep = args.acme_dir.unwrap_or(options.acme.keep);
     let mut signals = super::daemon::listen()?;
     let ready = move |bound: &Bound| {
         let mut said = String::new();

@@ -26,7 +26,7 @@ use super::forward::Forwarder;
 use super::head::{Host, Peer, Scheme};
 use super::pages::Page;
 use super::patient::{Activity, Patient};
-use super::tls::{self, Certificates};
+use super::tls::{self, Certificates, Challenges};
 use super::visitor::Visitor;
 
 /// Requests of one client at once over HTTP/2; browsers are content with a hundred.
@@ -49,6 +49,8 @@ pub struct Front {
     pub forwarder: Forwarder,
     /// Certificates for those that come over TLS.
     pub certificates: Arc<Certificates>,
+    /// What an authority may ask to see.
+    pub challenges: Arc<Challenges>,
 }
 
 /// Where the proxy is in its life.
@@ -83,14 +85,16 @@ pub async fn serve(
 
 /// Shakes hands first, which takes no longer than a request head may.
 async fn secured(stream: TcpStream, address: IpAddr, front: Arc<Front>, mut phase: watch::Receiver<Phase>) {
-    let greeting = timeout(front.forwarder.limits.head_timeout, tls::greet(stream, &front.certificates));
+    let greeting =
+        timeout(front.forwarder.limits.head_timeout, tls::greet(stream, &front.certificates, &front.challenges));
     let greeted = tokio::select! {
         biased;
         _ = phase.wait_for(|phase| *phase == Phase::Over) => return,
         greeted = greeting => greeted,
     };
     match greeted {
-        Ok(Ok(tls::Greeted { stream, certificate, is_h2 })) => {
+        Ok(Ok(None)) => {}
+        Ok(Ok(Some(tls::Greeted { stream, certificate, is_h2 }))) => {
             let peer = Peer { ip: address, scheme: Scheme::Https };
             let visitor = Visitor { peer, certificate: Some(certificate) };
             if is_h2 {
@@ -164,6 +168,11 @@ fn answers(
             // What names no host is refused by what comes next.
             if Host::of(&request).is_some_and(|host| !visitor.may_ask(&host.name)) {
                 return Ok(Page::Misdirected.response().map(|body| body.keeping(busy)));
+            }
+            if visitor.certificate.is_none()
+                && let Some(answer) = front.challenges.answer(request.uri().path())
+            {
+                return Ok(Response::new(ToClient::page(answer.into()).keeping(busy)));
             }
             Ok(front.forwarder.answer(request, visitor.peer, busy).await)
         })

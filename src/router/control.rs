@@ -371,6 +371,10 @@ pub struct CertificateState {
     pub from: Option<String>,
     /// The last second in which it is good, since 1970.
     pub ends: Option<u64>,
+    /// By ACME: why the last order for it failed.
+    pub last_failure: Option<String>,
+    /// By ACME: when it is ordered, again or anew, in seconds since 1970.
+    pub next_try: Option<u64>,
 }
 
 /// How a drain ended.

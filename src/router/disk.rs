@@ -5,9 +5,8 @@
 //! A file that cannot be read never keeps the proxy from starting: it is set aside, said loudly, and the next
 //! reconcile puts the missing routes back.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::control::Route;
 use super::table::{MAX_ROUTES, Table};
 use crate::model::Domain;
-use crate::socket::beside;
+use crate::socket::{beside, replace};
 
 /// Version of the file's form.
 const FORMAT: u32 = 1;
@@ -70,13 +69,7 @@ pub fn save(path: &Path, table: &Table) -> io::Result<()> {
         serde_json::to_writer(&mut text, &Line { domain: domain.clone(), route: route.clone() })?;
         text.push(b'\n');
     }
-    let new = beside(path, "new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(&text)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    // The rename itself lives in the directory.
-    File::open(path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
+    replace(path, &text)
 }
 
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {

@@ -29,6 +29,7 @@ mod patient;
 mod place;
 mod redirect;
 mod retry;
+mod secure;
 mod sticky;
 mod switchboard;
 mod table;
@@ -59,9 +60,10 @@ use head::Scheme;
 use listen::Listener;
 use log::Log;
 pub use log::LogTo;
+use secure::Secure;
 use switchboard::Switchboard;
 pub use table::{Conflict, MAX_ROUTES, Table};
-use tls::{Certificates, Directory, Tls};
+pub use tls::{AcmeOptions, LETS_ENCRYPT};
 
 /// Time between two looks for connections that have been idle for too long.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -79,6 +81,8 @@ pub struct Options {
     pub handed_over: HandedOver,
     /// A directory of certificates, `NAME.crt` with `NAME.key`.
     pub certificates: Option<PathBuf>,
+    /// Where certificates by ACME come from, and are kept.
+    pub acme: AcmeOptions,
     /// Path of the control socket.
     pub control: PathBuf,
     /// Path of the table on disk.
@@ -94,12 +98,18 @@ pub struct Options {
 impl Options {
     /// A proxy that listens nowhere yet.
     pub fn new(control: PathBuf, table: PathBuf) -> Self {
-        #[rustfmt::skip] // what there is, at a glance
-        let options = Self {
-            listen: Vec::new(), listen_tls: Vec::new(), handed_over: HandedOver::default(), certificates: None, control, table,
-            limits: Limits::default(), access_log: None, reopen: Arc::default(),
-        };
-        options
+        Self {
+            listen: Vec::new(),
+            listen_tls: Vec::new(),
+            handed_over: HandedOver::default(),
+            certificates: None,
+            acme: AcmeOptions::new(table.with_file_name("acme")),
+            control,
+            table,
+            limits: Limits::default(),
+            access_log: None,
+            reopen: Arc::default(),
+        }
     }
 }
 
@@ -261,25 +271,6 @@ fn listeners(options: &mut Options) -> Result<Vec<Listener>, RouterError> {
     Ok(listeners)
 }
 
-/// The certificates of the directory, if one is named, and what goes on looking for them.
-fn certificates(options: &Options) -> (Arc<Certificates>, impl Future<Output = Infallible> + use<>) {
-    let certificates = Arc::new(Certificates::default());
-    let directory = options.certificates.clone().map(|path| {
-        let mut directory = Directory::new(path, Tls::new());
-        // Once at the beginning, so that whoever comes first is served.
-        directory.look(&certificates);
-        directory
-    });
-    let (every, shared) = (options.limits.look_every, Arc::clone(&certificates));
-    let follow = async move {
-        match directory {
-            Some(directory) => directory.follow(shared, every).await,
-            None => std::future::pending().await,
-        }
-    };
-    (certificates, follow)
-}
-
 /// Runs the proxy until `shutdown`, then finishes what is in flight. `ready` is called with the addresses in use when
 /// both sides are served.
 ///
@@ -293,11 +284,10 @@ pub async fn serve(
     // First of all, so that a second proxy is refused before it has taken anything.
     let control = ControlSocket::claim(&options.control)?;
     let listeners = listeners(&mut options)?;
-    let (certificates, follow) = certificates(&options);
     if let Err(error) = socket::make_parent(&options.table) {
         tracing::error!(path = %options.table.display(), %error, "no directory for the routing table");
     }
-    let (log, last_lines) = match options.access_log {
+    let (log, last_lines) = match options.access_log.take() {
         Some(to) => {
             let started = Log::start(to.clone()).map_err(|source| RouterError::Log { to, source })?;
             (Some(Arc::new(started.0)), Some(started.1))
@@ -310,11 +300,14 @@ pub async fn serve(
     let stop_timeout = options.limits.stop_timeout;
     let tunnels = tunnel::Keeper(phases.clone());
     let bound = Bound::of(&listeners);
+    let secure = Secure::new(&options, &board.table(), &bound);
+    let (certificates, challenges) = (Arc::clone(&secure.certificates), Arc::clone(&secure.challenges));
+    let follow = secure.follow(Arc::clone(&board), options.limits.look_every);
     let (certified, is_secured) = (Arc::clone(&certificates), !bound.https.is_empty());
     let is_certified = Box::new(move |host: &str| is_secured && certified.has_certificate(host));
     let log_to = log.clone();
     let forwarder = Forwarder { board: Arc::clone(&board), limits: options.limits, tunnels, log: log_to, is_certified };
-    let front = Arc::new(Front { forwarder, certificates: Arc::clone(&certificates) });
+    let front = Arc::new(Front { forwarder, certificates: Arc::clone(&certificates), challenges });
 
     for listener in listeners {
         tokio::spawn(listen::accept(listener, Arc::clone(&front), Arc::clone(&room), phases.clone()));

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::header::HeaderValue;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::control::{Changed, Drained, Health, Saved, UpstreamAddr};
@@ -30,6 +31,7 @@ pub struct Switchboard {
     live: ArcSwap<Live>,
     upstreams: Mutex<Upstreams>,
     writing: tokio::sync::Mutex<()>,
+    changes: watch::Sender<()>,
     path: PathBuf,
 }
 
@@ -76,6 +78,7 @@ impl Switchboard {
             live: ArcSwap::default(),
             upstreams: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
+            changes: watch::Sender::default(),
             path,
         };
         board.install(table);
@@ -107,6 +110,11 @@ impl Switchboard {
     /// The table in force.
     pub fn table(&self) -> Table {
         self.live.load().table.clone()
+    }
+
+    /// Tells of every table that comes into force.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// How it is.
@@ -149,6 +157,7 @@ impl Switchboard {
         });
         let routed: HashSet<UpstreamAddr> = table.routes.values().flat_map(|route| &route.upstreams).cloned().collect();
         self.live.store(Arc::new(Live { table, places }));
+        self.changes.send_replace(());
         // With the fence in `Upstream::enter`: a request that missed this store is seen in the counts from here on.
         fence(Ordering::SeqCst);
         for (addr, upstream) in upstreams.iter() {

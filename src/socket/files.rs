@@ -1,8 +1,8 @@
 //! Small helpers for the files that a process keeps for itself.
 
-use std::fs::DirBuilder;
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// For directories that are missing.
@@ -14,6 +14,18 @@ pub fn make_parent(path: &Path) -> io::Result<()> {
         Some(dir) if !dir.as_os_str().is_empty() => DirBuilder::new().recursive(true).mode(DIR_MODE).create(dir),
         Some(_) | None => Ok(()),
     }
+}
+
+/// Replaces a file by one with this content (0600); when this returns, a crash or a power cut cannot lose it, and before it
+/// leaves the old one.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let new = beside(path, "new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    // The rename itself lives in the directory.
+    File::open(path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// `table` → `table.new`.

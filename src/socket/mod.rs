@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use tokio::net::UnixListener;
 
 use crate::model::Retry;
-pub use files::{beside, make_parent};
+pub use files::{beside, make_parent, replace};
 pub use serve::{BodyError, MAX_CONNECTIONS, json, read, serve};
 
 /// Owner and group may talk to it.

@@ -21,6 +21,7 @@ package_of() {
         ssh) echo openssh-client ;;
         sshd) echo openssh-server ;;
         openssl) echo openssl ;;
+        pebble | pebble-challtestsrv) echo pebble ;;
         systemd-analyze) echo systemd ;;
         apparmor_parser) echo apparmor ;;
         *) die "no package is known for $1" ;;

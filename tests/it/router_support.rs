@@ -81,25 +81,32 @@ impl Router {
 
     /// Starts in a directory that may hold what an earlier one left.
     pub async fn start_in(dir: Arc<tempfile::TempDir>, limits: Limits) -> Result<Self, RouterError> {
+        Self::start_as(dir, |options| options.limits = limits).await
+    }
+
+    /// The same with anything else about it.
+    pub async fn start_as(dir: Arc<tempfile::TempDir>, adjust: impl FnOnce(&mut Options)) -> Result<Self, RouterError> {
         let (stop, stopped) = oneshot::channel::<()>();
         let (is_ready, ready) = oneshot::channel();
         let control = dir.path().join("proxy.sock");
-        let options = Options {
+        let mut options = Options {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             listen_tls: vec!["127.0.0.1:0".parse().unwrap()],
             certificates: Some(dir.path().join("certificates")),
-            limits,
             access_log: Some(LogTo::File(dir.path().join("access.log"))),
             reopen: Arc::default(),
             ..Options::new(control.clone(), dir.path().join("table"))
         };
+        adjust(&mut options);
         let shutdown = async { drop(stopped.await) };
-        let task =
-            tokio::spawn(serve(options, shutdown, |bound| is_ready.send((bound.http[0], bound.https[0])).unwrap()));
-        let Ok((addr, tls)) = soon("the proxy starts", ready).await else {
+        let task = tokio::spawn(serve(options, shutdown, |bound| is_ready.send(bound.clone()).unwrap()));
+        let Ok(bound) = soon("the proxy starts", ready).await else {
             return Err(task.await.unwrap().expect_err("not ready, so an error"));
         };
         let proxy = Arc::new(Proxy::embedded(&control));
+        // Where a side is not served, nobody is.
+        let first = |side: &[SocketAddr]| side.first().copied().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let (addr, tls) = (first(&bound.http), first(&bound.https));
         Ok(Self { addr, tls, dir, proxy, stop: Some(stop), task })
     }
 

@@ -24,7 +24,6 @@ pub enum Origin {
     /// A pair of files, by its name without `.crt`.
     File(String),
     /// An ACME directory.
-    #[allow(dead_code)] // the next to come
     Acme,
 }
 
@@ -52,12 +51,13 @@ pub struct Certificate {
     /// Its DNS names in lower case; one that begins with `*.` stands for one label.
     pub names: Vec<String>,
     /// The first second in which it is good.
-    #[allow(dead_code)] // for renewal, the next to come
     pub not_before: Seconds,
     /// The last second in which it is good.
     pub not_after: Seconds,
     /// For clients that may speak HTTP/2.
     both: Arc<ServerConfig>,
+    /// For those that may not.
+    http1: Arc<ServerConfig>,
 }
 
 impl fmt::Debug for Certificate {
@@ -143,7 +143,7 @@ impl Tls {
     ///
     /// # Errors
     /// Either is missing, or they do not belong together.
-    pub fn certified(
+    fn certified(
         &self,
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
@@ -152,6 +152,19 @@ impl Tls {
             rustls::Error::InconsistentKeys(_) => Unusable::WrongKey,
             error => Unusable::Refused(error.to_string()),
         })
+    }
+
+    /// A certificate that was just made with this key, which is not looked at: rustls reads none with a critical extension
+    /// that it does not know, as that of a challenge has.
+    ///
+    /// # Errors
+    /// The provider cannot sign with the key.
+    pub fn made(
+        &self,
+        certificate: CertificateDer<'static>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<CertifiedKey, rustls::Error> {
+        Ok(CertifiedKey::new(vec![certificate], self.provider.key_provider.load_private_key(key)?))
     }
 
     /// Reads a chain and its key, both in PEM.
@@ -169,8 +182,10 @@ impl Tls {
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Unusable::NoKey)?;
         let key = self.certified(chain, key)?;
         let config = self.config(key, &[H2, HTTP1]).map_err(|error| Unusable::Refused(error.to_string()))?;
+        let mut http1 = config.clone();
+        http1.alpn_protocols = vec![HTTP1.to_vec()];
         let Leaf { names, not_before, not_after } = leaf;
-        Ok(Certificate { origin, names, not_before, not_after, both: Arc::new(config) })
+        Ok(Certificate { origin, names, not_before, not_after, both: Arc::new(config), http1: Arc::new(http1) })
     }
 }
 
@@ -191,8 +206,8 @@ impl Certificate {
     }
 
     /// The side of TLS that answers with it.
-    pub fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.both)
+    pub fn config(&self, only_http1: bool) -> Arc<ServerConfig> {
+        Arc::clone(if only_http1 { &self.http1 } else { &self.both })
     }
 }
 

@@ -10,13 +10,18 @@ use arc_swap::ArcSwap;
 
 use super::super::control::CertificateState;
 use super::certificate::{Certificate, Origin, Seconds, now};
+use super::wish::Wishes;
 
 /// The certificates in force, shared by every connection.
 #[derive(Default)]
 pub struct Certificates {
     live: ArcSwap<Live>,
     changing: Mutex<()>,
+    outlook: Mutex<Outlook>,
 }
+
+/// Of each host that gets a certificate by ACME: why the last order failed, and when the next is due.
+type Outlook = BTreeMap<String, (Option<String>, Option<Seconds>)>;
 
 /// Certificates by the names they are for.
 #[derive(Default, Clone)]
@@ -25,15 +30,21 @@ struct Live {
     issued: HashMap<String, Arc<Certificate>>,
     /// Of files, by each of their names; a wildcard's begins with `*.`.
     named: HashMap<String, Arc<Certificate>>,
+    /// The same, by file.
+    files: HashMap<String, Arc<Certificate>>,
+    /// What routes ask for.
+    wishes: Wishes,
 }
 
 impl Certificates {
-    /// The certificate for a host in lower case: one issued for it, a file's with its name, a file's with a wildcard.
-    /// One whose time is over is served where there is no other.
+    /// The certificate for a host in lower case: that of the file which its route names, one issued for it, a file's with
+    /// its name, a file's with a wildcard. One whose time is over is served where there is no other.
     pub fn find(&self, host: &str) -> Option<Arc<Certificate>> {
         let live = self.live.load();
         let wildcard = host.split_once('.').and_then(|(_, parent)| live.named.get(&format!("*.{parent}")));
-        let found = [live.issued.get(host), live.named.get(host), wildcard];
+        let file = live.wishes.get(host).and_then(|wish| live.files.get(wish.file.as_ref()?));
+        let file = file.filter(|certificate| certificate.covers(host));
+        let found = [file, live.issued.get(host), live.named.get(host), wildcard];
         let now = now();
         let mut found = found.into_iter().flatten();
         let first = found.next()?;
@@ -46,21 +57,49 @@ impl Certificates {
         self.find(host).is_some()
     }
 
+    /// Whether a host's route has HTTP/2 turned off.
+    pub fn is_only_http1(&self, host: &str) -> bool {
+        self.live.load().wishes.get(host).is_some_and(|wish| wish.only_http1)
+    }
+
     /// Every name with the certificate that it is served with.
     pub fn states(&self) -> Vec<CertificateState> {
         let live = self.live.load();
         let of = |(name, certificate): (&String, &Arc<Certificate>)| {
             let (from, ends) = (Some(certificate.origin.to_string()), Some(certificate.not_after));
-            (name.clone(), CertificateState { name: name.clone(), from, ends })
+            (name.clone(), CertificateState { name: name.clone(), from, ends, last_failure: None, next_try: None })
         };
-        let states: BTreeMap<_, _> = live.named.iter().chain(&live.issued).map(of).collect();
+        let mut states: BTreeMap<_, _> = live.named.iter().chain(&live.issued).map(of).collect();
+        for (host, (failure, next)) in self.outlook.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let without =
+                || CertificateState { name: host.clone(), from: None, ends: None, last_failure: None, next_try: None };
+            let state = states.entry(host.clone()).or_insert_with(without);
+            (state.last_failure, state.next_try) = (failure.clone(), *next);
+        }
         states.into_values().collect()
     }
 
     /// Puts the certificates of files in the place of those before.
-    pub fn set_files<'a>(&self, files: impl Iterator<Item = &'a Arc<Certificate>>) {
-        let named = by_name(files);
-        self.change(|live| live.named = named);
+    pub fn set_files(&self, files: HashMap<String, Arc<Certificate>>) {
+        self.change(|live| {
+            live.named = by_name(files.values());
+            live.files = files;
+        });
+    }
+
+    /// Puts those that were issued in the place of those before.
+    pub fn set_issued(&self, issued: BTreeMap<String, Arc<Certificate>>) {
+        self.change(|live| live.issued = issued.into_iter().collect());
+    }
+
+    /// Puts what routes ask for in the place of what they did before.
+    pub fn set_wishes(&self, wishes: Wishes) {
+        self.change(|live| live.wishes = wishes);
+    }
+
+    /// What is to be told of hosts that get their certificates by ACME.
+    pub fn set_outlook(&self, outlook: Outlook) {
+        *self.outlook.lock().unwrap_or_else(PoisonError::into_inner) = outlook;
     }
 
     fn change(&self, edit: impl FnOnce(&mut Live)) {

@@ -91,7 +91,8 @@ impl Directory {
             changed |= self.look_at(name, stamps);
         }
         if changed {
-            certificates.set_files(self.pairs.values().filter_map(|pair| pair.served.as_ref()));
+            let served = self.pairs.iter().filter_map(|(name, pair)| Some((name.clone(), pair.served.clone()?)));
+            certificates.set_files(served.collect());
         }
     }
 

@@ -3,12 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use rustls::server::{Acceptor, ClientHello};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::acme::{Challenges, PROTOCOL};
 use super::certificate::{Certificate, H2};
 use super::chosen::Certificates;
 
@@ -26,22 +28,53 @@ pub struct Greeted {
     pub is_h2: bool,
 }
 
-/// Shakes hands.
+/// Shakes hands; gives nobody where an authority came to look at a challenge.
 ///
 /// # Errors
 /// The client asked for a host without a certificate, for none, or speaks no TLS that we do; it was told so.
-pub async fn greet(stream: TcpStream, certificates: &Certificates) -> io::Result<Greeted> {
+pub async fn greet(
+    stream: TcpStream,
+    certificates: &Certificates,
+    challenges: &Challenges,
+) -> io::Result<Option<Greeted>> {
     let mut start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-    let Some(certificate) = wanted(&start.client_hello(), certificates) else {
-        start.io.write_all(&UNRECOGNIZED_NAME).await?;
-        start.io.shutdown().await?;
-        return Err(io::Error::new(io::ErrorKind::NotFound, "no certificate for what the client asked for"));
-    };
-    let stream = start.into_stream(certificate.config()).await?;
-    let is_h2 = stream.get_ref().1.alpn_protocol() == Some(H2);
-    Ok(Greeted { stream, certificate, is_h2 })
+    match Wanted::of(&start.client_hello(), certificates, challenges) {
+        Wanted::Certificate(certificate, side) => {
+            let stream = start.into_stream(side).await?;
+            let is_h2 = stream.get_ref().1.alpn_protocol() == Some(H2);
+            Ok(Some(Greeted { stream, certificate, is_h2 }))
+        }
+        Wanted::Challenge(side) => {
+            // The handshake was all that it came for.
+            start.into_stream(side).await?.shutdown().await?;
+            Ok(None)
+        }
+        Wanted::Unknown => {
+            start.io.write_all(&UNRECOGNIZED_NAME).await?;
+            start.io.shutdown().await?;
+            Err(io::Error::new(io::ErrorKind::NotFound, "no certificate for what the client asked for"))
+        }
+    }
 }
 
-fn wanted(hello: &ClientHello<'_>, certificates: &Certificates) -> Option<Arc<Certificate>> {
-    certificates.find(&hello.server_name()?.to_ascii_lowercase())
+/// What a client asks to be shown.
+enum Wanted {
+    /// The certificate of a host.
+    Certificate(Arc<Certificate>, Arc<ServerConfig>),
+    /// That of a challenge of ours.
+    Challenge(Arc<ServerConfig>),
+    /// One that is not here.
+    Unknown,
+}
+
+impl Wanted {
+    fn of(hello: &ClientHello<'_>, certificates: &Certificates, challenges: &Challenges) -> Self {
+        let Some(host) = hello.server_name().map(str::to_ascii_lowercase) else { return Self::Unknown };
+        if hello.alpn().is_some_and(|mut protocols| protocols.any(|protocol| protocol == PROTOCOL)) {
+            return challenges.side(&host).map_or(Self::Unknown, Self::Challenge);
+        }
+        let Some(certificate) = certificates.find(&host) else { return Self::Unknown };
+        let side = certificate.config(certificates.is_only_http1(&host));
+        Self::Certificate(certificate, side)
+    }
 }

@@ -2,12 +2,16 @@
 //!
 //! It must not know routing: it is told which hosts want a certificate, and says which hosts have one.
 
+mod acme;
 mod certificate;
 mod chosen;
 mod files;
 mod greet;
+mod wish;
 
+pub use acme::{Acme, AcmeOptions, Challenges, LETS_ENCRYPT};
 pub use certificate::{Certificate, Tls};
 pub use chosen::Certificates;
 pub use files::Directory;
 pub use greet::{Greeted, greet};
+pub use wish::{Wish, Wishes};

@@ -29,6 +29,11 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
+    /// Its own certificate, in PEM.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
     /// A certificate and its key, in PEM.
     pub fn issue(&self, names: &[&str]) -> (String, String) {
         self.issue_as(names, |_| {})
@@ -66,15 +71,20 @@ impl Authority {
 
     /// A connection for a host.
     pub async fn connect(&self, addr: SocketAddr, host: &str, protocols: &[&[u8]]) -> io::Result<Secured> {
-        let name = ServerName::try_from(host.to_owned()).unwrap();
-        let stream = TcpStream::connect(addr).await?;
-        soon("a handshake", TlsConnector::from(Arc::new(self.client(protocols))).connect(name, stream)).await
+        connect_as(self.client(protocols), addr, host).await
     }
 
     /// A client of HTTP/1.1 for a host.
     pub async fn browse(&self, router: &Router, host: &str) -> Client<Secured> {
         Client(BufReader::new(self.connect(router.tls, host, &[b"http/1.1"]).await.expect("a certificate")))
     }
+}
+
+/// A connection for a host, with what a client has set up.
+pub async fn connect_as(config: ClientConfig, addr: SocketAddr, host: &str) -> io::Result<Secured> {
+    let name = ServerName::try_from(host.to_owned()).unwrap();
+    let stream = TcpStream::connect(addr).await?;
+    soon("a handshake", TlsConnector::from(Arc::new(config)).connect(name, stream)).await
 }
 
 /// A proxy with a certificate per list of names.

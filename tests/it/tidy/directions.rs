@@ -60,7 +60,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("plan", &[]),
     ("registry", &["client"]),
     ("client", &[]),
-    ("router", &["socket"]),
+    ("router", &["socket", "client"]),
     ("socket", &[]),
     ("secrets", &[]),
     ("store", &["faults"]),

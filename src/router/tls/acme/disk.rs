@@ -1,0 +1,147 @@
+//! What is kept of ACME: the account, each host's certificate with its key, and what went wrong.
+//!
+//! A directory per authority, closed to others (0700), its files too (0600). Each file is replaced as a whole.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use instant_acme::AccountCredentials;
+
+use super::super::certificate::{Certificate, Origin, Tls, now};
+use super::book::Book;
+use crate::model::hash;
+use crate::socket::replace;
+
+/// Largest file, in bytes: the book has some hundred for each host.
+const MAX_FILE: u64 = 4 * 1024 * 1024;
+
+/// The directory of one authority.
+pub struct Disk(PathBuf);
+
+impl Disk {
+    /// The directory for an authority, by the URL of its own: what another one issued is not its certificate.
+    pub fn new(keep: &Path, directory: &str) -> Self {
+        Self(keep.join(&hash::sha256_hex(directory.as_bytes())[..16]))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The account that was kept.
+    pub fn account(&self) -> Option<AccountCredentials> {
+        serde_json::from_slice(&self.read("account.json")?).map_err(|_| self.damaged("account.json")).ok()
+    }
+
+    /// Keeps an account.
+    pub fn save_account(&self, account: &AccountCredentials) -> io::Result<()> {
+        self.write("account.json", &serde_json::to_vec(account)?)
+    }
+
+    /// The account is of no use any more.
+    pub fn forget_account(&self) {
+        // One that stays is tried once more, and forgotten then.
+        drop(fs::remove_file(self.0.join("account.json")));
+    }
+
+    /// The certificate that was kept for a host.
+    pub fn certificate(&self, host: &str, tls: &Tls) -> Option<Certificate> {
+        let name = format!("{host}.pem");
+        let pem = self.read(&name)?;
+        match tls.load(Origin::Acme, &pem, &pem) {
+            Ok(certificate) if certificate.covers(host) => Some(certificate),
+            Ok(_) | Err(_) => {
+                self.damaged(&name);
+                None
+            }
+        }
+    }
+
+    /// Keeps a key with its chain.
+    pub fn save_certificate(&self, host: &str, pem: &str) -> io::Result<()> {
+        self.write(&format!("{host}.pem"), pem.as_bytes())
+    }
+
+    /// What went wrong so far.
+    pub fn book(&self) -> Book {
+        let Some(text) = self.read("failures.json") else { return Book::default() };
+        let book: Result<Book, _> = serde_json::from_slice(&text);
+        book.map_err(|_| self.damaged("failures.json")).unwrap_or_default().bounded(now())
+    }
+
+    /// Keeps what went wrong.
+    pub fn save_book(&self, book: &Book) -> io::Result<()> {
+        self.write("failures.json", &serde_json::to_vec(book)?)
+    }
+
+    fn read(&self, name: &str) -> Option<Vec<u8>> {
+        let path = self.0.join(name);
+        let content = || {
+            let mut bytes = Vec::new();
+            File::open(&path)?.take(MAX_FILE).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        match content() {
+            Ok(bytes) => Some(bytes),
+            Err(error) if io::Error::kind(&error) == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "what was kept of certificates cannot be read");
+                None
+            }
+        }
+    }
+
+    fn damaged(&self, name: &str) {
+        tracing::error!(path = %self.0.join(name).display(), "what was kept of certificates is damaged: it is made again");
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        replace(&self.0.join(name), bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn r28_what_is_kept_is_closed_to_others_and_comes_back_for_its_own_authority_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let keep = dir.path().join("acme");
+        let disk = Disk::new(&keep, "https://a.test/directory");
+        let mut book = Book::default();
+        book.begin("a.test", now(), Duration::from_secs(60));
+        disk.save_book(&book).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let chain = rcgen::CertificateParams::new(["a.test".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+        disk.save_certificate("a.test", &format!("{}{chain}", key.serialize_pem())).unwrap();
+        disk.save_certificate("b.test", &format!("{}{chain}", key.serialize_pem())).unwrap();
+
+        let again = Disk::new(&keep, "https://a.test/directory");
+        assert_eq!(again.book(), book);
+        assert_eq!(again.certificate("a.test", &Tls::new()).unwrap().names, ["a.test"]);
+        assert!(again.certificate("b.test", &Tls::new()).is_none(), "it is for another host");
+        assert!(Disk::new(&keep, "https://b.test/directory").certificate("a.test", &Tls::new()).is_none());
+        for (path, mode) in [(keep.clone(), 0o700), (again.0.clone(), 0o700), (again.0.join("a.test.pem"), 0o600)] {
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn what_is_damaged_is_as_if_it_were_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::new(dir.path(), "https://a.test/directory");
+        for name in ["account.json", "failures.json", "a.test.pem"] {
+            disk.write(name, b"{ nonsense").unwrap();
+        }
+        assert!(disk.account().is_none() && disk.certificate("a.test", &Tls::new()).is_none());
+        assert_eq!(disk.book(), Book::default());
+    }
+}
