@@ -179,9 +179,9 @@ impl Row {
     }
 
     /// The body that marks it as ours, and changes nothing else.
-    pub(super) fn marked(&self, owner: (StoreId, &StageKey), owned: &Owned) -> Value {
+    pub(super) fn marked(&self, whose: (StoreId, &StageKey), owned: &Owned) -> Value {
         let mut meta = self.foreign_meta(false);
-        meta.insert(MARK.to_owned(), mark::of(owner, owned));
+        meta.insert(MARK.to_owned(), mark::of(whose, owned));
         json!({ "meta": meta })
     }
 
