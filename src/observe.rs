@@ -53,8 +53,8 @@ pub async fn with_adopted(docker: &Docker, mut host: Host, recorded: &Recorded) 
 
 /// Adds what the proxy reports; a proxy that does not answer is part of what was observed.
 pub async fn with_proxy(host: Host, proxy: &Proxy, desired: &Desired, recorded: &Recorded) -> Observed {
-    let Seen { proxy, certificates, access_lists } = proxy.observe(desired, recorded).await;
-    Observed { proxy, certificates, access_lists, ..without_proxy(host) }
+    let Seen { proxy, certificates, access_lists, uncertified } = proxy.observe(desired, recorded).await;
+    Observed { proxy, certificates, access_lists, uncertified, ..without_proxy(host) }
 }
 
 /// Docker's half alone.

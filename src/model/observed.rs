@@ -21,6 +21,8 @@ pub struct Observed {
     pub certificates: Vec<ObservedCertificate>,
     /// Lists of those who may ask that the proxy has; empty unless a stage names one.
     pub access_lists: Vec<ObservedAccessList>,
+    /// Names that the proxy is to serve over https and has no certificate for, each with what it says about that.
+    pub uncertified: BTreeMap<String, String>,
 }
 
 /// A container that claims to be Landfall's.

