@@ -59,7 +59,12 @@ pub struct Client<S = TcpStream>(pub BufReader<S>);
 
 impl Client {
     pub async fn connect(addr: SocketAddr) -> Self {
-        Self(BufReader::new(TcpStream::connect(addr).await.unwrap()))
+        Self::try_connect(addr).await.unwrap()
+    }
+
+    /// The same; an error where nobody listens.
+    pub async fn try_connect(addr: SocketAddr) -> std::io::Result<Self> {
+        Ok(Self(BufReader::new(TcpStream::connect(addr).await?)))
     }
 
     /// Whether it is open, with nothing to read.
