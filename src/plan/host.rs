@@ -114,7 +114,8 @@ pub(super) fn standing(input: Input<'_>, stage: &DesiredStage) -> Vec<String> {
     }
     let mut hosts: Vec<&str> = stage.domains.iter().map(Domain::host).collect();
     hosts.dedup();
-    let lacking = |host: &&str| input.observed.uncertified.get(*host).map(|why| format!("the certificate of {host} {why}"));
+    let lacking =
+        |host: &&str| input.observed.uncertified.get(*host).map(|why| format!("the certificate of {host} {why}"));
     if stage.route.certificate != Certificate::None {
         notes.extend(hosts.iter().filter_map(lacking));
     }

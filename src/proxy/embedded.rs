@@ -15,7 +15,8 @@ use crate::model::{
     Domain, HostOptions, NamedCertificate, ObservedHost, ObservedProxy, ObservedRoute, StageKey, StoreId,
 };
 use crate::router::control::{
-    self, CertificateState, Changed, InFlightCount, Owner, RemoveRoutes, Route, SetRoutes, Tls, TlsCertificate, UpstreamAddr,
+    self, CertificateState, Changed, InFlightCount, Owner, RemoveRoutes, Route, SetRoutes, Tls, TlsCertificate,
+    UpstreamAddr,
 };
 use crate::router::{Conflict, Table};
 

@@ -18,8 +18,8 @@ use tokio::sync::Mutex;
 
 use crate::model::route::Certificate;
 use crate::model::{
-    Desired, DesiredStage, Domain, HostOptions, ObservedAccessList, ObservedCertificate, ObservedProxy, ProxySettings, Recorded,
-    RecordedHost, StageKey, StoreId,
+    Desired, DesiredStage, Domain, HostOptions, ObservedAccessList, ObservedCertificate, ObservedProxy, ProxySettings,
+    Recorded, RecordedHost, StageKey, StoreId,
 };
 use crate::router::control;
 use crate::secrets::Secrets;

@@ -88,8 +88,12 @@ async fn embedded(apps: &Apps) -> [Vec<Duration>; 2] {
 
 async fn caddy(apps: &Apps, dir: &std::path::Path) -> [Vec<Duration>; 2] {
     let caddy = Caddy::empty(&newest());
-    let settings =
-        CaddySettings { admin: caddy.url(), upstream: Reach::Host, server: None, listen: vec![format!(":{}", caddy.http)] };
+    let settings = CaddySettings {
+        admin: caddy.url(),
+        upstream: Reach::Host,
+        server: None,
+        listen: vec![format!(":{}", caddy.http)],
+    };
     let bare = async |to: SocketAddr| {
         // What is there, with another place to lead to: one atomic write of one route, as the provider makes it.
         let config = caddy.config_text().await;
@@ -135,8 +139,11 @@ fn told(times: &[Duration]) -> (f64, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r9_how_soon_the_new_instance_answers_after_a_switch_is_told_for_every_provider_in_one_run() {
     let (apps, dir) = (Apps::start().await, tempfile::tempdir().unwrap());
-    let runs =
-        [("embedded", embedded(&apps).await), ("caddy", caddy(&apps, dir.path()).await), ("npm", npm(&apps, dir.path()).await)];
+    let runs = [
+        ("embedded", embedded(&apps).await),
+        ("caddy", caddy(&apps, dir.path()).await),
+        ("npm", npm(&apps, dir.path()).await),
+    ];
     for (name, [ours, bare]) in &runs {
         assert_eq!((ours.len(), bare.len()), (ROUNDS, ROUNDS));
         let ((ours, ours_told), (bare, bare_told)) = (told(ours), told(bare));
