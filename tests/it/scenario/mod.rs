@@ -33,3 +33,4 @@ mod recreate;
 mod registry;
 mod secrets;
 mod swaps;
+mod tunnels;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::harness::{Host, Load, assert_lossless};
+use super::tunnels::Tunnel;
 use crate::walk::is_soak;
 
 /// Swaps of each of the two stages: ten and ten, and ten times that in a soak.
@@ -26,7 +27,8 @@ fn pair(tag: &str) -> String {
 }
 
 /// Replaces two stages side by side, ten times each and ten times that in a soak, while a client of each asks two hundred
-/// times a second; answers the versions there were, and what the clients saw.
+/// times a second and each holds a websocket, none of which is cut before its instance had drained; answers the versions
+/// there were, and what the clients saw.
 pub(super) fn swapped(host: &Host, probe: &str) -> (Vec<String>, [Value; 2]) {
     let rounds = if is_soak() { SWAPS * 10 } else { SWAPS };
     let tags: Vec<String> = (0..=rounds).map(|n| format!("s{n}-{}", host.id)).collect();
@@ -36,9 +38,16 @@ pub(super) fn swapped(host: &Host, probe: &str) -> (Vec<String>, [Value; 2]) {
     let loads = [load("one.<id>.test"), load("two.<id>.test")];
     for tag in &tags[1..] {
         host.push(tag, &[&format!("VERSION={tag}")]);
+        let open = |name: &str| {
+            Tunnel::open(probe, host.text(&format!("web-<id>/{name}")), &host.text(&format!("{name}.<id>.test")))
+        };
+        let tunnels = ["one", "two"].map(open);
         host.deployed("web.yaml", &pair(tag));
         for load in &loads {
             load.flows();
+        }
+        for tunnel in tunnels {
+            tunnel.outlived_the_drain(host);
         }
     }
     (tags, loads.map(Load::finish))
