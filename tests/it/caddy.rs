@@ -130,7 +130,7 @@ impl Caddy {
 
     /// All of its configuration, byte by byte.
     pub async fn config_text(&self) -> String {
-        self.call("GET", "/config/", None).await.1
+        self.read("/config/").await
     }
 
     pub async fn config(&self) -> Value {
@@ -143,15 +143,29 @@ impl Caddy {
         config["apps"]["http"]["servers"][server]["routes"].as_array().cloned().unwrap_or_default()
     }
 
-    /// A change as a person makes it.
+    /// A change as a person makes it, made again when it was lost with its connection.
     pub async fn by_hand(&self, method: &str, path: &str, body: Option<Value>) {
-        let (status, text) = self.call(method, path, body).await;
-        assert_eq!(status, 200, "{method} {path}: {text}");
+        let before = self.config_text().await;
+        loop {
+            match call(self.admin_addr(), method, path, body.as_ref()).await {
+                Some((status, text)) => return assert_eq!(status, 200, "{method} {path}: {text}"),
+                None if self.config_text().await != before => return,
+                None => {}
+            }
+        }
     }
 
-    /// One call to the admin API.
-    pub async fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, String) {
-        call(([127, 0, 0, 1], self.admin).into(), method, path, body).await
+    /// Reads something.
+    async fn read(&self, path: &str) -> String {
+        loop {
+            if let Some((_, text)) = call(self.admin_addr(), "GET", path, None).await {
+                return text;
+            }
+        }
+    }
+
+    fn admin_addr(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.admin).into()
     }
 
     /// Who answers for a host, by the header of the test's apps; or the status with the body.
@@ -160,19 +174,26 @@ impl Caddy {
     }
 }
 
-/// Who answers for a host at an address.
+/// Who answers for a host at an address. With each change Caddy closes the sockets that it listened on, and with them
+/// connections that it has not taken yet: then it is asked again.
 pub async fn answer_at(addr: SocketAddr, host: &str, path: &str) -> String {
-    let reply = Client::connect(addr).await.get(host, path).await;
-    let text = || format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body));
-    reply.header("x-version").map_or_else(text, str::to_owned)
+    loop {
+        if let Some(reply) = Client::connect(addr).await.try_get(host, path).await {
+            let text = || format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body));
+            return reply.header("x-version").map_or_else(text, str::to_owned);
+        }
+    }
 }
 
-async fn call(addr: SocketAddr, method: &str, path: &str, body: Option<Value>) -> (u16, String) {
-    let body = body.map(|body| body.to_string()).unwrap_or_default();
+/// One call to the admin API; none when the connection ended instead.
+async fn call(addr: SocketAddr, method: &str, path: &str, body: Option<&Value>) -> Option<(u16, String)> {
+    let body = body.map(Value::to_string).unwrap_or_default();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    let reply = Client::connect(addr).await.ask(&(head + &body)).await;
-    (reply.status, String::from_utf8_lossy(&reply.body).into_owned())
+    let mut client = Client::connect(addr).await;
+    client.send(&(head + &body)).await;
+    let reply = client.reply().await?;
+    Some((reply.status, String::from_utf8_lossy(&reply.body).into_owned()))
 }

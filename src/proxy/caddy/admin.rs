@@ -3,7 +3,7 @@
 //! A read of the configuration gives its `ETag`, which every write names in `If-Match`. Nothing of a body is ever logged:
 //! what others have in their configuration may be secret (R28).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ETAG, HOST, HeaderValue, IF_MATCH, ORIGIN};
@@ -22,6 +22,8 @@ use crate::proxy::client::{Answer, AnyError, ask};
 const CALL: Duration = Duration::from_secs(40);
 /// Time for a connection: it is on this host, or near.
 const CONNECT: Duration = Duration::from_secs(10);
+/// A question that was dropped was dropped sooner than this.
+const AT_ONCE: Duration = Duration::from_secs(5);
 /// Most bytes of an answer: a configuration of ten thousand routes is about 5 MB.
 const MAX_ANSWER: usize = 32 << 20;
 /// Most of its words that are repeated.
@@ -54,8 +56,16 @@ impl Admin {
         &self.address
     }
 
-    /// Reads the whole configuration.
+    /// Reads the whole configuration. A connection that broke is tried once more; who is silent is not waited for twice.
     pub(super) async fn config(&self) -> Result<Config, CaddyError> {
+        let began = Instant::now();
+        match self.read().await {
+            Err(CaddyError::NoAnswer { .. }) if began.elapsed() < AT_ONCE => self.read().await,
+            answer => answer,
+        }
+    }
+
+    async fn read(&self) -> Result<Config, CaddyError> {
         let (answer, is_recent) = self.call(&Method::GET, CONFIG, None, None).await?;
         let etag = answer.headers.get(ETAG).filter(|etag| is_its_etag(etag)).cloned();
         let etag = etag.ok_or_else(|| self.not_it(format!("GET {CONFIG} has no ETag of a configuration")))?;

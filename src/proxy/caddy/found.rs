@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::layout::{Layout, Plainly};
-use super::mark::{HTTPS, ID, MAIN, Mark, PLAIN, REDIRECT, TLS};
+use super::mark::{AUTO, HTTPS, ID, MAIN, Mark, PLAIN, REDIRECT, TLS};
 use super::place::Placed;
 use super::route::Wanted;
 use super::view::{all_routes, list};
 use crate::model::{CaddySettings, Domain, HostOptions, NamedCertificate, StageKey, StoreId};
+
+/// The kinds that lead to the instance, one of which a stage has.
+const MAINS: &[&str] = &[MAIN, AUTO, TLS];
 
 /// What a stage has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,17 +43,17 @@ impl Found {
         for route in of_kind(&[REDIRECT]) {
             redirects.extend(own_domains(route).next().zip(target(route)));
         }
-        let mut domains: Vec<Domain> = of_kind(&[MAIN, TLS]).flat_map(own_domains).collect();
+        let mut domains: Vec<Domain> = of_kind(MAINS).flat_map(own_domains).collect();
         domains.extend(redirects.keys().cloned());
         domains.sort();
         domains.dedup();
-        let handlers = || of_kind(&[MAIN, TLS]).flat_map(|route| list(route, "handle"));
+        let handlers = || of_kind(MAINS).flat_map(|route| list(route, "handle"));
         let has = |name: &str| handlers().any(|handler| is(handler, name));
         let proxies = || handlers().filter(|handler| is(handler, "reverse_proxy"));
         let proxy = proxies().find(|handler| handler.get(ID).is_none());
         let mut dials = proxy.map(dials).unwrap_or_default().into_iter();
         let upstream = dials.next().unwrap_or_default();
-        let named = named(of_kind(&[MAIN, TLS]).next());
+        let named = named(of_kind(MAINS).next());
         let is_secured = named.is_some();
         let mut options = HostOptions {
             redirect: is_secured && of_kind(&[PLAIN]).next().is_none(),
@@ -72,7 +75,7 @@ impl Found {
         let before = before.and_then(|handler| dials_of(handler).next());
         let health = proxy.and_then(|proxy| proxy.pointer("/health_checks/active/uri")?.as_str().map(str::to_owned));
         let delays = proxy.is_some_and(|proxy| proxy.get("stream_close_delay").is_some());
-        Self { domains, upstream, options, before, health, delays, routes }
+        Self { routes, domains, upstream, options, before, health, delays }
     }
 
     /// What asks for the same.
@@ -157,13 +160,15 @@ fn policy(proxy: &Value) -> Option<&str> {
 /// The certificate that a main route stands for. One for a wildcard is known by the names that it is for.
 fn named(main: Option<&Value>) -> Option<NamedCertificate> {
     let main = main?;
-    if list(main, "match").any(|set| set.get("host").is_some()) {
-        return Some(NamedCertificate::Letsencrypt);
+    match Mark::of(main)?.kind() {
+        AUTO => Some(NamedCertificate::Letsencrypt),
+        TLS => {
+            let domain = own_domains(main).next()?;
+            let (_, below) = domain.host().split_once('.')?;
+            Some(NamedCertificate::Wildcard(format!("*.{below}")))
+        }
+        _ => None,
     }
-    let is_secured = Mark::of(main).is_some_and(|mark| mark.kind() == TLS);
-    let domain = own_domains(main).next().filter(|_| is_secured)?;
-    let (_, below) = domain.host().split_once('.')?;
-    Some(NamedCertificate::Wildcard(format!("*.{below}")))
 }
 
 /// Where a domain that only redirects leads.

@@ -4,10 +4,8 @@
 use serde_json::{Map, Value};
 
 use super::error::CaddyError;
-use super::mark::{ID, Mark};
-use super::view::{
-    all_routes, http_port, https_port, is_on, listens_on, listens_only_on, ports_of, servers, shows_host,
-};
+use super::mark::{AUTO, ID, Mark, TLS};
+use super::view::{all_routes, http_port, https_port, is_on, listens_on, listens_only_on, ports_of, servers};
 use crate::model::{CaddySettings, HostOptions, NamedCertificate};
 
 /// The name of a server that is ours.
@@ -29,6 +27,8 @@ pub(super) enum Kind {
 pub(super) struct Layout {
     /// The server that leads to the instance.
     pub(super) main: String,
+    /// That server speaks nothing but plain HTTP.
+    pub(super) is_plain: bool,
     /// Where plain HTTP is answered, if the stage has https.
     pub(super) plainly: Plainly,
 }
@@ -40,21 +40,20 @@ pub(super) enum Plainly {
     Nowhere,
     /// By the same server.
     Here,
-    /// By another.
-    In(String),
+    /// By another; true for one that speaks nothing else.
+    In(String, bool),
 }
 
 impl Layout {
     /// The layout for these options.
     pub(super) fn of(config: &Value, settings: &CaddySettings, options: &HostOptions) -> Result<Self, CaddyError> {
         if !options.is_secured() {
-            return Ok(Self { main: server(config, settings, Kind::Plain)?, plainly: Plainly::Nowhere });
+            let main = server(config, settings, Kind::Plain)?;
+            let is_plain = is_plain(config, settings, &main);
+            return Ok(Self { main, is_plain, plainly: Plainly::Nowhere });
         }
         let main = server(config, settings, Kind::Secured)?;
-        if servers(config)
-            .and_then(|all| all.get(&main))
-            .is_some_and(|own| !is_ours(own) && listens_only_on(own, http_port(config)))
-        {
+        if is_plain(config, settings, &main) {
             return Err(CaddyError::NoCertificates { name: main });
         }
         let is_automatic = options.named == Some(NamedCertificate::Letsencrypt);
@@ -70,9 +69,11 @@ impl Layout {
         } else if options.redirect && is_automatic && !automatic("disable_redirects") {
             Plainly::Nowhere
         } else {
-            Plainly::In(found(config, settings, Kind::Plain)?)
+            let server = found(config, settings, Kind::Plain)?;
+            let is_plain = is_plain(config, settings, &server);
+            Plainly::In(server, is_plain)
         };
-        Ok(Self { main, plainly })
+        Ok(Self { main, is_plain: false, plainly })
     }
 }
 
@@ -114,6 +115,18 @@ fn answers(config: &Value, settings: &CaddySettings, name: &str, port: u16) -> b
     }
 }
 
+/// True when a server speaks nothing but plain HTTP, whatever comes into it: Caddy gets no certificate for its hosts.
+fn is_plain(config: &Value, settings: &CaddySettings, name: &str) -> bool {
+    let port = http_port(config);
+    match servers(config).and_then(|all| all.get(name)) {
+        Some(server) if !is_ours(server) => listens_only_on(server, port),
+        Some(_) | None => {
+            let all = listen(config, settings, true);
+            all.iter().all(|address| ports_of(address) == Some((port, port)))
+        }
+    }
+}
+
 /// Where our server listens: nowhere that another one does, and for https once a route of it needs that.
 pub(super) fn listen(config: &Value, settings: &CaddySettings, is_secured: bool) -> Vec<String> {
     let usual = || {
@@ -131,7 +144,7 @@ pub(super) fn listen(config: &Value, settings: &CaddySettings, is_secured: bool)
 /// True when a route in our server needs https.
 pub(super) fn is_secured(config: &Value) -> bool {
     let mut ours = all_routes(config).filter(|(name, _)| *name == OURS);
-    ours.any(|(_, route)| shows_host(route) || Mark::of(route).is_some_and(|mark| mark.kind() == super::mark::TLS))
+    ours.any(|(_, route)| Mark::of(route).is_some_and(|mark| [AUTO, TLS].contains(&mark.kind())))
 }
 
 /// True for a server that Landfall made.

@@ -11,9 +11,11 @@ pub(super) const ID: &str = "@id";
 /// What every `@id` of ours begins with.
 const OURS: &str = "landfall";
 
-/// The route that leads to the instance.
+/// The route that leads to the instance, over plain HTTP.
 pub(super) const MAIN: &str = "";
-/// The same, where https has a certificate that Caddy does not get for it.
+/// The same over https, where Caddy gets the certificate.
+pub(super) const AUTO: &str = "auto";
+/// The same over https, where Caddy has one already.
 pub(super) const TLS: &str = "tls";
 /// The same for plain HTTP, where another server answers that.
 pub(super) const PLAIN: &str = "plain";

@@ -1,7 +1,8 @@
 //! What a stage should have in Caddy, as routes in JSON. Pure.
 //!
 //! Hosts that Caddy should get no certificate for stand in a double negation: it gets one for every host that it finds in a
-//! matcher of a route, and does not look into `not`. Where the stage led before stays as a handler that is never reached,
+//! matcher of a route, and does not look into `not`. In a server for plain HTTP alone it gets none, and there they stand
+//! openly: it puts its own redirects to https behind the last host that it sees. Where the stage led before stays as a handler that is never reached,
 //! since the one in front of it answers all: Caddy counts requests in flight of the upstreams that its configuration
 //! names, and of no others before 2.11.2.
 
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::layout::{Layout, Plainly};
-use super::mark::{BEFORE, HTTPS, ID, MAIN, PLAIN, REDIRECT, TLS, id};
+use super::mark::{AUTO, BEFORE, HTTPS, ID, MAIN, PLAIN, REDIRECT, TLS, id};
 use super::place::Placed;
 use crate::model::{Domain, HostOptions, NamedCertificate, StageKey, StoreId};
 
@@ -49,56 +50,58 @@ impl Wanted<'_> {
     /// Its routes, and where they go.
     pub(super) fn routes(&self, layout: &Layout) -> Vec<Placed> {
         let Self { domains, options, .. } = self;
-        let mut served: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut by_path: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for domain in options.served(domains) {
-            served.entry(domain.path()).or_default().push(domain.host());
+            by_path.entry(domain.path()).or_default().push(domain.host());
         }
-        let is_hidden = options.named != Some(NamedCertificate::Letsencrypt);
-        let kind = if options.is_secured() && is_hidden { TLS } else { MAIN };
+        let is_automatic = options.named == Some(NamedCertificate::Letsencrypt);
+        let is_hidden = !is_automatic && !layout.is_plain;
+        let kind = match options.is_secured() {
+            false => MAIN,
+            true if is_automatic => AUTO,
+            true => TLS,
+        };
         let mut all = Vec::new();
-        for (path, hosts) in &served {
+        for (path, hosts) in &by_path {
             let matcher = matcher(hosts, path, is_hidden);
-            all.push(self.placed(&layout.main, (kind, path), matcher, self.handlers(kind, path)));
-            let plainly = match &layout.plainly {
-                Plainly::Nowhere => continue,
-                Plainly::Here => (&layout.main, HTTPS),
-                Plainly::In(server) => (server, PLAIN),
-            };
-            match plainly {
-                (server, _) if options.redirect => {
-                    let mut matcher = self::matcher(hosts, path, true);
-                    matcher["protocol"] = "http".into();
-                    let there = vec![moved(&at("https", "{http.request.host}"))];
-                    all.push(self.placed(server, (HTTPS, path), matcher, there));
-                }
-                (server, PLAIN) => {
-                    let matcher = self::matcher(hosts, path, true);
-                    all.push(self.placed(server, (PLAIN, path), matcher, self.handlers(PLAIN, path)));
-                }
-                // One route answers both.
-                _ => {}
-            }
+            all.push(self.placed(&layout.main, (kind, path), &matcher, &self.handlers(kind, path)));
+            all.extend(self.plainly(layout, path, hosts));
         }
         let from = options.redirects.iter().filter(|(from, _)| domains.contains(from));
         all.extend(from.flat_map(|(from, to)| self.redirect(from, to, layout, is_hidden)));
         all
     }
 
+    /// What answers plain HTTP beside https; none where nothing does, or the same route.
+    fn plainly(&self, layout: &Layout, path: &str, hosts: &[&str]) -> Option<Placed> {
+        let (server, is_here) = match &layout.plainly {
+            Plainly::Nowhere => return None,
+            Plainly::Here => (&layout.main, true),
+            Plainly::In(server, _) => (server, false),
+        };
+        let mut matcher = matcher(hosts, path, !matches!(layout.plainly, Plainly::In(_, true)));
+        if self.options.redirect {
+            matcher["protocol"] = "http".into();
+            return Some(self.placed(server, (HTTPS, path), &matcher, &[moved(&at("https", "{http.request.host}"))]));
+        }
+        (!is_here).then(|| self.placed(server, (PLAIN, path), &matcher, &self.handlers(PLAIN, path)))
+    }
+
     /// A domain that only redirects; where plain HTTP is answered elsewhere, there too.
     fn redirect(&self, from: &Domain, to: &Domain, layout: &Layout, is_hidden: bool) -> Vec<Placed> {
         let scheme = if self.options.is_secured() { "https" } else { "http" };
-        let handlers = || vec![moved(&at(scheme, to.host()))];
+        let there = [moved(&at(scheme, to.host()))];
         let part = format!("/{}", from.host());
         let main = matcher(&[from.host()], "", is_hidden);
-        let mut all = vec![self.placed(&layout.main, (REDIRECT, &part), main, handlers())];
-        if let Plainly::In(server) = &layout.plainly {
+        let mut all = vec![self.placed(&layout.main, (REDIRECT, &part), &main, &there)];
+        if let Plainly::In(server, is_plain) = &layout.plainly {
             let part = format!("{part}/{PLAIN}");
-            all.push(self.placed(server, (REDIRECT, &part), matcher(&[from.host()], "", true), handlers()));
+            all.push(self.placed(server, (REDIRECT, &part), &matcher(&[from.host()], "", !is_plain), &there));
         }
         all
     }
 
-    fn placed(&self, server: &str, (kind, path): (&str, &str), matcher: Value, handlers: Vec<Value>) -> Placed {
+    fn placed(&self, server: &str, (kind, path): (&str, &str), matcher: &Value, handlers: &[Value]) -> Placed {
         let value = json!({
             ID: id(self.store, self.key, kind, path),
             "match": [matcher],

@@ -104,3 +104,52 @@ fn encoded(key: &str) -> Option<String> {
     }
     Some(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The call in a line.
+    fn call(before: &Value, after: &Value) -> String {
+        let Write { method, path, body } = write(before, after).expect("a difference");
+        format!("{method} {path} {}", body.map(|body| body.to_string()).unwrap_or_default())
+    }
+
+    #[test]
+    fn what_is_written_is_the_least_that_holds_every_difference() {
+        let before = json!({ "apps": { "a b": { "routes": [1, { "x": 2, "y": [3] }, 4] } } });
+        let edited = |edit: &dyn Fn(&mut Value)| {
+            let mut after = before.clone();
+            edit(&mut after);
+            call(&before, &after)
+        };
+        let routes = |value: &mut Value| value["apps"]["a b"]["routes"].as_array_mut().expect("a list").clone();
+        let with = |list: Vec<Value>| edited(&move |value| value["apps"]["a b"]["routes"] = list.clone().into());
+        let list = routes(&mut before.clone());
+        let at = "/config/apps/a%20b/routes";
+        assert_eq!(
+            edited(&|value| value["apps"]["a b"]["routes"][1]["y"][0] = 5.into()),
+            format!("PATCH {at}/1/y/0 5")
+        );
+        assert_eq!(edited(&|value| value["apps"]["a b"]["new"] = 1.into()), "PUT /config/apps/a%20b/new 1");
+        assert_eq!(edited(&|value| value["apps"] = json!({})), "DELETE /config/apps/a%20b ");
+        assert_eq!(edited(&|value| *value = Value::Null), "PATCH /config/ null");
+        assert_eq!(with([&[json!(0)], &list[..]].concat()), format!("PUT {at}/0 0"));
+        assert_eq!(with(list[1..].to_vec()), format!("DELETE {at}/0 "));
+        assert_eq!(with(list[..2].to_vec()), format!("DELETE {at}/2 "));
+        // Behind the last nothing can be put, and two differences need what holds both.
+        assert_eq!(with(vec![json!(1)]), format!("PATCH {at} [1]"));
+        assert_eq!(with([&list[..], &[json!(5)]].concat()), format!("PATCH {at} [1,{{\"x\":2,\"y\":[3]}},4,5]"));
+        assert_eq!(write(&before, &before), None);
+    }
+
+    #[test]
+    fn a_key_that_is_no_part_of_a_path_is_written_with_what_holds_it() {
+        for key in ["", "a/b", "..", "..."] {
+            let (before, after) = (json!({ "all": { key: 1 } }), json!({ "all": { key: 2 } }));
+            assert_eq!(call(&before, &after), format!("PATCH /config/all {}", json!({ key: 2 })));
+        }
+    }
+}

@@ -85,11 +85,6 @@ fn collect(route: &Value, all: &mut Vec<String>, depth: usize) {
     }
 }
 
-/// True when Caddy sees a host in a matcher of a route, and gets a certificate for it.
-pub(super) fn shows_host(route: &Value) -> bool {
-    list(route, "match").any(|set| set.get("host").is_some())
-}
-
 /// True when a route may take requests for one of these hosts, or has no word on hosts at all.
 pub(super) fn may_take(route: &Value, hosts: &[&str]) -> bool {
     let takes = |set: &Value| match set.get("host").and_then(Value::as_array) {

@@ -3,6 +3,8 @@
 
 mod clash;
 mod drift;
+mod faults;
 mod ground;
 mod life;
 mod options;
+mod relay;

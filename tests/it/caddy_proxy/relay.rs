@@ -1,0 +1,160 @@
+//! A relay before Caddy's admin API that spoils answers, loses them, or lets somebody else write first.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection ends, and Caddy hears of nothing.
+    CutBefore,
+    /// It is done, and the connection ends.
+    CutAfter,
+    /// It is done, and half of the answer comes.
+    Half,
+    /// It is done, and what comes is no HTTP.
+    Garbage,
+    /// It is not done, and answered with this status by something that is not Caddy.
+    Status(u16),
+    /// It is done, and answered with this status.
+    DoneThen(u16),
+    /// Somebody else makes a change right before.
+    Overtaken,
+}
+
+/// One that runs until it is dropped.
+pub struct Relay {
+    pub addr: SocketAddr,
+    writes: Arc<Mutex<VecDeque<Fault>>>,
+    reads: Arc<Mutex<VecDeque<Fault>>>,
+    then: Arc<Mutex<Vec<Fault>>>,
+    calls: Arc<Mutex<Vec<String>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Relay {
+    pub async fn before(admin: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let addr = listener.local_addr().expect("an address");
+        let (writes, reads): (Arc<Mutex<VecDeque<Fault>>>, Arc<Mutex<VecDeque<Fault>>>) = Default::default();
+        let (then, calls): (Arc<Mutex<Vec<Fault>>>, Arc<Mutex<Vec<String>>>) = Default::default();
+        let lists = (Arc::clone(&writes), Arc::clone(&reads), Arc::clone(&then), Arc::clone(&calls));
+        let task = tokio::spawn(async move {
+            let (writes, reads, then, calls) = lists;
+            while let Ok((mut client, _)) = listener.accept().await {
+                let Some(request) = read(&mut client).await else { continue };
+                let line = request.lines().next().unwrap_or_default().to_owned();
+                let is_read = line.starts_with("GET ");
+                let fault = if is_read { &reads } else { &writes }.lock().expect("a list").pop_front();
+                if !is_read {
+                    reads.lock().expect("a list").extend(then.lock().expect("a list").drain(..));
+                }
+                calls.lock().expect("a list").push(line);
+                let answer = answer(admin, request, fault).await;
+                let _ = client.write_all(&answer).await;
+            }
+        });
+        Self { addr, writes, reads, then, calls, task }
+    }
+
+    /// Its address, as it stands in the settings.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// What becomes of the next writes.
+    pub fn spoil_writes(&self, faults: &[Fault]) {
+        *self.writes.lock().expect("a list") = faults.iter().copied().collect();
+    }
+
+    /// What becomes of the next reads.
+    pub fn spoil_reads(&self, faults: &[Fault]) {
+        *self.reads.lock().expect("a list") = faults.iter().copied().collect();
+    }
+
+    /// What becomes of the reads after the next write.
+    pub fn spoil_reads_then(&self, faults: &[Fault]) {
+        *self.then.lock().expect("a list") = faults.to_vec();
+    }
+
+    /// How many writes came since this was asked last.
+    pub fn writes(&self) -> usize {
+        let calls = std::mem::take(&mut *self.calls.lock().expect("a list"));
+        calls.iter().filter(|line| !line.starts_with("GET ")).count()
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A whole request.
+async fn read(client: &mut TcpStream) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head
+                .lines()
+                .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+            if body.len() >= length.unwrap_or(0) {
+                return Some(text);
+            }
+        }
+        let count = client.read(&mut buffer).await.ok().filter(|count| *count > 0)?;
+        bytes.extend(&buffer[..count]);
+    }
+}
+
+async fn answer(admin: u16, request: String, fault: Option<Fault>) -> Vec<u8> {
+    let status =
+        |code: u16| format!("HTTP/1.1 {code} Oops\r\nContent-Length: 5\r\nConnection: close\r\n\r\n<oops").into_bytes();
+    match fault {
+        Some(Fault::CutBefore) => return Vec::new(),
+        Some(Fault::Status(code)) => return status(code),
+        Some(Fault::Overtaken) => others(admin).await,
+        None | Some(Fault::CutAfter | Fault::Half | Fault::Garbage | Fault::DoneThen(_)) => {}
+    }
+    let mut answer = forward(admin, &request).await;
+    match fault {
+        None | Some(Fault::Overtaken) => {}
+        Some(Fault::CutAfter | Fault::CutBefore) => answer.clear(),
+        Some(Fault::Half) => answer.truncate(answer.len() / 2),
+        Some(Fault::Garbage) => answer = b"220 mail.test ESMTP\r\n".to_vec(),
+        Some(Fault::DoneThen(code) | Fault::Status(code)) => answer = status(code),
+    }
+    answer
+}
+
+/// What Caddy answers to a request that says it is the last.
+async fn forward(admin: u16, request: &str) -> Vec<u8> {
+    let mut caddy = TcpStream::connect(("127.0.0.1", admin)).await.expect("a caddy");
+    let host = format!("host: 127.0.0.1:{admin}");
+    let lines =
+        request.split("\r\n").map(|line| if line.to_ascii_lowercase().starts_with("host:") { &host } else { line });
+    let request = lines.collect::<Vec<_>>().join("\r\n").replacen("\r\n", "\r\nConnection: close\r\n", 1);
+    caddy.write_all(request.as_bytes()).await.expect("a request");
+    let mut answer = Vec::new();
+    caddy.read_to_end(&mut answer).await.expect("an answer");
+    answer
+}
+
+/// A change by somebody else, another each time.
+async fn others(admin: u16) {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let route = json!({ "@id": id, "match": [{ "host": [format!("{id}.test")] }], "handle": [] }).to_string();
+    let head = format!(
+        "POST /config/apps/http/servers/sites/routes HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        route.len()
+    );
+    let answer = forward(admin, &(head + &route)).await;
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+}
