@@ -58,7 +58,7 @@ async fn measure(proxy: &Proxy, apps: &Apps, at: SocketAddr, bare: impl AsyncFn(
     let switch = async |which: usize| {
         let upstream = apps.addr(which).to_string();
         let change = Change { options: &options, ..Change::new(store(1), &key, &names, &upstream) };
-        proxy.switch(&change).await.expect("switched");
+        Box::pin(proxy.switch(&change)).await.expect("switched");
     };
     until_answered(at, 1, switch(1)).await;
     let mut took = [Vec::new(), Vec::new()];
@@ -96,12 +96,12 @@ async fn caddy(apps: &Apps, dir: &std::path::Path) -> [Vec<Duration>; 2] {
     };
     let bare = async |to: SocketAddr| {
         // What is there, with another place to lead to: one atomic write of one route, as the provider makes it.
-        let config = caddy.config_text().await;
-        let id = config.split("\"@id\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a route of ours");
-        let path = format!("/id/{id}");
-        let (_, route) = caddy.call("GET", &path, None).await;
-        let from = apps.addr(0).to_string();
-        let route: Value = serde_json::from_str(&route.replace(&from, &to.to_string())).expect("JSON");
+        let servers = caddy.config().await["apps"]["http"]["servers"].clone();
+        let all = servers.as_object().expect("servers").values().filter_map(|server| server["routes"].as_array());
+        let route = all.flatten().find(|route| route["@id"].is_string()).expect("a route of ours");
+        let path = format!("/id/{}", route["@id"].as_str().expect("text"));
+        let text = route.to_string().replace(&apps.addr(0).to_string(), &to.to_string());
+        let route: Value = serde_json::from_str(&text).expect("JSON");
         caddy.by_hand("PATCH", &path, Some(route)).await;
     };
     measure(&proxy(&ProxySettings::Caddy(settings), dir), apps, caddy.addr(), bare).await

@@ -40,7 +40,7 @@ impl Book {
     }
 
     /// It failed.
-    pub fn failed(&mut self, host: &str, why: String) {
+    pub fn failed(&mut self, host: &str, why: &str) {
         if let Some(entry) = self.0.get_mut(host) {
             let line: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_ERROR).collect();
             entry.error = Some(line);
@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(book.next("a.test"), 1_060);
         assert_eq!(book.begin("a.test", 2_000, FIRST_PAUSE), 1);
         assert_eq!((book.next("a.test"), book.next("b.test")), (2_120, 0));
-        book.failed("a.test", format!("bad\n{}", "x".repeat(1_000)));
+        book.failed("a.test", &format!("bad\n{}", "x".repeat(1_000)));
         let error = book.error("a.test").unwrap();
         assert!(error.starts_with("bad x") && error.len() == MAX_ERROR);
         let read: Book = serde_json::from_str(&serde_json::to_string(&book).unwrap()).unwrap();

@@ -175,7 +175,7 @@ impl Acme {
                     host, again_in_s = again_in, error = %failure.text,
                     "no certificate was issued: the name must lead to this proxy, on port 80 or 443 from everywhere"
                 );
-                self.book.failed(host, failure.text);
+                self.book.failed(host, &failure.text);
             }
         }
         if let Err(error) = self.disk.save_book(&self.book) {
