@@ -27,12 +27,15 @@ pub enum Fault {
     Overtaken,
 }
 
+/// What becomes of calls, in order.
+type Faults = Arc<Mutex<VecDeque<Fault>>>;
+
 /// One that runs until it is dropped.
 pub struct Relay {
     pub addr: SocketAddr,
-    writes: Arc<Mutex<VecDeque<Fault>>>,
-    reads: Arc<Mutex<VecDeque<Fault>>>,
-    then: Arc<Mutex<Vec<Fault>>>,
+    writes: Faults,
+    reads: Faults,
+    then: Faults,
     calls: Arc<Mutex<Vec<String>>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -41,8 +44,8 @@ impl Relay {
     pub async fn before(admin: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("an address");
-        let (writes, reads): (Arc<Mutex<VecDeque<Fault>>>, Arc<Mutex<VecDeque<Fault>>>) = Default::default();
-        let (then, calls): (Arc<Mutex<Vec<Fault>>>, Arc<Mutex<Vec<String>>>) = Default::default();
+        let [writes, reads, then] = [(); 3].map(|()| Faults::default());
+        let calls: Arc<Mutex<Vec<String>>> = Arc::default();
         let lists = (Arc::clone(&writes), Arc::clone(&reads), Arc::clone(&then), Arc::clone(&calls));
         let task = tokio::spawn(async move {
             let (writes, reads, then, calls) = lists;
@@ -79,7 +82,7 @@ impl Relay {
 
     /// What becomes of the reads after the next write.
     pub fn spoil_reads_then(&self, faults: &[Fault]) {
-        *self.then.lock().expect("a list") = faults.to_vec();
+        *self.then.lock().expect("a list") = faults.iter().copied().collect();
     }
 
     /// How many writes came since this was asked last.
