@@ -19,6 +19,8 @@ use crate::router_wire::Client;
 
 /// Switches of each kind at each provider.
 const ROUNDS: usize = 10;
+/// So many answers in a row by the same one tell that no other is left.
+const SETTLED: usize = 300;
 const DOMAIN: &str = "web.test";
 
 /// Two instances of an app.
@@ -48,7 +50,20 @@ async fn until_answered<T>(at: SocketAddr, which: usize, write: impl Future<Outp
         }
     };
     let (took, _) = tokio::join!(soon("the new one answers", answered), write);
+    soon("nobody else answers", settled(at, wanted)).await;
     took
+}
+
+/// Until the old workers of a proxy that reloads are gone: they would answer for the next switch.
+async fn settled(at: SocketAddr, wanted: &str) {
+    let mut in_a_row = 0;
+    while in_a_row < SETTLED {
+        let reply = match Client::try_connect(at).await {
+            Ok(mut client) => client.try_get(DOMAIN, "/").await,
+            Err(_) => None,
+        };
+        in_a_row = if reply.is_some_and(|reply| reply.text() == wanted) { in_a_row + 1 } else { 0 };
+    }
 }
 
 /// Switches to and fro, by the provider and by the bare write in turn; what each took.
