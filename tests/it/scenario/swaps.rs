@@ -30,6 +30,11 @@ fn pair(tag: &str) -> String {
 /// times a second and each holds a websocket, none of which is cut before its instance had drained; answers the versions
 /// there were, and what the clients saw.
 pub(super) fn swapped(host: &Host, probe: &str) -> (Vec<String>, [Value; 2]) {
+    swapped_beside(host, probe, true)
+}
+
+/// The same, with websockets or, where a proxy cuts them at every change, without.
+pub(super) fn swapped_beside(host: &Host, probe: &str, has_tunnels: bool) -> (Vec<String>, [Value; 2]) {
     let rounds = if is_soak() { SWAPS * 10 } else { SWAPS };
     let tags: Vec<String> = (0..=rounds).map(|n| format!("s{n}-{}", host.id)).collect();
     host.push(&tags[0], &[&format!("VERSION={}", tags[0])]);
@@ -41,7 +46,8 @@ pub(super) fn swapped(host: &Host, probe: &str) -> (Vec<String>, [Value; 2]) {
         let open = |name: &str| {
             Tunnel::open(probe, host.text(&format!("web-<id>/{name}")), &host.text(&format!("{name}.<id>.test")))
         };
-        let tunnels = ["one", "two"].map(open);
+        let names: &[&str] = if has_tunnels { &["one", "two"] } else { &[] };
+        let tunnels: Vec<Tunnel> = names.iter().copied().map(open).collect();
         host.deployed("web.yaml", &pair(tag));
         for load in &loads {
             load.flows();
