@@ -25,9 +25,11 @@ pub struct Pebble {
     running: Vec<Child>,
 }
 
-/// An address that nobody listens on.
+/// An address that nobody listens on, and that the system gives to no connection on its own: below its range for those.
 fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    let random = || 10_000 + u16::try_from(uuid::Uuid::new_v4().as_u128() % 20_000).unwrap();
+    let mut addresses = std::iter::repeat_with(|| SocketAddr::from(([127, 0, 0, 1], random())));
+    addresses.find(|address| TcpListener::bind(address).is_ok()).unwrap()
 }
 
 impl Pebble {
