@@ -46,4 +46,5 @@ installed. Next:
   2. systemctl enable --now landfall-proxy.socket landfall-proxy-tls.socket landfall-proxy landfall
      (behind another proxy only landfall: landfall-proxy would take its ports 80 and 443)
   3. landfall doctor && landfall status
+Over an older version: systemctl restart landfall-proxy (the proxy first), then systemctl restart landfall
 TEXT

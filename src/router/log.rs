@@ -132,7 +132,9 @@ impl Writer {
 
     fn reopened(&mut self) -> io::Result<()> {
         if self.state.reopen.swap(false, Ordering::Relaxed) {
-            self.out = BufWriter::with_capacity(BUFFER, self.to.open()?);
+            // Until that works the old file is written to, and the new one is tried for again.
+            let file = self.to.open().inspect_err(|_| self.state.reopen.store(true, Ordering::Relaxed))?;
+            self.out = BufWriter::with_capacity(BUFFER, file);
         }
         Ok(())
     }
@@ -202,7 +204,8 @@ impl Entry {
     }
 
     fn line(&self) -> Vec<u8> {
-        let host = self.target.authority().map(http::uri::Authority::as_str);
+        // What stands before the `@` may be a password.
+        let host = self.target.authority().and_then(|authority| authority.as_str().rsplit('@').next());
         let line = Line {
             time: &time(self.time),
             client: self.client,

@@ -39,6 +39,8 @@ const MAX_HOSTS: usize = 2_000;
 const ORDER: Duration = Duration::from_secs(300);
 /// The clock is looked at again after this: it may have been set.
 const LOOK_AGAIN: Duration = Duration::from_secs(600);
+/// A certificate that was just issued is not renewed for a sixth of its life, but not for longer than this, in seconds.
+const LONGEST_REST: Seconds = 3_600;
 
 /// What is to be known of the authority, and where to keep things.
 #[derive(Debug, Clone)]
@@ -73,6 +75,8 @@ pub struct Acme {
     account: Option<Account>,
     book: Book,
     issued: BTreeMap<String, Arc<Certificate>>,
+    /// Hosts whose certificate was issued by this process, and until when it is not renewed in any case.
+    rested: BTreeMap<String, Seconds>,
 }
 
 impl Acme {
@@ -88,14 +92,16 @@ impl Acme {
         let kinds =
             [(plain, Kind::Http), (secured, Kind::Alpn)].into_iter().filter_map(|(there, kind)| there.then_some(kind));
         let kinds = kinds.collect();
-        let (account, book, issued) = (None, disk.book(), BTreeMap::new());
-        Self { options, disk, tls, certificates, challenges, kinds, account, book, issued }
+        let (account, book) = (None, disk.book());
+        let (issued, rested) = (BTreeMap::new(), BTreeMap::new());
+        Self { options, disk, tls, certificates, challenges, kinds, account, book, issued, rested }
     }
 
     /// Puts in force what is on disk for these hosts.
     pub fn load(&mut self, wishes: &Wishes) {
         let wanted = wanted(wishes);
         self.issued.retain(|host, _| wanted.contains(host));
+        self.rested.retain(|host, _| wanted.contains(host));
         for host in wanted {
             if self.issued.contains_key(&host) {
                 continue;
@@ -137,14 +143,17 @@ impl Acme {
             .issued
             .get(host)
             .map_or(0, |certificate| schedule::renew_at(certificate.not_before, certificate.not_after, host));
-        renewal.max(self.book.next(host))
+        let rested = self.rested.get(host).copied().unwrap_or_default();
+        renewal.max(self.book.next(host)).max(rested)
     }
 
     /// Gets one certificate; a failure is noted, and told.
     async fn renew(&mut self, host: &str) {
         let failures = self.book.begin(host, now(), self.options.pause);
+        // What cannot be kept would be asked for again and again.
         if let Err(error) = self.disk.save_book(&self.book) {
-            tracing::error!(path = %self.disk.path().display(), %error, "what is known of certificates cannot be kept");
+            tracing::error!(path = %self.disk.path().display(), %error, "no certificate is asked for: nothing can be kept");
+            return self.book.failed(host, &format!("nothing can be kept in {}: {error}", self.disk.path().display()));
         }
         let got = match timeout(ORDER, self.order(host, failures)).await {
             Ok(got) => got,
@@ -153,16 +162,20 @@ impl Acme {
         let outcome = got.and_then(|pem| {
             let certificate = self.tls.load(Origin::Acme, pem.as_bytes(), pem.as_bytes());
             let certificate = certificate.map_err(|unusable| Failure::new(unusable.to_string()))?;
-            self.disk
-                .save_certificate(host, &pem)
-                .map_err(|error| Failure::new(format!("it cannot be kept: {error}")))?;
-            Ok(certificate)
+            Ok((certificate, self.disk.save_certificate(host, &pem)))
         });
         match outcome {
-            Ok(certificate) => {
+            Ok((certificate, kept)) => {
                 tracing::info!(host, ends = certificate.not_after, "a certificate was issued");
+                // A clock that is wrong may call it old at once.
+                let rest = (certificate.not_after.saturating_sub(certificate.not_before) / 6).min(LONGEST_REST);
+                self.rested.insert(host.to_owned(), now().saturating_add(rest));
                 self.issued.insert(host.to_owned(), Arc::new(certificate));
-                self.book.done(host);
+                match kept {
+                    Ok(()) => self.book.done(host),
+                    // It serves as long as this process does, and after that the pause counts.
+                    Err(error) => self.book.failed(host, &format!("it serves, and cannot be kept: {error}")),
+                }
                 self.publish();
             }
             Err(failure) => {
