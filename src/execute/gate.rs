@@ -170,7 +170,7 @@ pub(super) async fn look(gate: Gate<'_>, info: &ContainerInfo, running_for: Dura
             let Some((address, port)) = address(gate, info) else {
                 return Look::NotYet(format!("it has no address in network {}", gate.network));
             };
-            let domain = gate.domain.map(Domain::as_str);
+            let domain = gate.domain.map(Domain::host);
             let fallback = format!("{address}:{port}");
             let host = host.as_deref().or(domain).unwrap_or(&fallback);
             let look = HttpLook { host, path, expect: *expect };

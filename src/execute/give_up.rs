@@ -173,7 +173,11 @@ async fn restore_route(work: &mut Work<'_>) -> bool {
     let restored = match (way_back, work.saved.take()) {
         (Some(WayBack::Unknown), _) => return false,
         // What this run found in the proxy may be its own switch from before the interruption.
-        (Some(WayBack::By(effect)), _) => Box::pin(perform::step(work, &effect)).await,
+        (Some(WayBack::By(effect)), _) => {
+            // What was just certified is the new spec's.
+            work.certificate = None;
+            Box::pin(perform::step(work, &effect)).await
+        }
         (Some(WayBack::NotNeeded) | None, Some(saved)) => route::restore(work, &saved).await,
         (Some(WayBack::NotNeeded) | None, None) => return true,
     };

@@ -172,7 +172,7 @@ pub(super) fn credentials(
 
 /// What is looked at of a container to tell whether it is well.
 fn gate<'a>(work: &Work<'a>, id: &'a str, ready: &'a Ready, fresh: bool) -> Gate<'a> {
-    let stage = work.deploy.map(|(_, d)| &d.stage).or_else(|| work.context.desired.at_hand(&work.plan.key));
+    let stage = route::stage(work);
     Gate {
         id,
         ready,

@@ -10,7 +10,7 @@ use crate::model::observed::ObservedPort;
 use crate::model::route::Reach;
 use crate::model::{DesiredStage, Domain, HostOptions, Millis, ProxySettings, RecordedHost, RecordedRoute};
 use crate::plan::Target;
-use crate::proxy::{Change, ProxyError, Saved};
+use crate::proxy::{Change, NpmError, ProxyError, Saved};
 
 /// Where the proxy reaches a container: by its name, or at its loopback port.
 async fn upstream(work: &Work<'_>, target: &Target) -> Result<String, StepError> {
@@ -114,20 +114,27 @@ pub(super) async fn switch(
 /// Has the proxy get a certificate. Its failure is told and counted, and stops nothing: the app is served as well as can
 /// be, and the proxy is asked again after a pause.
 pub(super) async fn certify(work: &mut Work<'_>, names: &[String]) -> Result<(), StepError> {
-    let context = work.context;
-    match context.proxy.certify(names).await {
+    let (store, key) = (&work.context.store, &work.plan.key);
+    let all = names.join(", ");
+    store.ask_certificate(key, &all).await?;
+    match work.context.proxy.certify(names).await {
         Ok(number) => {
+            work.log.line(format!("certificate {number} is for {all}")).await;
+            store.certified(key).await?;
             work.certificate = Some(number);
-            work.log.line(format!("certificate {number} is for {}", names.join(", "))).await;
-            context.store.certified(&work.plan.key, None).await?;
         }
         Err(error) => {
             let reason = harmless(&error.to_string());
-            work.log.line(format!("no certificate for {}: {reason}", names.join(", "))).await;
-            context.store.certified(&work.plan.key, Some(&reason)).await?;
+            work.log.line(format!("no certificate for {all}: {reason}")).await;
+            store.not_certified(key, was_asked(&error).then_some(reason.as_str())).await?;
         }
     }
     Ok(())
+}
+
+/// True when the authority was asked, or may have been: only then is it to be left alone for a while.
+fn was_asked(error: &ProxyError) -> bool {
+    matches!(error, ProxyError::Npm(error) if error.is_ambiguous() || matches!(error, NpmError::NoCertificate { .. }))
 }
 
 /// The options with the certificate that was just made, which the plan could not know.
@@ -161,7 +168,9 @@ async fn note(work: &Work<'_>, domains: &[Domain], options: &HostOptions) -> Res
         return Ok(None);
     }
     let before = store.route(key).await?;
-    store.set_route(key, Some(&RecordedRoute { domains: domains.to_vec(), options: options.clone() })).await?;
+    let access_list = stage(work).and_then(|stage| stage.route.access_list.clone());
+    let route = RecordedRoute { domains: domains.to_vec(), options: options.clone(), access_list };
+    store.set_route(key, Some(&route)).await?;
     Ok(Some(before))
 }
 
@@ -214,9 +223,10 @@ fn touched<T>(work: &mut Work<'_>, written: &Result<T, ProxyError>) {
     work.proxy_touched |= written.as_ref().err().is_none_or(ProxyError::may_have_changed);
 }
 
-/// The stage as this work brings it, or as the configuration has it.
-fn stage<'a>(work: &Work<'a>) -> Option<&'a DesiredStage> {
-    work.deploy.map(|(_, deploy)| &deploy.stage).or_else(|| work.context.desired.at_hand(&work.plan.key))
+/// The stage as this work brings it, as it serves while something newer waits, or as the configuration has it.
+pub(super) fn stage<'a>(work: &Work<'a>) -> Option<&'a DesiredStage> {
+    let deployed = work.deploy.map(|(_, deploy)| &deploy.stage).or(work.plan.kept.as_deref());
+    deployed.or_else(|| work.context.desired.at_hand(&work.plan.key))
 }
 
 /// A path that the app answers without an error: that of its gate.

@@ -114,6 +114,8 @@ pub struct Choice {
 /// A certificate that a proxy could not get.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFailure {
+    /// For which names, joined by `, `.
+    pub names: String,
     /// How often in a row, at least 1.
     pub times: u32,
     /// When last, in milliseconds since 1970 UTC.
@@ -150,8 +152,9 @@ impl RecordedStage {
     /// The spec of the newest success as it is routed now: its route may have been changed since it was deployed.
     pub fn served_spec(&self) -> Option<DesiredStage> {
         let mut spec = self.live.as_ref()?.spec()?;
-        if let Some(RecordedRoute { domains, options }) = self.route.clone() {
-            (spec.domains, spec.route) = (domains, RouteOptions::from(options).shared());
+        if let Some(RecordedRoute { domains, options, access_list }) = self.route.clone() {
+            let route = RouteOptions { access_list, ..RouteOptions::from(options) };
+            (spec.domains, spec.route) = (domains, route.shared());
         }
         Some(spec)
     }
@@ -169,6 +172,9 @@ pub struct RecordedRoute {
     pub domains: Vec<Domain>,
     /// What is set beside them.
     pub options: HostOptions,
+    /// Name of the list of those who may ask: its number says nothing to a configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_list: Option<String>,
 }
 
 /// A host that was made, or taken over, in a proxy that people use as well.

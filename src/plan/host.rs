@@ -16,7 +16,24 @@ pub(super) fn options(input: Input<'_>, stage: &DesiredStage) -> HostOptions {
         ProxySettings::NginxProxyManager(_) | ProxySettings::None => numbered(input, stage),
     };
     let is_closed = input.recorded.stages.get(&stage.key).is_some_and(|stage| stage.maintenance_since_ms.is_some());
-    HostOptions { maintenance: is_closed, ..wanted }
+    within(&input.desired.settings.proxy, HostOptions { maintenance: is_closed, ..wanted })
+}
+
+/// Without what the proxy has no place for. The configuration is refused for that; a version from before another proxy was
+/// chosen is kept as well as can be.
+fn within(proxy: &ProxySettings, options: HostOptions) -> HostOptions {
+    match proxy {
+        ProxySettings::NginxProxyManager(_) => {
+            HostOptions { upstreams: Vec::new(), sticky: false, strip_prefix: false, page_when_away: false, ..options }
+        }
+        ProxySettings::Caddy(_) => HostOptions { page_when_away: false, ..without_npms_own(options) },
+        ProxySettings::Embedded(_) => without_npms_own(options),
+        ProxySettings::None => options,
+    }
+}
+
+fn without_npms_own(options: HostOptions) -> HostOptions {
+    HostOptions { block_exploits: false, caching: false, locations: Vec::new(), advanced: String::new(), ..options }
 }
 
 /// The same, where the proxy has numbers for what the stage names.
@@ -81,12 +98,18 @@ fn issued(input: Input<'_>, stage: &DesiredStage) -> Option<u64> {
 
 /// That the proxy has to get a certificate before the host is set; not again so soon after it could not.
 pub(super) fn certify(input: Input<'_>, stage: &DesiredStage) -> Option<Effect> {
-    if !asks_to_be_issued(input, stage) || failure(input, stage).is_some_and(|failed| input.now_ms < failed.due_ms()) {
+    let waits = |failed: &CertificateFailure| input.now_ms < failed.due_ms() && !input.options.retry;
+    if !asks_to_be_issued(input, stage) || failure(input, stage).is_some_and(waits) {
         return None;
     }
+    Some(Effect::Certify { names: names(stage) })
+}
+
+/// What a certificate has to be for.
+fn names(stage: &DesiredStage) -> Vec<String> {
     let mut names: Vec<String> = stage.domains.iter().map(|domain| domain.host().to_owned()).collect();
     names.dedup();
-    Some(Effect::Certify { names })
+    names
 }
 
 fn asks_to_be_issued(input: Input<'_>, stage: &DesiredStage) -> bool {
@@ -97,7 +120,8 @@ fn asks_to_be_issued(input: Input<'_>, stage: &DesiredStage) -> bool {
 }
 
 fn failure<'a>(input: Input<'a>, stage: &DesiredStage) -> Option<&'a CertificateFailure> {
-    input.recorded.stages.get(&stage.key)?.certificate_failure.as_deref()
+    let failure = input.recorded.stages.get(&stage.key)?.certificate_failure.as_deref();
+    failure.filter(|failure| failure.names == names(stage).join(", "))
 }
 
 /// What a person should know of a certificate that could not be had, and of a page that stands in for the app.

@@ -268,6 +268,9 @@ pub struct StagePlan {
     /// The deploy that made what runs, where that is what is wanted and stays.
     #[serde(skip)]
     pub keeps: Option<DeployId>,
+    /// The spec that the steps keep well, where that is not what the configuration says.
+    #[serde(skip)]
+    pub kept: Option<Box<DesiredStage>>,
     /// Why it waits.
     pub held: Option<Held>,
     /// Why it cannot be done.
@@ -292,6 +295,7 @@ impl StagePlan {
             steps: Vec::new(),
             deploy: None,
             keeps: None,
+            kept: None,
             held: None,
             blocked: None,
             after: BTreeSet::new(),

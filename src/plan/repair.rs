@@ -152,6 +152,8 @@ fn route_difference(input: Input<'_>, stage: &DesiredStage, current: &Own<'_>, w
                 }
             }
             Some(route) if wakes && expected.is_none() => return Some(format!("{domain} leads to {}", route.upstream)),
+            // One that is being restarted has no address to lead to, and gets one by itself.
+            Some(_) if expected.is_none() && input.desired.settings.proxy.reach() == Some(Reach::Address) => {}
             Some(route) if Some(&route.upstream) != expected.as_ref() => {
                 return Some(format!("{domain} leads to {}", route.upstream));
             }

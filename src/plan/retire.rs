@@ -118,13 +118,21 @@ pub(super) fn foreign_route(input: Input<'_>, stage: &DesiredStage) -> Option<St
     let ObservedProxy::Routes(routes) = &input.observed.proxy else {
         return None;
     };
-    stage.domains.iter().find_map(|domain| match &routes.get(domain)?.owner {
+    let is_foreign =
+        |route: &ObservedRoute| route.owner.as_ref().is_none_or(|(store, _)| Some(*store) != input.recorded.store);
+    // A whole name that somebody else has comes with all its paths, and the other way round.
+    let shares = |domain: &Domain, other: &Domain| other != domain && other.host() == domain.host();
+    let found = |domain: &Domain| {
+        let by_host = || routes.iter().find(|(other, route)| shares(domain, other) && is_foreign(route));
+        routes.get(domain).or_else(|| by_host().map(|(_, route)| route))
+    };
+    stage.domains.iter().find_map(|domain| match &found(domain)?.owner {
         Some((store, key)) if Some(*store) == input.recorded.store => {
             let held = by_hand::paused(input, key).filter(|_| *key != stage.key)?;
             Some(format!("domain {domain} belongs to {key}, which is {held}"))
         }
         Some((store, key)) => Some(format!("domain {domain} belongs to {key} of store {store}")),
-        None => Some(made_by_hand(stage, domain, routes.get(domain)?)),
+        None => Some(made_by_hand(stage, domain, found(domain)?)),
     })
 }
 

@@ -1,5 +1,7 @@
 //! The plan of one stage that the configuration names.
 
+use std::sync::Arc;
+
 use super::by_hand;
 use super::deploy::deploy_steps;
 use super::host;
@@ -14,7 +16,7 @@ use super::{
 use crate::model::hash::{self, HashInput, SecretsMatch};
 use crate::model::policy;
 use crate::model::recorded::{InFlight, LiveDeploy, Quarantine};
-use crate::model::{ContainerState, DesiredStage, ImageRef, ObservedContainer, ObservedProxy};
+use crate::model::{ContainerState, DesiredStage, Domain, ImageRef, ObservedContainer, ObservedProxy};
 
 /// Plans a stage: left alone, kept at what somebody chose, or brought to what the configuration wants.
 pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, stage: &DesiredStage) -> StagePlan {
@@ -352,8 +354,12 @@ pub(super) fn keep_well(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>],
     match (live, current) {
         (Some((_, mut spec)), Some(current)) => {
             // A domain that another stage has by now is not taken back.
-            spec.domains.retain(|domain| super::retire::taker(input, domain).is_none_or(|key| key == stage.key));
+            let is_taken = |domain: &Domain| super::retire::taker(input, domain).is_some_and(|key| key != stage.key);
+            if spec.domains.iter().any(is_taken) {
+                keep_domains(&mut spec, |domain| !is_taken(domain));
+            }
             repair(input, &spec, current, own, plan);
+            plan.kept = Some(Box::new(spec));
         }
         _ => {
             for failed in own.iter().filter(|own| input.recorded.has_failed(&own.labels.key, &own.container.id)) {
@@ -362,6 +368,16 @@ pub(super) fn keep_well(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>],
             }
         }
     }
+}
+
+/// Leaves a spec some of its domains; what redirects to one that is left out goes as well.
+fn keep_domains(spec: &mut DesiredStage, stays: impl Fn(&Domain) -> bool) {
+    let leads_away = |domain: &Domain| spec.route.redirects.get(domain).is_some_and(|to| !stays(to));
+    let domains: Vec<Domain> =
+        spec.domains.iter().filter(|domain| stays(domain) && !leads_away(domain)).cloned().collect();
+    let route = Arc::make_mut(&mut spec.route);
+    route.redirects.retain(|from, _| domains.contains(from));
+    spec.domains = domains;
 }
 
 /// True for a container that serves as far as Docker tells.

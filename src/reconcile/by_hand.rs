@@ -372,6 +372,9 @@ async fn pause_one(
     pause: Option<Pause>,
 ) -> Result<(), Error> {
     let is_released = |pause: Option<Pause>| pause.is_some_and(|pause| pause.kind == PauseKind::Released);
+    if is_released(pause) && stage.maintenance_since_ms.is_some() {
+        return Err(Error::InMaintenance(key.clone()));
+    }
     if is_released(pause) && stage.host.is_some() {
         // A host in the proxy that people use as well is theirs before it is said to be.
         let desired = load(places).await?.desired;

@@ -248,6 +248,7 @@ fn of_error(error: &Error) -> Option<Said> {
         | Error::SeveralInstances(_)
         | Error::NotAdoptable { .. }
         | Error::NeverApplied(_)
+        | Error::InMaintenance(_)
         | Error::Internal(_) => None,
     }
 }

@@ -115,6 +115,9 @@ pub enum Error {
         /// What helps.
         hint: String,
     },
+    /// A page stands in for the app, and would stay for good.
+    #[error("a maintenance page stands in for {0}: let go of, it would stay there")]
+    InMaintenance(StageKey),
     /// The store does not know the stage.
     #[error("{0} was never applied on this host")]
     NeverApplied(StageKey),
@@ -160,6 +163,7 @@ impl Error {
             Self::Paused { key, .. } => Some(format!("`landfall resume {key}` looks after it again")),
             Self::NoWayBack { hint, .. } | Self::NoImage { hint, .. } => hint.clone(),
             Self::NotAdoptable { hint, .. } => Some(hint.clone()),
+            Self::InMaintenance(key) => Some(format!("first `landfall route {key} --to instance`")),
             Self::NeverApplied(_) => {
                 Some("`landfall status` lists the stages; `landfall apply` makes one known".into())
             }

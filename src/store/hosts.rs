@@ -64,12 +64,25 @@ pub(super) fn set_route(tx: &Transaction<'_>, key: &StageKey, route: Option<&Rec
     Ok(())
 }
 
-/// Counts a certificate that could not be had for a stage, and why.
-pub(super) fn not_certified(tx: &Transaction<'_>, key: &StageKey, reason: &str) -> Result<()> {
-    let sql = "INSERT INTO certificate_failures (stage_id, times, failed_at, reason) VALUES (?1, 1, ?2, ?3)
+/// Counts a certificate that is asked for now; other names than last time begin anew.
+pub(super) fn ask_certificate(tx: &Transaction<'_>, key: &StageKey, names: &str) -> Result<()> {
+    let sql = "INSERT INTO certificate_failures (stage_id, names, times, failed_at, reason)
+               VALUES (?1, ?2, 1, ?3, 'it was asked for, and what came of it is not known')
                ON CONFLICT (stage_id) DO UPDATE
-               SET times = times + 1, failed_at = excluded.failed_at, reason = excluded.reason";
-    tx.execute(sql, (stage_id(tx, key)?, now_ms(), reason))?;
+               SET times = iif(names = excluded.names, times + 1, 1), names = excluded.names,
+                   failed_at = excluded.failed_at, reason = excluded.reason";
+    tx.execute(sql, (stage_id(tx, key)?, names, now_ms()))?;
+    Ok(())
+}
+
+/// Why there is none; without a reason nobody was asked, and it does not count.
+pub(super) fn not_certified(tx: &Transaction<'_>, key: &StageKey, reason: Option<&str>) -> Result<()> {
+    let stage = stage_id(tx, key)?;
+    if let Some(reason) = reason {
+        tx.execute("UPDATE certificate_failures SET reason = ?1 WHERE stage_id = ?2", (reason, stage))?;
+    } else if tx.execute("DELETE FROM certificate_failures WHERE stage_id = ?1 AND times = 1", [&stage])? == 0 {
+        tx.execute("UPDATE certificate_failures SET times = times - 1 WHERE stage_id = ?1", [&stage])?;
+    }
     Ok(())
 }
 
@@ -81,11 +94,16 @@ pub(super) fn certified(tx: &Transaction<'_>, key: &StageKey) -> Result<()> {
 
 /// Adds to the stages the certificates that could not be had.
 pub(super) fn add_failures(conn: &Connection, stages: &mut ByStage) -> Result<()> {
-    let mut statement = conn.prepare("SELECT stage_id, times, failed_at, reason FROM certificate_failures")?;
+    let mut statement = conn.prepare("SELECT stage_id, names, times, failed_at, reason FROM certificate_failures")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         if let Some((_, stage)) = stages.get_mut(row)? {
-            let failure = CertificateFailure { times: row.get(1)?, failed_at_ms: row.get(2)?, reason: row.get(3)? };
+            let failure = CertificateFailure {
+                names: row.get(1)?,
+                times: row.get(2)?,
+                failed_at_ms: row.get(3)?,
+                reason: row.get(4)?,
+            };
             stage.certificate_failure = Some(Box::new(failure));
         }
     }

@@ -187,14 +187,23 @@ impl Store {
         self.write("store.maintain", Durable::Disk, move |tx| by_hand::maintain(tx, &key, since_ms)).await
     }
 
-    /// Counts a certificate that the proxy could not get for a stage, with the reason; none: it has one.
-    pub async fn certified(&self, key: &StageKey, failed: Option<&str>) -> Result<()> {
-        let (key, failed) = (key.clone(), failed.map(ToOwned::to_owned));
-        let write = move |tx: &rusqlite::Transaction<'_>| match failed {
-            Some(reason) => hosts::not_certified(tx, &key, &reason),
-            None => hosts::certified(tx, &key),
-        };
-        self.write("store.certified", Durable::Disk, write).await
+    /// Counts a certificate that the proxy is about to be asked for (R14).
+    pub async fn ask_certificate(&self, key: &StageKey, names: &str) -> Result<()> {
+        let (key, names) = (key.clone(), names.to_owned());
+        self.write("store.ask_certificate", Durable::Disk, move |tx| hosts::ask_certificate(tx, &key, &names)).await
+    }
+
+    /// Why there is no certificate after all; without a reason nobody was asked, and it does not count.
+    pub async fn not_certified(&self, key: &StageKey, reason: Option<&str>) -> Result<()> {
+        let (key, reason) = (key.clone(), reason.map(ToOwned::to_owned));
+        let write = move |tx: &rusqlite::Transaction<'_>| hosts::not_certified(tx, &key, reason.as_deref());
+        self.write("store.not_certified", Durable::Disk, write).await
+    }
+
+    /// The stage has its certificate.
+    pub async fn certified(&self, key: &StageKey) -> Result<()> {
+        let key = key.clone();
+        self.write("store.certified", Durable::Disk, move |tx| hosts::certified(tx, &key)).await
     }
 
     /// Records that a stage is about to use an image of a registry, and whether we pull it; before that is done (R14). One

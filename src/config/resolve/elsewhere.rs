@@ -12,9 +12,10 @@ use crate::model::{Domain, Location};
 use super::policy::normal_path;
 use super::project::Context;
 
-/// Most redirects, locations and further upstreams of a route, each: more is a mistake, and each is looked at with every
-/// pass.
+/// Most redirects and locations of a route, each: more is a mistake, and each is looked at with every pass.
 const MAX_EACH: usize = 100;
+/// Most further upstreams: with the instance itself as many as the embedded proxy spreads requests over.
+const MAX_UPSTREAMS: usize = 15;
 /// Longest text in the proxy's own language, in bytes: half of what Nginx Proxy Manager takes for a whole host.
 const MAX_ADVANCED: usize = 50_000;
 /// Longest name of an access list or of a pair of files.
@@ -28,7 +29,7 @@ pub(super) fn redirects(
     served: &[(Domain, String)],
 ) -> Vec<(Domain, Domain, String)> {
     let mut all = Vec::new();
-    for (from, to) in within(cx, "redirects", raw.into_iter().collect()) {
+    for (from, to) in within(cx, "redirects", MAX_EACH, raw.into_iter().collect()) {
         let path = format!("route.redirects.{from}");
         let named = |text: &str| {
             Domain::name(text).map_err(|why| cx.site.invalid(code::BAD_VALUE, Part::Value, &path, &why)).ok()
@@ -54,7 +55,7 @@ pub(super) fn redirects(
 pub(super) fn locations(cx: &Context<'_>, raw: Vec<raw::Location>) -> Vec<Location> {
     let mut seen = BTreeSet::new();
     let mut all = Vec::new();
-    for (i, raw::Location { path, upstream }) in within(cx, "locations", raw).into_iter().enumerate() {
+    for (i, raw::Location { path, upstream }) in within(cx, "locations", MAX_EACH, raw).into_iter().enumerate() {
         let at = format!("route.locations.{i}");
         let is_plain = |path: &str| {
             path.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'~'))
@@ -78,7 +79,7 @@ pub(super) fn locations(cx: &Context<'_>, raw: Vec<raw::Location>) -> Vec<Locati
 
 /// Further places where the same app runs.
 pub(super) fn upstreams(cx: &Context<'_>, raw: Vec<String>) -> Vec<String> {
-    let all = within(cx, "upstreams", raw).into_iter().enumerate();
+    let all = within(cx, "upstreams", MAX_UPSTREAMS, raw).into_iter().enumerate();
     let mut all: Vec<String> =
         all.filter_map(|(i, text)| upstream_of(cx, &format!("route.upstreams.{i}"), &text)).collect();
     all.sort();
@@ -148,15 +149,12 @@ pub(super) fn file_name(cx: &Context<'_>, name: String) -> Option<String> {
 }
 
 /// No more than a route may have.
-fn within<T>(cx: &Context<'_>, key: &str, mut all: Vec<T>) -> Vec<T> {
-    if all.len() > MAX_EACH {
+fn within<T>(cx: &Context<'_>, key: &str, most: usize, mut all: Vec<T>) -> Vec<T> {
+    if all.len() > most {
         let title = format!("this route has {} `{key}`", all.len());
-        cx.site.report.add(
-            cx.site
-                .error_at_key(code::BAD_VALUE, &format!("route.{key}"), title)
-                .help(format!("at most {MAX_EACH} are taken")),
-        );
-        all.truncate(MAX_EACH);
+        let error = cx.site.error_at_key(code::BAD_VALUE, &format!("route.{key}"), title);
+        cx.site.report.add(error.help(format!("at most {most} are taken")));
+        all.truncate(most);
     }
     all
 }

@@ -3,6 +3,7 @@
 use crate::config::code;
 use crate::config::raw::{self, Layer, StageKeys};
 use crate::model::desired::{KEPT_IMAGES, Strategy};
+use crate::model::route::Reach;
 use crate::model::spec::{HostNamespace, MountSource};
 use crate::model::{ContainerSpec, DesiredStage, Millis};
 
@@ -49,6 +50,9 @@ pub(super) fn stage(
     let strategy = choose_strategy(cx, strategy, &container);
     let ready = ready::ready(cx, gate, &container);
     refuse_host_network(cx, &container, !(domains.is_empty() && patterns.is_empty()));
+    if strategy == Strategy::Recreate && !domains.is_empty() {
+        refuse_by_address(cx);
+    }
     if max_instances > 1 {
         several::check(cx, track.as_ref(), &container, auto_deploy);
     }
@@ -127,6 +131,16 @@ fn choose_strategy(cx: &Context<'_>, wanted: Option<raw::Strategy>, container: &
         Some(raw::Strategy::Recreate) => Strategy::Recreate,
         None if writes || is_on_host || !container.ports.is_empty() => Strategy::Recreate,
         Some(raw::Strategy::BlueGreen) | None => Strategy::BlueGreen,
+    }
+}
+
+/// What was stopped has another address when it is started again, and is to serve again should its replacement fail (R11).
+fn refuse_by_address(cx: &Context<'_>) {
+    if cx.settings.is_known && cx.settings.value.proxy.reach() == Some(Reach::Address) {
+        let title = format!("`{}` is recreated, and `upstream: network` leads to addresses", cx.key);
+        let help =
+            "an instance that is started again has another address: write `proxy: { embedded: { upstream: host } }`";
+        cx.site.report.add(cx.site.error_at_key(code::CONTRADICTION, "route", title).help(help));
     }
 }
 

@@ -346,6 +346,9 @@ fn the_embedded_proxy_reaches_instances_by_port_or_by_address() {
     assert_eq!(proxy(""), ProxySettings::Embedded(Reach::Host));
     assert_eq!(proxy("upstream: host"), ProxySettings::Embedded(Reach::Host));
     assert_eq!(proxy("upstream: network"), ProxySettings::Embedded(Reach::Address));
+    let recreated = with("strategy: recreate\n        route: { domains: [ a.b.c ] }");
+    let by_address = recreated.replace("settings: {", "settings: { proxy: { embedded: { upstream: network } },");
+    assert_eq!(titles(&by_address), ["`shop/prod` is recreated, and `upstream: network` leads to addresses"]);
 }
 
 #[test]

@@ -376,7 +376,7 @@ fn a_certificate_is_made_before_the_host_and_one_that_is_there_is_used() {
 fn a_certificate_that_could_not_be_had_is_asked_for_again_after_a_pause_that_doubles_and_blocks_nothing() {
     let world = |times: u32, failed_at_ms: i64| {
         let world = behind(Reach::Host).want("shop/prod", "v1").change("shop/prod", issued).hosted("shop/prod", 1);
-        let failure = CertificateFailure { times, failed_at_ms, reason: "too many".into() };
+        let failure = CertificateFailure { names: "shop.test".into(), times, failed_at_ms, reason: "too many".into() };
         let mut world = world;
         world.recorded.stages.get_mut(&key("shop/prod")).unwrap().certificate_failure = Some(Box::new(failure));
         world
@@ -410,4 +410,38 @@ fn a_page_that_somebody_asked_for_stays_through_deploys_until_they_say_otherwise
     assert_eq!(switched(&closed(world()).want("shop/prod", "v2").of("shop/prod")), Some(page.clone()));
     let over = world().of_host("shop.test", |host| host.options = Some(page));
     assert_eq!(switched(&over.of("shop/prod")), Some(plain()));
+}
+
+#[test]
+fn who_may_ask_is_kept_with_a_version_that_serves_while_another_is_held() {
+    let guarded = HostOptions { access_list: Some(3), ..plain() };
+    let world = behind(Reach::Host).want("shop/prod", "v1").hosted("shop/prod", 1);
+    let mut world = world.of_host("shop.test", |host| host.options = Some(guarded.clone()));
+    world.observed.access_lists.push(crate::model::ObservedAccessList { id: 3, name: "team".into() });
+    let recorded = world.recorded.stages.get_mut(&key("shop/prod")).unwrap();
+    let (domains, access_list) = (vec!["shop.test".parse().unwrap()], Some("team".into()));
+    recorded.route = Some(crate::model::RecordedRoute { domains, options: guarded, access_list });
+    let held = world.want("shop/prod", "v2").failed_before("shop/prod");
+    let plan = held.of("shop/prod");
+    assert_eq!((plan.verdict, plan.steps.len()), (Verdict::Held, 0), "{}", held.plan());
+}
+
+#[test]
+fn what_is_kept_well_is_led_to_by_its_own_port_and_gives_up_redirects_to_what_it_lost() {
+    let redirecting = |stage: &mut DesiredStage| {
+        stage.domains = ["shop.test", "www.test"].map(|name| name.parse().unwrap()).to_vec();
+        let redirects = [("www.test".parse().unwrap(), "shop.test".parse().unwrap())];
+        Arc::make_mut(&mut stage.route).redirects = redirects.into();
+    };
+    let world = behind(Reach::Host).want("shop/prod", "v1").change("shop/prod", redirecting).hosted("shop/prod", 1);
+    let world = world.want("shop/prod", "v2").change("shop/prod", |stage| {
+        stage.container.port = Some(3000);
+        stage.domains = vec!["new.test".parse().unwrap()];
+    });
+    let taken = world.want("other/prod", "v1").change("other/prod", |stage| {
+        stage.domains = vec!["shop.test".parse().unwrap()];
+    });
+    let kept = taken.failed_before("shop/prod").of("shop/prod").kept.expect("what serves is kept well");
+    assert_eq!((kept.container.port, kept.domains.as_slice()), (Some(8080), [].as_slice()));
+    assert!(kept.route.redirects.is_empty());
 }

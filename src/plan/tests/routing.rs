@@ -37,3 +37,13 @@ fn a_certificate_that_the_embedded_proxy_could_not_get_is_told_with_its_stage_an
     assert_eq!(warnings("other/prod"), [""; 0], "it asks for none");
     assert!(plan.stages.iter().all(|stage| stage.verdict == Verdict::Create), "{plan}");
 }
+
+#[test]
+fn r1_a_path_of_a_name_that_somebody_else_has_is_a_clash() {
+    let path = |stage: &mut DesiredStage| stage.domains = vec!["shop.test/api".parse().unwrap()];
+    let world = World::new().want("api/prod", "v1").change("api/prod", path);
+    assert_eq!(world.plan().stages[0].verdict, Verdict::Create);
+    let of_another = World::new().want("api/prod", "v1").change("api/prod", path).routes("shop.test", 1, None);
+    let plan = of_another.plan();
+    assert!(matches!(&plan.stages[0].held, Some(Held::Clash { what }) if what.contains("shop.test")), "{plan}");
+}

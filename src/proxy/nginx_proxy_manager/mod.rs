@@ -95,7 +95,12 @@ impl NginxProxyManager {
             }
         }
         let secured = |stage: &DesiredStage| stage.route.certificate != Certificate::None;
-        let certificates = if desired.all_written().any(secured) {
+        // A host of ours that has one may be of a version that is kept, which the configuration does not show.
+        let has_one = |row: &Row| {
+            let is_ours = row.mark.as_ref().is_some_and(|(store, _)| Some(*store) == recorded.store);
+            is_ours && row.options.certificate.is_some()
+        };
+        let certificates = if desired.all_written().any(secured) || rows.iter().any(has_one) {
             look::certificates(&self.call(Method::GET, certify::CERTIFICATES, None).await?)
         } else {
             Vec::new()

@@ -54,8 +54,10 @@ async fn a_page_and_a_certificate_that_could_not_be_had_outlive_the_process_and_
         let store = scratch.store_with(&["shop/prod", "shop/test"]).await;
         store.maintain(&key("shop/prod"), Some(5)).await.unwrap();
         store.maintain(&key("shop/prod"), Some(9)).await.unwrap();
-        store.certified(&key("shop/prod"), Some("no such name")).await.unwrap();
-        store.certified(&key("shop/prod"), Some("too many")).await.unwrap();
+        for reason in [Some("no such name"), None, Some("too many")] {
+            store.ask_certificate(&key("shop/prod"), "shop.test").await.unwrap();
+            store.not_certified(&key("shop/prod"), reason).await.unwrap();
+        }
     }
     let store = scratch.store().await;
     let recorded = store.recorded().await.unwrap().stages;
@@ -65,7 +67,10 @@ async fn a_page_and_a_certificate_that_could_not_be_had_outlive_the_process_and_
     let other = &recorded[&key("shop/test")];
     assert_eq!((other.maintenance_since_ms, &other.certificate_failure), (None, &None));
     store.maintain(&key("shop/prod"), None).await.unwrap();
-    store.certified(&key("shop/prod"), None).await.unwrap();
+    store.ask_certificate(&key("shop/prod"), "other.test").await.unwrap();
+    let asked = store.recorded().await.unwrap().stages[&key("shop/prod")].certificate_failure.clone().unwrap();
+    assert_eq!((asked.times, asked.names.as_str()), (1, "other.test"), "other names begin anew");
+    store.certified(&key("shop/prod")).await.unwrap();
     let over = &store.recorded().await.unwrap().stages[&key("shop/prod")];
     assert_eq!((over.maintenance_since_ms, &over.certificate_failure), (None, &None));
 }

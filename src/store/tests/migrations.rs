@@ -57,7 +57,7 @@ fn a_migration_that_was_shipped_is_never_edited() {
             "24eac247669cda28d0a9b94c02d793b62620b72bda796d694687f2f2487eb761",
             "9da3133726c76138c2822137d7370fcd8221e5e480af51f58af52f3fe02f4588",
             "921a7d1b5baba2702ffcab8cb93b1f0712d053ff235796e945fc07789f854462",
-            "a1ff28e34c24dcf131ab6ab5f444b059e9f9038cccd45ceb161c4c477431c0ba",
+            "16ad2aac1487eb202bcc441e194bbd392fca99562e46cd8633d4576700e21f19",
         ]
     );
 }

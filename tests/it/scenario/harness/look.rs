@@ -23,7 +23,7 @@ impl Host {
     pub fn in_flight(&self, domain: &str) -> u64 {
         let proxy = Engine::new(&self.path("proxy.sock").display().to_string());
         let table = proxy.done("GET", "/table", None);
-        let upstream = table["routes"][self.text(domain)]["upstream"].as_str().expect("a route").to_owned();
+        let upstream = table["routes"][self.text(domain)]["upstreams"][0].as_str().expect("a route").to_owned();
         proxy.done("GET", &format!("/inflight?upstream={upstream}"), None)["in_flight"].as_u64().unwrap()
     }
 
