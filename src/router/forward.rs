@@ -75,7 +75,10 @@ impl Forwarder {
             }
             outbound.aim(&entered.place);
             match self.send(&entered, &mut outbound, attempt > 1).await {
-                Ok((response, sender)) => return outbound.answer(response, entered, sender),
+                Ok((response, sender)) => {
+                    entered.in_flight.upstream().answers();
+                    return outbound.answer(response, entered, sender);
+                }
                 Err(failure) => outbound.tried.note(failure, &entered.in_flight)?,
             }
             if outbound.request.is_none() {

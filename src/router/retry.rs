@@ -60,8 +60,12 @@ impl Tried {
             }
             Failure::Unreached(error @ (ConnectError::Io(_) | ConnectError::Hyper(_))) => error.to_string(),
             Failure::Client(page) => return Err(page),
-            Failure::Unsent(reason) => reason,
+            Failure::Unsent(reason) => {
+                at.upstream().pass_over();
+                reason
+            }
             Failure::Broken(reason) => {
+                at.upstream().pass_over();
                 self.elsewhere = Some(Page::BadGateway);
                 reason
             }

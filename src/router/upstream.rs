@@ -156,12 +156,22 @@ impl Upstream {
         pool.routed
     }
 
-    /// A new connection. How it went decides whether others are preferred for a while.
+    /// Others are preferred for a while. Being connected to tells nothing: Docker's own proxy takes connections for an app
+    /// that does not listen, and breaks them.
+    pub fn pass_over(&self) {
+        self.passed_over_until.store(self.age_ms() + PASSED_OVER_MS, Ordering::Relaxed);
+    }
+
+    /// It answers: it is as good as any other.
+    pub fn answers(&self) {
+        if self.passed_over_until.load(Ordering::Relaxed) != 0 {
+            self.passed_over_until.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// A new connection.
     pub async fn connect(&self, timeout: Duration) -> Result<Sender, ConnectError> {
-        let connected = self.try_connect(timeout).await;
-        let until = if connected.is_ok() { 0 } else { self.age_ms() + PASSED_OVER_MS };
-        self.passed_over_until.store(until, Ordering::Relaxed);
-        connected
+        self.try_connect(timeout).await.inspect_err(|_| self.pass_over())
     }
 
     async fn try_connect(&self, timeout: Duration) -> Result<Sender, ConnectError> {

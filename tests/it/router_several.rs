@@ -141,6 +141,32 @@ async fn a_get_whose_connection_breaks_before_an_answer_goes_to_another_upstream
     }
 }
 
+/// Takes every connection and breaks it, as Docker's own proxy does for an app that does not listen.
+async fn breaking() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            drop(stream);
+        }
+    });
+    addr
+}
+
+#[tokio::test]
+async fn an_upstream_that_takes_connections_and_breaks_them_is_passed_over_for_a_while() {
+    let router = Router::start().await;
+    let good = App::named("good").await;
+    router.spread(&[breaking().await, good.addr], false).await;
+    let mut client = router.client().await;
+    let mut statuses = Vec::new();
+    for _ in 0..8 {
+        statuses.push(client.ask(POST).await.status);
+    }
+    let refused = statuses.iter().filter(|status| **status == 502).count();
+    assert!(refused <= 2 && u64::try_from(statuses.len() - refused).unwrap() == good.seen(), "{statuses:?}");
+}
+
 #[tokio::test]
 async fn a_get_that_every_upstream_breaks_off_reaches_each_once() {
     let router = Router::start().await;
