@@ -77,9 +77,8 @@ pub(super) fn certificate(input: Input<'_>, stage: &DesiredStage) -> Result<Opti
         Certificate::File(name) => Err(missing(&format!("certificate file {name}"), known)),
         Certificate::Wildcard(name) => {
             let fits = |certificate: &&ObservedCertificate| certificate.domains.iter().any(|own| own == name);
-            // Of several, the one that lasts longest; then the newest.
-            let best = known.iter().filter(fits).max_by_key(|certificate| (certificate.expires_ms, certificate.id));
-            best.map(|certificate| Some(certificate.id))
+            longest(known.iter().filter(fits))
+                .map(Some)
                 .ok_or_else(|| missing(&format!("certificate for {name}"), known))
         }
     }
@@ -87,12 +86,18 @@ pub(super) fn certificate(input: Input<'_>, stage: &DesiredStage) -> Result<Opti
 
 /// The certificate that covers all domains of a stage and lasts longest, if there is one: whoever got it.
 fn issued(input: Input<'_>, stage: &DesiredStage) -> Option<u64> {
-    let is_for = |one: &ObservedCertificate, domain: &Domain| {
-        one.domains.iter().any(|name| name == domain.host() || covers(name, domain))
-    };
     let lasts = |one: &&ObservedCertificate| one.expires_ms.is_none_or(|until| until > input.now_ms);
     let fits = |one: &&ObservedCertificate| stage.domains.iter().all(|domain| is_for(one, domain));
-    let all = input.observed.certificates.iter().filter(lasts).filter(fits);
+    longest(input.observed.certificates.iter().filter(lasts).filter(fits))
+}
+
+/// True when a certificate is for this name, by itself or by a wildcard.
+fn is_for(one: &ObservedCertificate, domain: &Domain) -> bool {
+    one.domains.iter().any(|name| name == domain.host() || covers(name, domain))
+}
+
+/// Of several, the number of the one that lasts longest; then the newest.
+fn longest<'a>(all: impl Iterator<Item = &'a ObservedCertificate>) -> Option<u64> {
     all.max_by_key(|certificate| (certificate.expires_ms, certificate.id)).map(|certificate| certificate.id)
 }
 
@@ -136,12 +141,10 @@ pub(super) fn standing(input: Input<'_>, stage: &DesiredStage) -> Vec<String> {
             failed.reason
         ));
     }
-    let mut hosts: Vec<&str> = stage.domains.iter().map(Domain::host).collect();
-    hosts.dedup();
     let lacking =
-        |host: &&str| input.observed.uncertified.get(*host).map(|why| format!("the certificate of {host} {why}"));
+        |host: String| input.observed.uncertified.get(&host).map(|why| format!("the certificate of {host} {why}"));
     if stage.route.certificate != Certificate::None {
-        notes.extend(hosts.iter().filter_map(lacking));
+        notes.extend(names(stage).into_iter().filter_map(lacking));
     }
     let recorded = input.recorded.stages.get(&stage.key);
     if recorded.is_some_and(|stage| stage.maintenance_since_ms.is_some()) {
@@ -160,21 +163,20 @@ pub(super) fn access_list(input: Input<'_>, stage: &DesiredStage) -> Result<Opti
         return Ok(Some(list.id));
     }
     let names: Vec<&str> = known.iter().map(|list| list.name.as_str()).collect();
-    let choice = if names.is_empty() {
-        "; Landfall's user sees none so far".to_owned()
-    } else {
-        format!(", or name one that Landfall's user sees: {}", names.join(", "))
-    };
-    let reason = format!("nginx proxy manager has no access list `{name}`");
-    Err(Blocked { refused: true, reason, hint: Some(format!("make it there{choice}")) })
+    Err(has_no(&format!("access list `{name}`"), &names.join(", ")))
 }
 
 fn missing(what: &str, known: &[ObservedCertificate]) -> Blocked {
     let list: Vec<String> = known.iter().map(|one| format!("{} ({})", one.id, one.domains.join(", "))).collect();
-    let choice = if list.is_empty() {
+    has_no(what, &list.join("; "))
+}
+
+/// What a stage names and the proxy does not have, with what there is, as a list for people.
+fn has_no(what: &str, there: &str) -> Blocked {
+    let choice = if there.is_empty() {
         "; Landfall's user sees none so far".to_owned()
     } else {
-        format!(", or name one that Landfall's user sees: {}", list.join("; "))
+        format!(", or name one that Landfall's user sees: {there}")
     };
     Blocked {
         refused: true,
@@ -276,8 +278,7 @@ pub(super) fn https_ends(input: Input<'_>, stage: &DesiredStage) -> Option<Strin
 /// What a person should know of a certificate that is taken as it is asked for: it may be for other names.
 pub(super) fn warning(input: Input<'_>, stage: &DesiredStage) -> Option<String> {
     let Certificate::Id(id) = &stage.route.certificate else { return None };
-    let names = &input.observed.certificates.iter().find(|certificate| certificate.id == *id)?.domains;
-    let is_for = |domain: &&Domain| names.iter().any(|name| name == domain.host() || covers(name, domain));
-    let other = stage.domains.iter().find(|domain| !is_for(domain))?;
-    Some(format!("certificate {id} is for {}, and {other} is not among them", names.join(", ")))
+    let certificate = input.observed.certificates.iter().find(|certificate| certificate.id == *id)?;
+    let other = stage.domains.iter().find(|domain| !is_for(certificate, domain))?;
+    Some(format!("certificate {id} is for {}, and {other} is not among them", certificate.domains.join(", ")))
 }
