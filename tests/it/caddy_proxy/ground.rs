@@ -1,7 +1,5 @@
 //! A host behind Caddy: the fake Docker daemon, a real Caddy, and a person who has sites of their own there.
 
-use landfall::execute::StageResult;
-use landfall::plan::Options as PlanOptions;
 use serde_json::{Value, json};
 
 use crate::caddy::{Caddy, Version};
@@ -80,10 +78,7 @@ impl Behind {
 
     /// Takes everything out of the configuration.
     pub async fn remove_all(&self) {
-        self.host.write("projects: {}\n");
-        let converged = self.host.converge_with(PlanOptions { allow_prune: true, ..PlanOptions::default() }).await;
-        let results = converged.expect("a pass").results;
-        assert!(results.values().all(StageResult::is_ok), "{results:?}");
+        self.host.remove_all().await;
     }
 
     /// The stage `web/prod` answers with this version, from the only container, and nothing is left to do.

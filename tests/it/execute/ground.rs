@@ -151,6 +151,14 @@ impl Host {
         self.pass(self.places(), options).await
     }
 
+    /// Takes everything out of the configuration, and lets it go.
+    pub async fn remove_all(&self) {
+        self.write("projects: {}\n");
+        let converged = self.converge_with(Options { allow_prune: true, ..Options::default() }).await;
+        let results = converged.expect("a pass").results;
+        assert!(results.values().all(StageResult::is_ok), "{results:?}");
+    }
+
     /// `landfall deploy`, `rollback` or `restart`.
     pub async fn by_hand(&self, key: &StageKey, order: &Order) -> Result<Converged, Error> {
         let (places, sink) = (self.places(), self.sink());

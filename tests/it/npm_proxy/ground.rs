@@ -3,9 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use landfall::execute::{Event, StageResult};
+use landfall::execute::Event;
 use landfall::model::{Recorded, RecordedHost};
-use landfall::plan::Options as PlanOptions;
 use serde_json::{Value, json};
 
 use crate::execute::ground::{Host, ended, image, web};
@@ -144,10 +143,7 @@ impl Behind {
 
     /// Takes everything out of the configuration.
     pub async fn remove_all(&self) {
-        self.host.write("projects: {}\n");
-        let converged = self.host.converge_with(PlanOptions { allow_prune: true, ..PlanOptions::default() }).await;
-        let results = converged.expect("a pass").results;
-        assert!(results.values().all(StageResult::is_ok), "{results:?}");
+        self.host.remove_all().await;
     }
 
     /// One host, that of `web/prod`, leads to the only container, which runs this version; nothing is left to do.

@@ -1,7 +1,6 @@
 //! Landfall in front of a real dockerd and behind a real Caddy, which reaches instances by their ports on loopback.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use serde_json::json;
 
 use super::harness::{Host, ask};
 use super::swaps::swapped_beside;
+use super::tunnels::opened;
 use crate::caddy::{Caddy, Version, versions};
 
 /// A Caddy that has a site of its own, and settings that lead to it.
@@ -81,17 +81,7 @@ struct Tunnel {
 
 impl Tunnel {
     fn open(caddy: &Caddy, domain: &str) -> Self {
-        let mut stream = TcpStream::connect(caddy.addr()).expect("a connection");
-        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
-        let head = format!("GET /ws HTTP/1.1\r\nHost: {domain}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
-        stream.write_all(head.as_bytes()).expect("a request");
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).expect("an answer");
-            answer.push(byte[0]);
-        }
-        assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
+        let mut stream = opened(&caddy.addr().to_string(), domain, Duration::from_secs(30));
         let (stop, echoes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&echoes));
         let thread = std::thread::spawn(move || {

@@ -21,20 +21,26 @@ pub(super) struct Tunnel {
     cut_ms: JoinHandle<i64>,
 }
 
+/// A websocket that the app has agreed to; a read of it gives up after so long.
+pub(super) fn opened(probe: &str, domain: &str, patience: Duration) -> TcpStream {
+    let mut stream = TcpStream::connect(probe).expect("a connection");
+    stream.set_read_timeout(Some(patience)).expect("a time limit");
+    let ask = format!("GET /ws HTTP/1.1\r\nHost: {domain}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    stream.write_all(ask.as_bytes()).expect("a request");
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("an answer");
+        head.push(byte[0]);
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+    stream
+}
+
 impl Tunnel {
     /// Opens one to a stage by its domain, and returns once a byte came back.
     pub(super) fn open(probe: &str, stage: String, domain: &str) -> Self {
-        let mut stream = TcpStream::connect(probe).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
-        let ask = format!("GET /ws HTTP/1.1\r\nHost: {domain}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
-        stream.write_all(ask.as_bytes()).expect("a request");
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).expect("an answer");
-            head.push(byte[0]);
-        }
-        assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+        let mut stream = opened(probe, domain, PATIENCE);
         assert!(echoes(&mut stream), "{domain} sends nothing back");
         let cut_ms = std::thread::spawn(move || {
             while echoes(&mut stream) {
