@@ -23,10 +23,11 @@ use landfall::store::{DataDir, Store};
 
 /// Pause between two looks at the memory of a peer.
 const LOOK: Duration = Duration::from_millis(5);
-/// Memory of the program before it has a single stage, in KiB.
-const BASE_KIB: u64 = 10 << 10;
-/// Most memory that a stage may take, on the way from its file and its row to its plan, in KiB: 80 MiB for ten thousand.
-const STAGE_KIB: u64 = 7;
+/// Memory of the program before it has a single stage, in bytes.
+const BASE: u64 = 10 << 20;
+/// Most memory that a stage may take, on the way from its file and its row to its plan, in bytes: with the base, 80 MiB for
+/// ten thousand.
+const STAGE: u64 = 7340;
 /// Services that Compose 5 still reads; it refuses a file of 100,000 nodes.
 const FEW: usize = 1000;
 
@@ -55,7 +56,7 @@ fn ours(dir: &Path, data: &Path) {
     assert!(plan.is_noop(), "everything runs as it should");
     assert!(plan::lacking(&plan, &recorded).is_empty(), "and nothing more of the store would be read");
     let peak = memory(std::process::id()).expect("of this process");
-    let most = BASE_KIB + STAGE_KIB * plan.stages.len() as u64;
+    let most = (BASE + STAGE * plan.stages.len() as u64) >> 10;
     assert!(peak <= most, "{peak} KiB at most, and {most} would do");
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     println!("{} {} {} {}", plan.stages.len(), ms(ready), ms(done), peak);
