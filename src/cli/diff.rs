@@ -6,7 +6,8 @@ use std::path::Path;
 
 use owo_colors::OwoColorize as _;
 use serde::Serialize;
-use similar::{ChangeTag, TextDiff};
+use similar::ChangeTag;
+use similar::algorithms::{Capture, myers};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -135,8 +136,11 @@ fn settings_diff(old: &Loaded, new: &Loaded) -> Vec<String> {
 
 /// Changed lines only, with `-` and `+` before them.
 fn line_diff(old: &str, new: &str) -> Vec<String> {
-    let diff = TextDiff::from_lines(old, new);
-    let changed = diff.iter_all_changes().filter_map(|change| {
+    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
+    let mut found = Capture::new();
+    let Ok(()) = myers::diff(&mut found, &old[..], 0..old.len(), &new[..], 0..new.len());
+    let ops = found.into_ops();
+    let changed = ops.iter().flat_map(|op| op.iter_changes(&old[..], &new[..])).filter_map(|change| {
         let sign = match change.tag() {
             ChangeTag::Delete => '-',
             ChangeTag::Insert => '+',

@@ -48,14 +48,15 @@ impl Polls {
         };
         self.asking.extend(follows().map(|stage| stage.key.clone()).filter(is_new));
         self.asking.retain(|key| now.written(key).is_some());
-        let zone_changed = std::mem::replace(&mut self.zone, now.settings.timezone) != now.settings.timezone;
+        let zone = now.settings.timezone.clone();
+        let zone_changed = std::mem::replace(&mut self.zone, zone) != now.settings.timezone;
         let mut old = std::mem::take(&mut self.registries);
         for stage in follows() {
             let (name, schedule) = registry_of(now, &stage.repository);
             let kept = old.remove(&name).filter(|poll| !zone_changed && poll.schedule == schedule);
             let poll = self.registries.entry(name).or_insert_with(|| {
                 kept.map_or_else(
-                    || Poll::new(schedule, self.zone, now_ms, dice),
+                    || Poll::new(schedule, &self.zone, now_ms, dice),
                     |kept| Poll { stages: BTreeSet::new(), ..kept },
                 )
             });
@@ -74,10 +75,10 @@ impl Polls {
         for poll in self.registries.values_mut() {
             // A clock that was set back would let the old time be waited for.
             if now_ms < poll.set_ms {
-                poll.plan(self.zone, now_ms, dice);
+                poll.plan(&self.zone, now_ms, dice);
             }
             if poll.due_ms.is_some_and(|at| now_ms >= at) {
-                poll.plan(self.zone, now_ms, dice);
+                poll.plan(&self.zone, now_ms, dice);
                 due.extend(poll.stages.iter().cloned());
             }
         }
@@ -110,13 +111,13 @@ impl Polls {
 }
 
 impl Poll {
-    fn new(schedule: Option<Schedule>, zone: Zone, now_ms: i64, dice: &mut Dice) -> Self {
+    fn new(schedule: Option<Schedule>, zone: &Zone, now_ms: i64, dice: &mut Dice) -> Self {
         let mut poll = Self { schedule, stages: BTreeSet::new(), set_ms: now_ms, due_ms: None };
         poll.plan(zone, now_ms, dice);
         poll
     }
 
-    fn plan(&mut self, zone: Zone, now_ms: i64, dice: &mut Dice) {
+    fn plan(&mut self, zone: &Zone, now_ms: i64, dice: &mut Dice) {
         let wait = i64::try_from(dice.between(Duration::ZERO, SPREAD).as_millis()).unwrap_or(0);
         let next = match &self.schedule {
             Some(schedule) => schedule.after(now_ms, zone),

@@ -6,8 +6,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
 use cron::Cron;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
 
 use super::name::{InvalidName, text_conversions};
@@ -22,23 +23,28 @@ pub struct Schedule {
     cron: Cron,
 }
 
-/// A time zone, by its name in the IANA database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A time zone, by its name in the IANA database: that of this version of Landfall, not the host's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Zone(chrono_tz::Tz);
+pub struct Zone(TimeZone);
 
 impl Schedule {
     /// The first time after another one, both in milliseconds since 1970 UTC; none when it never comes round again.
-    pub fn after(&self, at_ms: i64, zone: Zone) -> Option<i64> {
-        let at = DateTime::<Utc>::from_timestamp_millis(at_ms)?.with_timezone(&zone.0);
-        Some(self.cron.find_next_occurrence(&at, false).ok()?.timestamp_millis())
+    pub fn after(&self, at_ms: i64, zone: &Zone) -> Option<i64> {
+        let next = self.cron.find_next_occurrence(&zone.at(at_ms)?, false).ok()?;
+        Some(next.timestamp().as_millisecond())
     }
 
     /// True in a minute that it names.
-    pub fn matches(&self, at_ms: i64, zone: Zone) -> bool {
+    pub fn matches(&self, at_ms: i64, zone: &Zone) -> bool {
         let minute = at_ms.div_euclid(MINUTE_MS) * MINUTE_MS;
-        let at = DateTime::<Utc>::from_timestamp_millis(minute).map(|at| at.with_timezone(&zone.0));
-        at.is_some_and(|at| self.cron.is_time_matching(&at).unwrap_or(false))
+        zone.at(minute).is_some_and(|at| self.cron.is_time_matching(&at).unwrap_or(false))
+    }
+}
+
+impl Zone {
+    fn at(&self, ms: i64) -> Option<Zoned> {
+        Some(Timestamp::from_millisecond(ms).ok()?.to_zoned(self.0.clone()))
     }
 }
 
@@ -54,8 +60,8 @@ pub struct Window {
 impl Window {
     /// When it opens next, in milliseconds since 1970 UTC; none while it is open.
     pub fn opens(&self, now_ms: i64) -> Option<i64> {
-        let is_open = self.cron.matches(now_ms, self.timezone);
-        (!is_open).then(|| self.cron.after(now_ms, self.timezone).unwrap_or(i64::MAX))
+        let is_open = self.cron.matches(now_ms, &self.timezone);
+        (!is_open).then(|| self.cron.after(now_ms, &self.timezone).unwrap_or(i64::MAX))
     }
 }
 
@@ -69,7 +75,7 @@ impl FromStr for Schedule {
             return Err(bad("five fields are needed, as in `*/5 * * * *`"));
         }
         let cron = Cron::from_str(text).map_err(|error| bad(&error.to_string()))?;
-        let comes = cron.find_next_occurrence(&DateTime::UNIX_EPOCH, false).is_ok();
+        let comes = cron.find_next_occurrence(&Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC), false).is_ok();
         let never = || InvalidName(format!("`{text}` is a schedule that never comes round"));
         if comes { Ok(Self { text: text.to_owned(), cron }) } else { Err(never()) }
     }
@@ -88,14 +94,15 @@ impl FromStr for Zone {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let unknown = |_| InvalidName(format!("`{text}` is not a time zone: write it like `Europe/Berlin`, or `UTC`"));
-        text.parse().map(Self).map_err(unknown)
+        let found = TimeZone::get(text).ok().filter(|zone| zone.iana_name() == Some(text) && !zone.is_unknown());
+        let unknown = || InvalidName(format!("`{text}` is not a time zone: write it like `Europe/Berlin`, or `UTC`"));
+        found.map(Self).ok_or_else(unknown)
     }
 }
 
 impl Default for Zone {
     fn default() -> Self {
-        Self(chrono_tz::UTC)
+        Self(TimeZone::UTC)
     }
 }
 
@@ -109,26 +116,24 @@ impl fmt::Display for Schedule {
 
 impl fmt::Display for Zone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.name())
+        f.write_str(self.0.iana_name().unwrap_or("UTC"))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeZone as _;
-
     use super::*;
 
     fn ms(text: &str) -> i64 {
-        DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis()
+        text.parse::<Timestamp>().unwrap().as_millisecond()
     }
 
     /// The next times, in UTC.
     fn times(schedule: &str, zone: &str, from: &str, count: usize) -> Vec<String> {
         let (schedule, zone): (Schedule, Zone) = (schedule.parse().unwrap(), zone.parse().unwrap());
-        let next = |at: &i64| schedule.after(*at, zone);
+        let next = |at: &i64| schedule.after(*at, &zone);
         let all = std::iter::successors(next(&ms(from)), next).take(count);
-        all.map(|at| Utc.timestamp_millis_opt(at).unwrap().format("%m-%d %H:%M").to_string()).collect()
+        all.map(|at| Timestamp::from_millisecond(at).unwrap().strftime("%m-%d %H:%M").to_string()).collect()
     }
 
     #[test]

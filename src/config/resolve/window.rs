@@ -16,7 +16,7 @@ pub(super) fn window(cx: &Context<'_>, raw: Option<raw::Window>) -> Option<Windo
     }
     let timezone = match timezone {
         Some(text) => cx.site.parse("window.timezone", &text)?,
-        None => cx.settings.value.timezone,
+        None => cx.settings.value.timezone.clone(),
     };
     Some(Window { cron: cx.site.parse("window.cron", &cron?)?, timezone })
 }
