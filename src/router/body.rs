@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep};
 use super::log::Entry;
 use super::pages::Page;
 use super::patient::Busy;
+use super::stall;
 use super::upstream::{InFlight, Sender};
 
 /// How much of a body a client may send, and how long it may pause.
@@ -199,6 +200,7 @@ impl Body for ToClient {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let this = self.get_mut();
+        stall::taken();
         let frame = match &mut this.source {
             Source::Page(page) => {
                 let frame = ready!(Pin::new(page).poll_frame(cx));
@@ -209,6 +211,7 @@ impl Body for ToClient {
         if let (Some(entry), Some(Ok(frame))) = (&mut this.entry, &frame) {
             entry.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
         }
+        stall::given();
         Poll::Ready(frame)
     }
 

@@ -14,10 +14,10 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Limits;
@@ -26,6 +26,7 @@ use super::forward::Forwarder;
 use super::head::{Host, Peer, Scheme};
 use super::pages::Page;
 use super::patient::{Activity, Patient};
+use super::stall::{self, Streams};
 use super::tls::{self, Certificates, Challenges};
 use super::visitor::Visitor;
 
@@ -51,6 +52,8 @@ pub struct Front {
     pub certificates: Arc<Certificates>,
     /// What an authority may ask to see.
     pub challenges: Arc<Challenges>,
+    /// Room for requests over HTTP/2.
+    pub streams: Arc<Semaphore>,
 }
 
 /// Where the proxy is in its life.
@@ -58,38 +61,52 @@ pub struct Front {
 pub enum Phase {
     /// Accepts and answers.
     Serving,
+    /// Accepts and answers, and ends each connection with the answer at hand.
+    Draining,
     /// Accepts nothing; finishes what is in flight.
     Finishing,
     /// Time is up.
     Over,
 }
 
+impl Phase {
+    /// Whether nobody new is taken.
+    pub fn is_closed(self) -> bool {
+        match self {
+            Self::Serving | Self::Draining => false,
+            Self::Finishing | Self::Over => true,
+        }
+    }
+}
+
+/// A connection's part in the life of the proxy.
+pub struct Life {
+    /// Where the proxy is.
+    pub phase: watch::Receiver<Phase>,
+    /// Held by what was there before the proxy began to end, tunnels included.
+    pub held: Option<watch::Receiver<()>>,
+}
+
 /// Serves one client until it goes, or until the proxy does.
-pub async fn serve(
-    stream: TcpStream,
-    address: IpAddr,
-    scheme: Scheme,
-    front: Arc<Front>,
-    phase: watch::Receiver<Phase>,
-) {
+pub async fn serve(stream: TcpStream, address: IpAddr, scheme: Scheme, front: Arc<Front>, life: Life) {
     // Without it small answers wait for the client's delayed acknowledgement.
     drop(stream.set_nodelay(true));
     match scheme {
         Scheme::Http => {
             let visitor = Visitor { peer: Peer { ip: address, scheme }, certificate: None };
-            plain(stream, visitor, front, phase).await;
+            plain(stream, visitor, front, life).await;
         }
-        Scheme::Https => secured(stream, address, front, phase).await,
+        Scheme::Https => secured(stream, address, front, life).await,
     }
 }
 
 /// Shakes hands first, which takes no longer than a request head may.
-async fn secured(stream: TcpStream, address: IpAddr, front: Arc<Front>, mut phase: watch::Receiver<Phase>) {
+async fn secured(stream: TcpStream, address: IpAddr, front: Arc<Front>, mut life: Life) {
     let greeting =
         timeout(front.forwarder.limits.head_timeout, tls::greet(stream, &front.certificates, &front.challenges));
     let greeted = tokio::select! {
         biased;
-        _ = phase.wait_for(|phase| *phase == Phase::Over) => return,
+        _ = life.phase.wait_for(|phase| *phase == Phase::Over) => return,
         greeted = greeting => greeted,
     };
     match greeted {
@@ -98,9 +115,9 @@ async fn secured(stream: TcpStream, address: IpAddr, front: Arc<Front>, mut phas
             let peer = Peer { ip: address, scheme: Scheme::Https };
             let visitor = Visitor { peer, certificate: Some(certificate) };
             if is_h2 {
-                multiplexed(stream, visitor, front, phase).await;
+                multiplexed(stream, visitor, front, life).await;
             } else {
-                plain(stream, visitor, front, phase).await;
+                plain(stream, visitor, front, life).await;
             }
         }
         // Scanners do this all day.
@@ -110,13 +127,13 @@ async fn secured(stream: TcpStream, address: IpAddr, front: Arc<Front>, mut phas
 }
 
 /// HTTP/1.1, whatever it runs over.
-async fn plain<S>(stream: S, visitor: Visitor, front: Arc<Front>, phase: watch::Receiver<Phase>)
+async fn plain<S>(stream: S, visitor: Visitor, front: Arc<Front>, life: Life)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (limits, activity) = (front.forwarder.limits.clone(), Activity::default());
+    let (limits, activity) = (front.forwarder.limits.clone(), Activity::new(life.held));
     let io = Patient::new(stream, activity.clone(), Some(limits.head_timeout), limits.stall_timeout);
-    let service = service_fn(answers(front, visitor, activity.clone()));
+    let service = service_fn(answers(front, visitor, activity.clone(), None));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         // hyper counts from the end of the last answer, so this is the idle limit; `Patient` limits the head itself.
@@ -124,23 +141,24 @@ where
         .max_buf_size(limits.max_head_bytes)
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
-    until_gone(serving, &activity, std::future::pending(), limits.head_timeout, phase).await;
+    until_gone(serving, &activity, std::future::pending(), limits.head_timeout, life.phase).await;
 }
 
 /// HTTP/2. A head that trickles in is no request yet, so the idle limit ends it.
-async fn multiplexed<S>(stream: S, visitor: Visitor, front: Arc<Front>, phase: watch::Receiver<Phase>)
+async fn multiplexed<S>(stream: S, visitor: Visitor, front: Arc<Front>, life: Life)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (limits, activity) = (front.forwarder.limits.clone(), Activity::default());
+    let (limits, activity) = (front.forwarder.limits.clone(), Activity::new(life.held));
     let io = Patient::new(stream, activity.clone(), None, limits.stall_timeout);
-    let service = service_fn(answers(front, visitor, activity.clone()));
+    let streams = Some(Arc::clone(&front.streams));
+    let service = service_fn(answers(front, visitor, activity.clone(), streams));
     let serving = h2(&limits).serve_connection(TokioIo::new(io), service);
-    until_gone(serving, &activity, activity.idle_for(limits.idle_timeout), limits.head_timeout, phase).await;
+    until_gone(serving, &activity, activity.idle_for(limits.idle_timeout), limits.head_timeout, life.phase).await;
 }
 
-fn h2(limits: &Limits) -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+fn h2(limits: &Limits) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(Streams::new(limits.stall_timeout));
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
@@ -155,16 +173,22 @@ fn h2(limits: &Limits) -> http2::Builder<TokioExecutor> {
 
 type Answered = Result<Response<ToClient>, Infallible>;
 
-/// What hyper asks for the answer to each request.
+/// What hyper asks for the answer to each request, which waits where there is no room for it.
 fn answers(
     front: Arc<Front>,
     visitor: Visitor,
     activity: Activity,
+    streams: Option<Arc<Semaphore>>,
 ) -> impl Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Answered> + Send>> {
     let visitor = Arc::new(visitor);
     move |request| {
-        let (front, visitor, busy) = (Arc::clone(&front), Arc::clone(&visitor), activity.busy());
+        let (front, visitor, mut busy) = (Arc::clone(&front), Arc::clone(&visitor), activity.busy());
+        let streams = streams.clone();
         Box::pin(async move {
+            if front.forwarder.tunnels.phase() != Phase::Serving {
+                // What is answered at once would be so before its connection is told to end, and could not say it.
+                tokio::task::yield_now().await;
+            }
             // What names no host is refused by what comes next.
             if Host::of(&request).is_some_and(|host| !visitor.may_ask(&host.name)) {
                 return Ok(Page::Misdirected.response().map(|body| body.keeping(busy)));
@@ -174,7 +198,13 @@ fn answers(
             {
                 return Ok(Response::new(ToClient::page(answer.into()).keeping(busy)));
             }
-            Ok(front.forwarder.answer(request, visitor.peer, busy).await)
+            if let Some(streams) = streams {
+                // Closed never: the semaphore lives as long as the connection.
+                busy.room = streams.acquire_owned().await.ok();
+            }
+            let answer = front.forwarder.answer(request, visitor.peer, busy).await;
+            stall::given();
+            Ok(answer)
         })
     }
 }
@@ -195,7 +225,7 @@ where
     }
 }
 
-impl<I, S> Connection for http2::Connection<I, S, TokioExecutor>
+impl<I, S> Connection for http2::Connection<I, S, Streams>
 where
     S: HttpService<Incoming, ResBody = ToClient>,
     S::Future: Send + 'static,
@@ -245,11 +275,12 @@ async fn until_gone(
             _ = served => return,
             changed = phase.changed() => match (changed, *phase.borrow_and_update()) {
                 (Ok(()), Phase::Serving) => {}
-                (Ok(()), Phase::Finishing) if activity.is_unused() => {
+                (Ok(()), Phase::Draining | Phase::Finishing) if over.is_some() => {}
+                (Ok(()), Phase::Draining | Phase::Finishing) if activity.is_unused() => {
                     awaits_first = true;
                     over = Some(Instant::now() + FIRST_REQUEST);
                 }
-                (Ok(()), Phase::Finishing) => serving.as_mut().finish(),
+                (Ok(()), Phase::Draining | Phase::Finishing) => serving.as_mut().finish(),
                 (Ok(()), Phase::Over) | (Err(_), _) => return,
             },
             () = closes => match over {

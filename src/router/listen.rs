@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 
-use super::connection::{self, Front, Phase};
+use super::connection::{self, Front, Life, Phase};
 use super::head::Scheme;
 use super::throttle::Throttle;
 
@@ -35,15 +35,20 @@ pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Accepts connections until the proxy finishes.
+/// Accepts connections until the proxy finishes. Those it accepts while it serves hold a receiver of the second channel.
 ///
 /// One is accepted before there is room for it, and waits here: a listener on which nobody comes holds no room that
 /// another one needs.
-pub async fn accept(listener: Listener, front: Arc<Front>, room: Arc<Semaphore>, mut phase: watch::Receiver<Phase>) {
+pub async fn accept(
+    listener: Listener,
+    front: Arc<Front>,
+    room: Arc<Semaphore>,
+    (mut phase, old): (watch::Receiver<Phase>, Arc<watch::Sender<()>>),
+) {
     let warnings = Throttle::default();
     loop {
         let accepted = tokio::select! {
-            _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
+            _ = phase.wait_for(|phase| phase.is_closed()) => return,
             accepted = listener.socket.accept() => accepted,
         };
         let (stream, peer) = match accepted {
@@ -68,10 +73,11 @@ pub async fn accept(listener: Listener, front: Arc<Front>, room: Arc<Semaphore>,
             // Whoever was accepted is served while the proxy finishes.
             _ = phase.wait_for(|phase| *phase == Phase::Over) => return,
         };
-        let (front, phase) = (Arc::clone(&front), phase.clone());
+        let held = (*phase.borrow() == Phase::Serving).then(|| old.subscribe());
+        let (front, life) = (Arc::clone(&front), Life { phase: phase.clone(), held });
         tokio::spawn(async move {
             let _counted = permit;
-            connection::serve(stream, peer.ip(), listener.scheme, front, phase).await;
+            connection::serve(stream, peer.ip(), listener.scheme, front, life).await;
         });
     }
 }

@@ -30,6 +30,7 @@ mod place;
 mod redirect;
 mod retry;
 mod secure;
+mod stall;
 mod sticky;
 mod switchboard;
 mod table;
@@ -49,6 +50,7 @@ use std::time::Duration;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::{Instant, timeout_at};
 
 use crate::model::Retry;
 use crate::socket::{self, ControlSocket, SocketError};
@@ -67,6 +69,9 @@ pub use tls::{AcmeOptions, LETS_ENCRYPT};
 
 /// Time between two looks for connections that have been idle for too long.
 const SWEEP: Duration = Duration::from_secs(1);
+/// Once the proxy is to end, connections are accepted until this is left of its time: enough for the last of them to ask
+/// and be answered.
+const LAST: Duration = Duration::from_secs(3);
 /// File descriptors that are not for clients and upstreams.
 const SPARE_FILES: u64 = 64;
 
@@ -137,7 +142,8 @@ pub struct Limits {
     pub max_body_bytes: Option<u64>,
     /// Time between two looks for certificates that changed.
     pub look_every: Duration,
-    /// Most client connections at once (fewer if the process may not open enough files); others wait to be accepted.
+    /// Most client connections at once (fewer if the process may not open enough files); others wait to be accepted. Of
+    /// requests over HTTP/2, of which a connection has several, there are as many; others wait to be passed on.
     pub max_connections: usize,
 }
 
@@ -296,7 +302,9 @@ pub async fn serve(
     };
     let board = Arc::new(Switchboard::new(options.table.clone(), disk::load(&options.table)));
     let (phase, phases) = watch::channel(Phase::Serving);
-    let room = Arc::new(Semaphore::new(room_for(options.limits.max_connections)));
+    let fit = room_for(options.limits.max_connections);
+    let (room, streams) = (Arc::new(Semaphore::new(fit)), Arc::new(Semaphore::new(fit)));
+    let old = Arc::new(watch::Sender::new(()));
     let stop_timeout = options.limits.stop_timeout;
     let tunnels = tunnel::Keeper(phases.clone());
     let bound = Bound::of(&listeners);
@@ -307,17 +315,18 @@ pub async fn serve(
     let is_certified = Box::new(move |host: &str| is_secured && certified.has_certificate(host));
     let log_to = log.clone();
     let forwarder = Forwarder { board: Arc::clone(&board), limits: options.limits, tunnels, log: log_to, is_certified };
-    let front = Arc::new(Front { forwarder, certificates: Arc::clone(&certificates), challenges });
+    let front = Arc::new(Front { forwarder, certificates: Arc::clone(&certificates), challenges, streams });
 
     for listener in listeners {
-        tokio::spawn(listen::accept(listener, Arc::clone(&front), Arc::clone(&room), phases.clone()));
+        let life = (phases.clone(), Arc::clone(&old));
+        tokio::spawn(listen::accept(listener, Arc::clone(&front), Arc::clone(&room), life));
     }
     drop((front, phases));
     tracing::info!(http = ?bound.http, https = ?bound.https, control = %options.control.display(), routes = board.table().routes.len(), "serving");
     ready(&bound);
     let until_stopped = async {
         shutdown.await;
-        stop(&phase, stop_timeout).await;
+        stop(&phase, &old, stop_timeout).await;
     };
     let reopen = async {
         loop {
@@ -341,11 +350,18 @@ pub async fn serve(
     Ok(())
 }
 
-/// Every task holds a receiver, so that the channel is closed when the last one has ended.
-async fn stop(phase: &watch::Sender<Phase>, at_most: Duration) {
+/// Every task holds a receiver of the phase, and every connection that was there before one of `old`, so that each channel
+/// is closed when the last of them has ended.
+///
+/// While long answers and tunnels of before are awaited, others are not made to wait: they are accepted and answered.
+async fn stop(phase: &watch::Sender<Phase>, old: &watch::Sender<()>, at_most: Duration) {
     tracing::info!("stopping: finishing what is in flight");
+    let begun = Instant::now();
+    phase.send_replace(Phase::Draining);
+    // What is not done by then is cut off below.
+    drop(timeout_at(begun + at_most.saturating_sub(LAST), old.closed()).await);
     phase.send_replace(Phase::Finishing);
-    if tokio::time::timeout(at_most, phase.closed()).await.is_err() {
+    if timeout_at(begun + at_most, phase.closed()).await.is_err() {
         tracing::warn!(after = ?at_most, "stopping: some requests or tunnels were cut off");
         phase.send_replace(Phase::Over);
         phase.closed().await;
@@ -362,7 +378,7 @@ async fn sweep(board: &Switchboard) -> Infallible {
 }
 
 /// Raises the limit of open files as far as allowed, and says how many connections fit: each needs one file for the
-/// client and one for the upstream.
+/// client and one for the upstream, and over HTTP/2 there may be as many requests more, with an upstream each.
 fn room_for(wanted: usize) -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current < limit.maximum || (limit.maximum.is_none() && limit.current.is_some()) {
@@ -371,6 +387,6 @@ fn room_for(wanted: usize) -> usize {
             limit = raised;
         }
     }
-    let fit = limit.current.map_or(u64::MAX, |files| files.saturating_sub(SPARE_FILES) / 2).max(1);
+    let fit = limit.current.map_or(u64::MAX, |files| files.saturating_sub(SPARE_FILES) / 3).max(1);
     wanted.min(usize::try_from(fit).unwrap_or(usize::MAX)).min(Semaphore::MAX_PERMITS)
 }

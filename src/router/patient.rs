@@ -14,6 +14,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, Sleep};
 
 use super::body::Progress;
@@ -27,19 +28,20 @@ struct Counts {
     ended: AtomicU64,
     /// When the last one ended.
     last: Arc<Progress>,
-}
-
-impl Default for Activity {
-    fn default() -> Self {
-        Self(Arc::new(Counts { begun: AtomicU64::new(0), ended: AtomicU64::new(0), last: Progress::start() }))
-    }
+    _held: Option<watch::Receiver<()>>,
 }
 
 impl Activity {
+    /// Of a new connection, which holds something as long as it lasts and its tunnels do.
+    pub fn new(held: Option<watch::Receiver<()>>) -> Self {
+        let (begun, ended) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self(Arc::new(Counts { begun, ended, last: Progress::start(), _held: held }))
+    }
+
     /// A request begins; it ends when the mark is dropped.
     pub fn busy(&self) -> Busy {
         self.0.begun.fetch_add(1, Ordering::Relaxed);
-        Busy(self.clone())
+        Busy { activity: self.clone(), room: None }
     }
 
     /// Whether no request is being answered.
@@ -73,12 +75,16 @@ impl Activity {
 }
 
 /// A request is being answered, or a tunnel is open.
-pub struct Busy(Activity);
+pub struct Busy {
+    activity: Activity,
+    /// Its place among the requests that are bounded by themselves.
+    pub room: Option<OwnedSemaphorePermit>,
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.0.last.note();
-        self.0.0.ended.fetch_add(1, Ordering::Relaxed);
+        self.activity.0.last.note();
+        self.activity.0.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -26,6 +26,11 @@ pub struct Tunnel {
 pub struct Keeper(pub watch::Receiver<Phase>);
 
 impl Keeper {
+    /// Where the proxy is.
+    pub fn phase(&self) -> Phase {
+        *self.0.borrow()
+    }
+
     /// Runs a tunnel beside the connection it came over.
     pub fn open(&self, tunnel: Tunnel, busy: Busy) {
         let mut phase = self.0.clone();

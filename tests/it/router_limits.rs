@@ -206,11 +206,15 @@ async fn r31_the_signal_to_stop_closes_idle_connections_and_lets_requests_finish
     router.signal();
     assert!(idle.is_closed().await);
     assert!(untouched.is_closed().await);
-    assert!(tokio::net::TcpStream::connect(router.addr).await.is_err(), "no new ones");
+    let mut late = router.client().await;
+    let reply = late.get("b.test", "/").await;
+    assert_eq!((reply.status, reply.header("connection")), (404, Some("close")), "nobody waits for the busy one");
     gate.open();
     let reply = busy.reply().await.unwrap();
     assert_eq!((reply.text(), reply.header("connection")), ("app", Some("close")));
+    let addr = router.addr;
     router.stop().await;
+    assert!(tokio::net::TcpStream::connect(addr).await.is_err(), "no new ones");
 }
 
 #[tokio::test]

@@ -56,6 +56,28 @@ async fn a_tunnel_passes_bytes_both_ways_across_a_switch_and_counts_until_it_end
 }
 
 #[tokio::test]
+async fn while_a_tunnel_holds_up_the_end_of_the_proxy_others_are_answered_on_connections_that_end() {
+    let (mut router, app) = with_raw().await;
+    let (mut client, mut upstream) = tunnel(&router, &app).await;
+    let mut before = router.client().await;
+    router.signal();
+    assert!(before.is_closed().await, "what is idle is closed at once");
+    for _ in 0..3 {
+        let mut late = router.client().await;
+        late.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+        let mut other = app.accept().await;
+        other.request().await;
+        other.send(OK).await;
+        let reply = late.reply().await.expect("an answer");
+        assert_eq!((reply.text(), reply.header("connection")), ("ok", Some("close")));
+        assert!(late.is_closed().await);
+    }
+    echo(&mut client, &mut upstream, "still").await;
+    drop((client, upstream));
+    router.stop().await;
+}
+
+#[tokio::test]
 async fn a_route_without_websockets_passes_the_request_on_without_the_upgrade() {
     let (router, app) = with_raw().await;
     let set = serde_json::json!({ "domains": ["a.test"], "upstreams": [app.addr()], "websockets": false });

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::{Authority, with_certificates};
 use crate::router_support::{App, Gate, Router, soon, text, until};
+use crate::router_wire::Raw;
 
 /// Short enough for a test, long enough for a busy machine.
 const SHORT: Duration = Duration::from_millis(150);
@@ -159,6 +160,85 @@ async fn r31_an_idle_connection_is_closed_and_a_long_answer_is_not_idle() {
     gate.open();
     assert_eq!(soon("an answer", answer).await.unwrap(), StatusCode::OK);
     drop(soon("it is closed when it is idle", busy.open).await);
+}
+
+#[tokio::test]
+async fn r31_an_answer_that_its_client_does_not_take_is_given_up_and_the_others_of_its_connection_are_not() {
+    let app = App::start(|request| async move {
+        let is_large = request.uri().path() == "/large";
+        text(200, if is_large { vec![b'x'; 64 << 20] } else { b"small".to_vec() })
+    })
+    .await;
+    let (router, authority) = with_limits(Limits { stall_timeout: SHORT, ..Limits::default() }, &app).await;
+    let browser = Browser::start(&router, &authority).await;
+    let large = browser.send.clone().send_request(get("https://a.test/large"));
+    let mut untaken = soon("its head", large).await.unwrap().into_body();
+    let addr = app.addr.to_string();
+    until("the app is let go", async || router.proxy.in_flight(&addr).await.unwrap() == Some(0)).await;
+    assert_eq!(browser.get("https://a.test/").await.1, "small");
+    let cut = async {
+        while let Some(frame) = untaken.frame().await {
+            frame?;
+        }
+        Ok::<_, hyper::Error>(())
+    };
+    assert!(soon("the rest", cut).await.is_err(), "what was cut is no whole answer");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_taken_slowly_is_taken_whole_and_an_app_that_is_silent_in_it_is_awaited() {
+    let (pause, app) = (Gate::default(), Raw::start().await);
+    let authority = Authority::new();
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    authority.place(dir.path(), &[&["a.test"]]);
+    let router = Router::start_in(dir, Limits { stall_timeout: SHORT, ..Limits::default() }).await.unwrap();
+    router.route(&["a.test"], app.addr()).await;
+    let browser = Browser::start(&router, &authority).await;
+    let mut send = browser.send.clone();
+    let answer = tokio::spawn(async move { send.send_request(get("https://a.test/")).await.unwrap().into_body() });
+    let mut upstream = app.accept().await;
+    upstream.request().await;
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 8388608\r\n\r\n").await;
+    let mut body = soon("its head", answer).await.unwrap();
+    let paused = pause.clone();
+    let sending = tokio::spawn(async move {
+        upstream.send(&"x".repeat(4 << 20)).await;
+        paused.pass().await;
+        upstream.send(&"x".repeat(4 << 20)).await;
+        upstream
+    });
+    let mut came = 0;
+    let mut take = async |until: usize| {
+        while came < until {
+            let frame = soon("a part", body.frame()).await.expect("more").expect("unbroken");
+            came += frame.into_data().map_or(0, |data| data.len());
+            tokio::time::sleep(SHORT / 50).await;
+        }
+    };
+    take(4 << 20).await;
+    tokio::time::sleep(3 * SHORT).await;
+    pause.open();
+    take(8 << 20).await;
+    soon("all is sent", sending).await.unwrap();
+}
+
+#[tokio::test]
+async fn r31_requests_have_room_as_connections_have_and_those_that_come_on_top_wait_their_turn() {
+    let (app, gate) = App::gated("app").await;
+    let (router, authority) = with_limits(Limits { max_connections: 2, ..Limits::default() }, &app).await;
+    let browser = Browser::start(&router, &authority).await;
+    let mut answers = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let mut send = browser.send.clone();
+        answers.spawn(async move { send.send_request(get("https://a.test/")).await.unwrap().status() });
+    }
+    gate.reached_by(2).await;
+    assert_eq!(browser.get("https://b.test/").await.0, StatusCode::MISDIRECTED_REQUEST);
+    assert_eq!(app.seen(), 2, "an upstream for each that has room");
+    gate.open();
+    for status in soon("all are answered", answers.join_all()).await {
+        assert_eq!(status, StatusCode::OK);
+    }
 }
 
 #[tokio::test]
