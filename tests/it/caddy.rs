@@ -155,6 +155,19 @@ impl Caddy {
         }
     }
 
+    /// Has its admin API served on a Unix socket instead, as a person does; what reads its configuration here reaches it no
+    /// more.
+    pub async fn serve_admin_on_a_socket(&self) -> PathBuf {
+        let socket = self.dir.path().join("admin.sock");
+        let mut config = self.config().await;
+        config["admin"]["listen"] = json!(format!("unix/{}", socket.display()));
+        // The answer may be lost with the port that it comes from.
+        drop(call(self.admin_addr(), "POST", "/load", Some(&config)).await);
+        let connect = async || tokio::net::UnixStream::connect(&socket).await.is_ok();
+        crate::router_support::until("the admin API moves", connect).await;
+        socket
+    }
+
     /// Reads something.
     async fn read(&self, path: &str) -> String {
         loop {

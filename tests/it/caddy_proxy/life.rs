@@ -64,6 +64,22 @@ async fn r1_even_a_caddy_without_any_configuration_is_as_it_was_afterwards() {
 }
 
 #[tokio::test]
+async fn an_admin_api_on_a_unix_socket_is_as_good_as_one_on_a_port() {
+    for version in versions() {
+        let behind = Behind::with(&version, &[&image("v1"), &image("v2")]).await;
+        let socket = behind.caddy.serve_admin_on_a_socket().await;
+        behind.settings_at(&format!("unix/{}", socket.display()), "");
+        for tag in ["v1", "v2"] {
+            behind.host.apply(&web(tag, QUICK)).await;
+            behind.is_settled_at(tag).await;
+        }
+        behind.remove_all().await;
+        assert_eq!(behind.caddy.answer("web.test").await, "404 anything");
+        assert_eq!(behind.caddy.answer("hand.test").await, "200 by hand");
+    }
+}
+
+#[tokio::test]
 async fn r9_a_swap_is_one_write_of_one_route() {
     for version in versions() {
         let behind = Behind::at_v1(&version).await;
