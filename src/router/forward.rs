@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::SET_COOKIE;
+use http::header::{HeaderValue, SET_COOKIE};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, timeout_at};
 
 use super::Limits;
-use super::body::{BodyLimits, Progress, ToClient, ToUpstream};
+use super::body::{Progress, ToClient, ToUpstream};
 use super::head::{self, Host, Peer, Scheme};
 use super::log::{Entry, Log};
 use super::pages::Page;
@@ -19,6 +19,7 @@ use super::place::{Asked, NoRoute, Place};
 use super::redirect;
 use super::retry::{Failure, Tried, warn};
 use super::switchboard::{Entered, Switchboard};
+use super::throttle::Throttle;
 use super::tunnel::{self, Tunnel};
 use super::upstream::{IDLE_FOR_UNSAFE, Sender};
 
@@ -32,6 +33,10 @@ pub struct Forwarder {
     pub tunnels: tunnel::Keeper,
     /// Takes down each request.
     pub log: Option<Arc<Log>>,
+    /// Tells requests that have been here before.
+    pub mark: HeaderValue,
+    /// Holds back warnings about these.
+    pub loops: Throttle,
     /// Whether there is a certificate for a host now, so that it may be redirected to https.
     pub is_certified: Box<dyn Fn(&str) -> bool + Send + Sync>,
 }
@@ -60,7 +65,10 @@ impl Forwarder {
     }
 
     async fn forward(&self, request: Request<Incoming>, from: Peer) -> Result<Answer, Page> {
-        let mut outbound = Outbound::prepare(request, from, self.limits.body())?;
+        if head::has_passed(request.headers(), &self.mark) {
+            return Err(self.comes_back(&request));
+        }
+        let mut outbound = Outbound::prepare(request, from, self)?;
         let mut attempt = 1;
         loop {
             let entered = match self.enter(&outbound) {
@@ -86,6 +94,15 @@ impl Forwarder {
             }
             attempt += 1;
         }
+    }
+
+    /// Passed on, it would come again and again, until there is room for nobody else.
+    fn comes_back(&self, request: &Request<Incoming>) -> Page {
+        if let Some(hidden) = self.loops.pass() {
+            let host = Host::of(request).map(|host| host.name);
+            tracing::warn!(host, hidden, "a request came back: an upstream of this host's route leads to this proxy");
+        }
+        Page::Loop
     }
 
     fn enter(&self, outbound: &Outbound) -> Result<Entered, NoRoute> {
@@ -161,7 +178,8 @@ struct Outbound {
 }
 
 impl Outbound {
-    fn prepare(mut request: Request<Incoming>, from: Peer, limits: BodyLimits) -> Result<Self, Page> {
+    fn prepare(mut request: Request<Incoming>, from: Peer, by: &Forwarder) -> Result<Self, Page> {
+        let limits = by.limits.body();
         if request.method() == Method::CONNECT {
             return Err(Page::Method);
         }
@@ -178,6 +196,7 @@ impl Outbound {
         parts.extensions.clear();
         let has_body = !body.is_end_stream();
         head::to_upstream(&mut parts, &host, from, has_body);
+        head::mark(&mut parts.headers, &by.mark);
         if let Some(protocol) = protocol {
             head::set_upgrade(&mut parts.headers, protocol);
         }

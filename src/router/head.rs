@@ -26,6 +26,8 @@ const ONE_HOP: [HeaderName; 8] = [
 ];
 /// `Connection` cannot have these removed: the message would mean something else without them.
 const PROTECTED: [HeaderName; 2] = [CONTENT_LENGTH, HOST];
+/// The proxies that a request came through.
+static PASSED: HeaderName = HeaderName::from_static("cdn-loop");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -128,6 +130,17 @@ pub fn wanted_upgrade<B>(request: &Request<B>) -> Option<HeaderValue> {
 pub fn is_plainly_framed(headers: &HeaderMap) -> bool {
     headers.get_all(TRANSFER_ENCODING).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"))
         && headers.get_all(TRANSFER_ENCODING).iter().count() <= 1
+}
+
+/// Whether a request has come through a proxy before, by its mark.
+pub fn has_passed(headers: &HeaderMap, mark: &HeaderValue) -> bool {
+    let all = headers.get_all(&PASSED).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    all.into_iter().any(|part| part.trim_ascii() == mark.as_bytes())
+}
+
+/// Puts the mark of a proxy on a request that it passes on (RFC 8586).
+pub fn mark(headers: &mut HeaderMap, mark: &HeaderValue) {
+    headers.append(&PASSED, mark.clone());
 }
 
 /// Makes a request's head the one the upstream gets.

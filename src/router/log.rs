@@ -177,6 +177,12 @@ pub struct Entry {
     pub upstream: Option<Arc<Upstream>>,
 }
 
+/// Until there is an answer; written of a client that went before it, as nginx does.
+const UNANSWERED: StatusCode = match StatusCode::from_u16(499) {
+    Ok(status) => status,
+    Err(_) => StatusCode::BAD_REQUEST,
+};
+
 impl Entry {
     /// A request that has just come.
     pub fn new<B>(log: &Arc<Log>, request: &Request<B>, from: Peer) -> Self {
@@ -190,7 +196,7 @@ impl Entry {
             method: request.method().clone(),
             target: request.uri().clone(),
             protocol: request.version(),
-            status: StatusCode::OK,
+            status: UNANSWERED,
             bytes: 0,
             upstream: None,
         }

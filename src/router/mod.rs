@@ -47,6 +47,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -65,6 +66,7 @@ pub use log::LogTo;
 use secure::Secure;
 use switchboard::Switchboard;
 pub use table::{Conflict, MAX_ROUTES, Table};
+use throttle::Throttle;
 pub use tls::{AcmeOptions, LETS_ENCRYPT};
 
 /// Time between two looks for connections that have been idle for too long.
@@ -314,7 +316,8 @@ pub async fn serve(
     let (certified, is_secured) = (Arc::clone(&certificates), !bound.https.is_empty());
     let is_certified = Box::new(move |host: &str| is_secured && certified.has_certificate(host));
     let log_to = log.clone();
-    let forwarder = Forwarder { board: Arc::clone(&board), limits: options.limits, tunnels, log: log_to, is_certified };
+    let (limits, mark, loops) = (options.limits, mark(), Throttle::default());
+    let forwarder = Forwarder { board: Arc::clone(&board), limits, tunnels, log: log_to, mark, loops, is_certified };
     let front = Arc::new(Front { forwarder, certificates: Arc::clone(&certificates), challenges, streams });
 
     for listener in listeners {
@@ -366,6 +369,12 @@ async fn stop(phase: &watch::Sender<Phase>, old: &watch::Sender<()>, at_most: Du
         phase.send_replace(Phase::Over);
         phase.closed().await;
     }
+}
+
+/// What tells requests that this process passed on.
+fn mark() -> HeaderValue {
+    let text = format!("landfall-{}", uuid::Uuid::new_v4().simple());
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("landfall"))
 }
 
 async fn sweep(board: &Switchboard) -> Infallible {

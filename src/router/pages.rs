@@ -29,6 +29,8 @@ pub enum Page {
     BadGateway,
     /// The route leads nowhere for now.
     NoUpstream,
+    /// The request has been here before: an upstream leads back to this proxy.
+    Loop,
     /// The upstream did not take the connection, or did not begin to answer, in time.
     Timeout,
 }
@@ -45,8 +47,9 @@ impl Page {
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The request is larger than what is taken here."),
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "The request came too slowly."),
             Self::UnclearPath => (StatusCode::BAD_REQUEST, "The path of the request can be read in more than one way."),
-            Self::Unknown => (StatusCode::NOT_FOUND, "Nothing is served under this name."),
+            Self::Unknown => (StatusCode::NOT_FOUND, "Nothing is served at this address."),
             Self::BadGateway => (StatusCode::BAD_GATEWAY, "The application behind this name does not answer."),
+            Self::Loop => (StatusCode::LOOP_DETECTED, "The application behind this name leads back to itself."),
             Self::NoUpstream => (StatusCode::SERVICE_UNAVAILABLE, "The application is being updated. Try again soon."),
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "The application took too long to answer."),
         }

@@ -203,3 +203,20 @@ async fn an_answer_before_the_end_of_the_request_is_passed_on() {
     let addr = app.addr().to_string();
     until("nothing is in flight", async || router.proxy.in_flight(&addr).await.unwrap() == Some(0)).await;
 }
+
+#[tokio::test]
+async fn a_request_that_comes_back_to_the_proxy_is_a_508_at_once_and_marks_of_others_stay() {
+    let (router, app) = with_raw().await;
+    router.set("loop/prod", serde_json::json!({ "domains": ["loop.test"], "upstreams": [router.addr] })).await;
+    assert_eq!(router.client().await.get("loop.test", "/").await.status, 508);
+    assert_eq!(router.proxy.in_flight(&router.addr.to_string()).await.unwrap(), Some(0));
+    let mut client = router.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\nCDN-Loop: other.example\r\n\r\n").await;
+    let mut upstream = app.accept().await;
+    let head = upstream.request().await;
+    let marks = lines(&head, "cdn-loop");
+    assert!(marks.len() == 2 && marks[0] == "cdn-loop: other.example", "{marks:?}");
+    assert!(marks[1].starts_with("cdn-loop: landfall-"), "{marks:?}");
+    upstream.send(OK).await;
+    assert_eq!(client.reply().await.unwrap().text(), "ok");
+}

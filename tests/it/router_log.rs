@@ -68,5 +68,6 @@ async fn a_tunnel_is_a_line_when_it_opens_and_a_client_that_goes_away_is_one_too
     gone.send("GET /gone HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
     app.accept().await.request().await;
     drop(gone);
-    assert_eq!(lines(&router, 2).await[1]["path"], "/gone");
+    let second = &lines(&router, 2).await[1];
+    assert_eq!((&second["path"], &second["status"]), (&"/gone".into(), &499.into()));
 }
