@@ -53,9 +53,10 @@ impl Embedded {
     pub async fn uncertified(&self) -> BTreeMap<String, String> {
         let states = get::<Vec<CertificateState>>(&self.socket, "/certificates", CALL).await.unwrap_or_default();
         let lacking = |state: CertificateState| {
-            let CertificateState { name, from, ends: _, last_failure, next_try } = state;
+            let CertificateState { name, from, ends: _, last_failure, next_try, trouble } = state;
             let again = next_try.map(|at| format!(", and is asked for again at {}", time(at))).unwrap_or_default();
             let why = match (from, last_failure) {
+                _ if trouble.is_some() => trouble?,
                 (Some(_), None) => return None,
                 (Some(_), Some(why)) => format!("was not renewed{again}: {why}"),
                 (None, Some(why)) => format!("could not be had{again}: {why}"),

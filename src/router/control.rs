@@ -375,6 +375,16 @@ pub struct CertificateState {
     pub last_failure: Option<String>,
     /// By ACME: when it is ordered, again or anew, in seconds since 1970.
     pub next_try: Option<u64>,
+    /// What is wrong with it for a route that asks for one of a file: a sentence that begins with its verb.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+impl CertificateState {
+    /// A name of which nothing is known.
+    pub fn of(name: String) -> Self {
+        Self { name, from: None, ends: None, last_failure: None, next_try: None, trouble: None }
+    }
 }
 
 /// How a drain ended.

@@ -36,6 +36,9 @@ impl Secure {
         });
         let wishes = wishes(table);
         certificates.set_wishes(wishes.clone());
+        if bound.https.is_empty() {
+            certificates.set_unserved();
+        }
         let reached = (!bound.http.is_empty(), !bound.https.is_empty());
         let (shown, shared) = (Arc::clone(&challenges), Arc::clone(&certificates));
         let mut acme = Acme::new(options.acme.clone(), tls, shared, shown, reached);

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 
 use super::super::control::CertificateState;
 use super::certificate::{Certificate, Origin, Seconds, now};
-use super::wish::Wishes;
+use super::wish::{Wish, Wishes};
 
 /// The certificates in force, shared by every connection.
 #[derive(Default)]
@@ -32,8 +32,46 @@ struct Live {
     named: HashMap<String, Arc<Certificate>>,
     /// The same, by file.
     files: HashMap<String, Arc<Certificate>>,
+    /// Files that cannot be used as they are, and why.
+    unusable: HashMap<String, String>,
     /// What routes ask for.
     wishes: Wishes,
+    /// Nobody can come over TLS.
+    is_unserved: bool,
+}
+
+impl Live {
+    /// What is wrong with the certificate of a host that asks for one of a file. What ACME could not get, it tells itself.
+    fn trouble(&self, host: &str, wish: &Wish) -> Option<String> {
+        let now = now();
+        if self.is_unserved {
+            return Some("is served to nobody: the proxy listens on no port for https (`--listen-tls`)".to_owned());
+        }
+        let Some(name) = &wish.file else {
+            let found = self.named(host);
+            return match found.map(|certificate| certificate.has_ended(now)) {
+                Some(false) => None,
+                Some(true) if !wish.is_issued => Some("has ended: put a new pair in its place".to_owned()),
+                None if !wish.is_issued => Some("is missing: no pair of files is for this name".to_owned()),
+                Some(true) | None => None,
+            };
+        };
+        let unusable = self.unusable.get(name).map(|why| format!("cannot be used: {why}"));
+        match self.files.get(name) {
+            None => Some(unusable.unwrap_or_else(|| format!("is missing: there is no `{name}.crt` with `{name}.key`"))),
+            Some(file) if !file.covers(host) => {
+                Some(format!("is missing: `{name}.crt` is for {} alone", file.names.join(", ")))
+            }
+            Some(file) if file.has_ended(now) => Some(format!("has ended: put a new `{name}.crt` in its place")),
+            Some(_) => unusable.map(|why| format!("{why}; the one before is served")),
+        }
+    }
+
+    /// The certificate of files that has a host's name, or its wildcard.
+    fn named(&self, host: &str) -> Option<&Arc<Certificate>> {
+        let wildcard = || self.named.get(&format!("*.{}", host.split_once('.')?.1));
+        self.named.get(host).or_else(wildcard)
+    }
 }
 
 impl Certificates {
@@ -67,24 +105,33 @@ impl Certificates {
         let live = self.live.load();
         let of = |(name, certificate): (&String, &Arc<Certificate>)| {
             let (from, ends) = (Some(certificate.origin.to_string()), Some(certificate.not_after));
-            (name.clone(), CertificateState { name: name.clone(), from, ends, last_failure: None, next_try: None })
+            (name.clone(), CertificateState { from, ends, ..CertificateState::of(name.clone()) })
         };
         let mut states: BTreeMap<_, _> = live.named.iter().chain(&live.issued).map(of).collect();
         for (host, (failure, next)) in self.outlook.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            let without =
-                || CertificateState { name: host.clone(), from: None, ends: None, last_failure: None, next_try: None };
-            let state = states.entry(host.clone()).or_insert_with(without);
+            let state = states.entry(host.clone()).or_insert_with(|| CertificateState::of(host.clone()));
             (state.last_failure, state.next_try) = (failure.clone(), *next);
+        }
+        for (host, wish) in &live.wishes {
+            if let Some(trouble) = live.trouble(host, wish) {
+                states.entry(host.clone()).or_insert_with(|| CertificateState::of(host.clone())).trouble =
+                    Some(trouble);
+            }
         }
         states.into_values().collect()
     }
 
-    /// Puts the certificates of files in the place of those before.
-    pub fn set_files(&self, files: HashMap<String, Arc<Certificate>>) {
+    /// Puts the certificates of files in the place of those before, and why others cannot be used.
+    pub fn set_files(&self, files: HashMap<String, Arc<Certificate>>, unusable: HashMap<String, String>) {
         self.change(|live| {
             live.named = by_name(files.values());
-            live.files = files;
+            (live.files, live.unusable) = (files, unusable);
         });
+    }
+
+    /// Nobody comes over TLS.
+    pub fn set_unserved(&self) {
+        self.change(|live| live.is_unserved = true);
     }
 
     /// Puts those that were issued in the place of those before.

@@ -40,6 +40,8 @@ pub struct Directory {
 struct Pair {
     stamps: Stamps,
     served: Option<Arc<Certificate>>,
+    /// Why it cannot be used as it is now.
+    trouble: Option<String>,
     was_ended: bool,
 }
 
@@ -73,8 +75,7 @@ impl Directory {
                 if std::mem::replace(&mut self.is_readable, false) {
                     tracing::warn!(
                         path = %self.path.display(), %error,
-                        "the directory of certificates cannot be read: make it, and let the proxy read it; \
-                         what was read before is served"
+                        "the directory of certificates cannot be read: make it, and let the proxy read it"
                     );
                 }
                 return;
@@ -92,7 +93,8 @@ impl Directory {
         }
         if changed {
             let served = self.pairs.iter().filter_map(|(name, pair)| Some((name.clone(), pair.served.clone()?)));
-            certificates.set_files(served.collect());
+            let unusable = self.pairs.iter().filter_map(|(name, pair)| Some((name.clone(), pair.trouble.clone()?)));
+            certificates.set_files(served.collect(), unusable.collect());
         }
     }
 
@@ -102,17 +104,19 @@ impl Directory {
         let changed = known.is_none_or(|pair| pair.stamps != stamps);
         let mut served = known.and_then(|pair| pair.served.clone());
         let mut was_ended = known.is_some_and(|pair| pair.was_ended);
+        let mut trouble = known.and_then(|pair| pair.trouble.clone());
         if changed {
-            was_ended = false;
+            (was_ended, trouble) = (false, None);
             match self.read(&name) {
                 Ok(certificate) => {
                     tracing::info!(file = %self.chain(&name).display(), names = ?certificate.names, "a certificate is served");
                     served = Some(Arc::new(certificate));
                 }
-                Err((file, reason, remedy)) => tracing::warn!(
-                    file = %file.display(), reason, remedy, before = served.is_some(),
-                    "a certificate is skipped; what was good of it before is served"
-                ),
+                Err((file, reason, remedy)) => {
+                    let instead = if served.is_some() { "the one before is served" } else { "there is none before it" };
+                    tracing::warn!(file = %file.display(), reason, remedy, "a certificate is skipped; {instead}");
+                    trouble = Some(format!("{}: {reason}; {remedy}", file.display()));
+                }
             }
         }
         if let Some(certificate) = served.as_ref().filter(|served| !was_ended && served.has_ended(now())) {
@@ -122,7 +126,7 @@ impl Directory {
                 "a certificate has expired and is served all the same: put a new one there"
             );
         }
-        self.pairs.insert(name, Pair { stamps, served, was_ended });
+        self.pairs.insert(name, Pair { stamps, served, trouble, was_ended });
         changed
     }
 

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use landfall::proxy::Embedded;
 use landfall::router::Limits;
+use serde_json::{Value, json};
 
 use super::{Authority, with_certificates};
 use crate::router_support::{Router, control, until};
@@ -19,6 +21,12 @@ async fn looking() -> (Router, Authority) {
 
 fn file(router: &Router, name: &str) -> PathBuf {
     router.dir.path().join("certificates").join(name)
+}
+
+/// What the proxy tells of the certificate of a host.
+pub async fn state(router: &Router, host: &str) -> Value {
+    let (_, states) = control(&router.control(), "GET", "/certificates", "").await;
+    states.as_array().unwrap().iter().find(|state| state["name"] == host).cloned().unwrap_or_default()
 }
 
 async fn is_served(router: &Router, authority: &Authority, host: &str) -> bool {
@@ -62,6 +70,44 @@ async fn a_bad_pair_costs_neither_the_good_ones_nor_what_was_good_of_itself() {
     until("a good one beside them is served", async || is_served(&router, &authority, "z.test").await).await;
     assert_eq!(shown(&router, &authority, "a.test").await, before, "with a key that is not its own it is not taken");
     assert!(!is_served(&router, &authority, "b.test").await);
+}
+
+#[tokio::test]
+async fn what_a_route_asks_for_and_there_is_none_of_is_told_with_its_reason() {
+    let (router, authority) = looking().await;
+    std::fs::write(file(&router, "broken.crt"), "nonsense").unwrap();
+    std::fs::write(file(&router, "broken.key"), "nonsense").unwrap();
+    let tls = |certificate| json!({ "certificate": certificate, "redirect": false, "hsts": false, "http2": true });
+    for (host, certificate, trouble) in [
+        ("a.test", json!({ "file": "a.test" }), None),
+        ("b.test", json!({ "file": "b" }), Some("is missing: there is no `b.crt` with `b.key`")),
+        ("c.test", json!({ "file": "a.test" }), Some("is missing: `a.test.crt` is for a.test alone")),
+        ("d.test", json!({ "file": "broken" }), Some("cannot be used: ")),
+        ("e.test", json!({ "wildcard": "*.test" }), Some("is missing: no pair of files is for this name")),
+    ] {
+        let stage = format!("{}/prod", &host[..1]);
+        router.set(&stage, json!({ "domains": [host], "upstreams": ["127.0.0.1:9"], "tls": tls(certificate) })).await;
+        let told = async || state(&router, host).await["trouble"].as_str().map(str::to_owned);
+        match trouble {
+            Some(text) => until(text, async || told().await.is_some_and(|told| told.contains(text))).await,
+            None => assert_eq!(told().await, None),
+        }
+    }
+    let lacking = Embedded::new(&router.control()).uncertified().await;
+    assert_eq!(lacking.keys().map(String::as_str).collect::<Vec<_>>(), ["b.test", "c.test", "d.test", "e.test"]);
+    authority.place(router.dir.path(), &[&["e.test"]]);
+    until("it is there", async || state(&router, "e.test").await["trouble"].is_null()).await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_listens_nowhere_for_https_says_so_of_each_host_that_asks_for_it() {
+    let (authority, dir) = (Authority::new(), Arc::new(tempfile::tempdir().unwrap()));
+    authority.place(dir.path(), &[&["a.test"]]);
+    let router = Router::start_as(dir, |options| options.listen_tls.clear()).await.expect("starts");
+    let tls = json!({ "certificate": { "file": "a.test" }, "redirect": false, "hsts": false, "http2": true });
+    router.set("a/prod", json!({ "domains": ["a.test"], "upstreams": ["127.0.0.1:9"], "tls": tls })).await;
+    let told = async || state(&router, "a.test").await["trouble"].to_string().contains("--listen-tls");
+    until("it is told", told).await;
 }
 
 #[tokio::test]
