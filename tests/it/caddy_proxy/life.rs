@@ -1,10 +1,12 @@
 //! A stage's whole life behind Caddy.
 
+use landfall::reconcile::RouteTo;
 use serde_json::{Value, json};
 
 use super::ground::{Behind, QUICK};
 use crate::caddy::{Caddy, newest, versions};
 use crate::execute::ground::{image, web};
+use crate::router_wire::Client;
 
 #[tokio::test]
 async fn r1_what_others_have_in_caddy_is_the_same_byte_by_byte_after_a_projects_life() {
@@ -60,6 +62,30 @@ async fn r1_even_a_caddy_without_any_configuration_is_as_it_was_afterwards() {
             behind.remove_all().await;
             assert_eq!(behind.caddy.config_text().await, before, "{version:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_page_stands_in_for_the_app_by_one_write_and_new_versions_come_behind_it() {
+    for version in versions() {
+        let behind = Behind::at_v1(&version).await;
+        let before = behind.caddy.config_text().await;
+        behind.host.fake.reset_calls();
+        assert_eq!(behind.host.lead("web/prod", RouteTo::Maintenance).await.0, "done");
+        let reply = Client::connect(behind.caddy.addr()).await.get("web.test", "/anything").await;
+        assert_eq!((reply.status, reply.header("retry-after"), reply.header("x-version")), (503, Some("5"), None));
+        assert_eq!(behind.caddy.answer("hand.test").await, "200 by hand");
+        assert!(behind.host.look().await.expect("a look").plan.is_noop());
+        assert_eq!(behind.host.fake.mutations(), 0);
+        assert_eq!(behind.host.lead("web/prod", RouteTo::Instance).await.0, "done");
+        assert_eq!(behind.caddy.config_text().await, before, "{version:?}");
+        behind.is_settled_at("v1").await;
+
+        behind.host.lead("web/prod", RouteTo::Maintenance).await;
+        behind.host.apply(&web("v2", QUICK)).await;
+        assert!(behind.caddy.answer("web.test").await.starts_with("503 "));
+        assert_eq!(behind.host.lead("web/prod", RouteTo::Instance).await.0, "done");
+        behind.is_settled_at("v2").await;
     }
 }
 

@@ -12,7 +12,7 @@ use landfall::daemon::{Ask, Calls, Handle};
 use landfall::execute::{Event, Sink, StageResult};
 use landfall::model::{Pause, Recorded, StageKey};
 use landfall::plan::Options;
-use landfall::reconcile::{self, Converged, Done, Error, Order, Places, View, Want};
+use landfall::reconcile::{self, Converged, Done, Error, Order, Places, RouteTo, View, Want};
 use landfall::store::{DaemonLock, DataDir, DeployRow, Filter, InstanceRow, Reader, Store};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -149,6 +149,12 @@ impl Host {
 
     pub async fn converge_with(&self, options: Options) -> Result<Converged, Error> {
         self.pass(self.places(), options).await
+    }
+
+    /// `landfall route STAGE --to`: how it ended, and why.
+    pub async fn lead(&self, stage: &str, to: RouteTo) -> (String, String) {
+        let (key, order) = (stage.parse().expect("a stage"), Order::Route { to });
+        ended(&reconcile::by_hand(&self.places(), &key, &order, Sink::new(|_| {})).await.expect("a pass"))
     }
 
     /// Takes everything out of the configuration, and lets it go.

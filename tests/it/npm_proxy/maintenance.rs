@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use landfall::execute::Sink;
-use landfall::reconcile::{self, Order, RouteTo};
+use landfall::reconcile::RouteTo;
 use serde_json::json;
 
 use super::ground::{Behind, QUICK, timeless};
@@ -14,10 +13,7 @@ use crate::npm::{Fault, Matcher};
 use crate::router_wire::Client;
 
 async fn lead(behind: &Behind, to: RouteTo) -> (String, String) {
-    let key = "web/prod".parse().expect("a stage");
-    let order = Order::Route { to };
-    let converged = reconcile::by_hand(&behind.host.places(), &key, &order, Sink::new(|_| {})).await.expect("a pass");
-    crate::execute::ground::ended(&converged)
+    behind.host.lead("web/prod", to).await
 }
 
 #[tokio::test]
