@@ -11,6 +11,7 @@
 #include "tally.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -64,7 +65,8 @@ static bool open_connection(struct client *c)
     return connect(fd, (struct sockaddr *)&options.address, sizeof options.address) == 0;
 }
 
-/* One request on an open connection. A reused one that ends before the first byte of the answer was closed idle. */
+/* One request on an open connection. A reused one that ends before the first byte of the answer was closed idle; one on
+ * which nothing comes for too long was not. */
 static enum outcome ask(struct client *c)
 {
     char request[1024];
@@ -72,15 +74,17 @@ static enum outcome ask(struct client *c)
         options.path, options.host, c->kept ? "" : "Connection: close\r\n");
     if (!send_all(c->reader.fd, request, (size_t)len))
         return c->used ? IDLE_CLOSED : BROKEN;
+    errno = 0;
     int head_len = read_head(&c->reader, c->head);
     if (head_len <= 0)
-        return head_len == 0 && c->used ? IDLE_CLOSED : BROKEN;
+        return head_len == 0 && c->used && errno != EAGAIN ? IDLE_CLOSED : BROKEN;
     return read_body(&c->reader, c->head, true, NULL, 0, NULL) ? ANSWERED : BROKEN;
 }
 
-static void record(const struct client *c, enum outcome outcome, long long sent_ms)
+/* `reused`: on a connection that had answered before. */
+static void record(const struct client *c, enum outcome outcome, bool reused, long long sent_ms)
 {
-    struct answer a = { .kept = c->kept, .sent_ms = sent_ms, .answer_ms = now_ms() };
+    struct answer a = { .kept = reused, .sent_ms = sent_ms, .answer_ms = now_ms() };
     if (outcome == ANSWERED) {
         a.status = (int)strtol(c->head + strcspn(c->head, " "), NULL, 10);
         header(c->head, "X-Version", a.version, sizeof a.version);
@@ -92,16 +96,18 @@ static void one_request(struct client *c)
 {
     long long sent_ms = now_ms();
     enum outcome outcome = IDLE_CLOSED;
+    bool reused = c->used;
     if (c->reader.fd >= 0)
         outcome = ask(c);
     if (c->reader.fd >= 0 && outcome == IDLE_CLOSED)
         tally_idle_close();
     if (outcome == IDLE_CLOSED) { /* not open, or closed while it was idle: that costs nothing but a connection */
         hang_up(c);
+        reused = false;
         sent_ms = now_ms();
         outcome = open_connection(c) ? ask(c) : BROKEN;
     }
-    record(c, outcome, sent_ms);
+    record(c, outcome, reused, sent_ms);
     char value[32];
     bool announced = c->kept && outcome == ANSWERED
         && header(c->head, "Connection", value, sizeof value) && strcasecmp(value, "close") == 0;
