@@ -255,17 +255,17 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct ProxyArgs {
     /// Address to serve HTTP on, once or more [default: 0.0.0.0:80, unless --listen-tls or a socket of systemd's is given]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub listen: Vec<SocketAddr>,
     /// Address to serve HTTPS on, once or more; a client gets the certificate of the host that it asks for
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub listen_tls: Vec<SocketAddr>,
     /// Directory of certificates: NAME.crt (the chain, PEM) with NAME.key; changes are seen within seconds
     #[arg(long, value_name = "DIR", env = "LANDFALL_PROXY_CERTIFICATES")]
     pub certificates: Option<PathBuf>,
     /// Directory URL of the authority that issues certificates (ACME) for routes that ask for one, whose terms are agreed to
     /// thereby
-    #[arg(long, value_name = "URL", env = "LANDFALL_PROXY_ACME_DIRECTORY", default_value = crate::router::LETS_ENCRYPT)]
+    #[arg(long, value_name = "URL", env = "LANDFALL_PROXY_ACME_DIRECTORY", default_value = crate::router::LETS_ENCRYPT, value_parser = directory)]
     pub acme_directory: String,
     /// Where that authority may write to
     #[arg(long, value_name = "ADDRESS", env = "LANDFALL_PROXY_ACME_EMAIL")]
@@ -288,6 +288,18 @@ pub struct ProxyArgs {
     /// Largest body of a request, as in 100m; more is refused with 413 [default: any]
     #[arg(long, value_name = "SIZE")]
     pub max_body: Option<Bytes>,
+}
+
+/// Names are not looked up: what they mean may change, and a proxy that starts before the resolver would not.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "write an address and a port, as in `0.0.0.0:80`, `127.0.0.1:8080` or `[::]:80`".to_owned())
+}
+
+/// Account and orders are signed, and all the same nobody in between is to read or hold them up.
+fn directory(text: &str) -> Result<String, String> {
+    let is_secured = text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+    if is_secured { Ok(text.to_owned()) } else { Err("write a URL that begins with `https://`".to_owned()) }
 }
 
 /// A server is neither asked all the time nor forgotten.

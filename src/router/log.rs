@@ -3,6 +3,7 @@
 //! Invariant: no request ever waits for it. What the writer is behind with is bounded; beyond that lines are dropped,
 //! counted, and the count is written once there is room. The query of a request is left out, since queries carry secrets.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::net::IpAddr;
@@ -38,6 +39,15 @@ pub enum LogTo {
     File(PathBuf),
     /// This stream, as it is.
     Stream(Arc<File>),
+}
+
+impl fmt::Display for LogTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Stream(_) => f.write_str("on the output"),
+        }
+    }
 }
 
 impl LogTo {

@@ -185,7 +185,7 @@ pub enum RouterError {
         source: io::Error,
     },
     /// The access log cannot be opened.
-    #[error("cannot open the access log {to:?}: {source}")]
+    #[error("cannot open the access log {to}: {source}")]
     Log {
         /// Where it was to go.
         to: LogTo,
