@@ -1,4 +1,4 @@
-//! Certificates by ACME, of a real authority on loopback: issued, kept, renewed, and waited for when it fails.
+//! Certificates by ACME, of a real authority on loopback: issued, kept, renewed, and waited for when a host is not reached.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -24,27 +24,27 @@ async fn proxy(pebble: &Pebble, dir: &Arc<tempfile::TempDir>, adjust: impl FnOnc
     Router::start_as(Arc::clone(dir), adjust).await.expect("starts")
 }
 
-fn scratch() -> Arc<tempfile::TempDir> {
+pub fn scratch() -> Arc<tempfile::TempDir> {
     Arc::new(tempfile::tempdir().unwrap())
 }
 
 /// Has hosts led to an app, with a certificate of their own and plain HTTP redirected.
-async fn route(router: &Router, hosts: &[&str], app: &App) {
+pub async fn route(router: &Router, hosts: &[&str], app: &App) {
     let tls = json!({ "certificate": "letsencrypt", "redirect": true, "http2": true });
     router.set("shop/prod", json!({ "domains": hosts, "upstreams": [app.addr], "tls": tls })).await;
 }
 
-async fn is_served(client: &ClientConfig, addr: SocketAddr, host: &str) -> bool {
+pub async fn is_served(client: &ClientConfig, addr: SocketAddr, host: &str) -> bool {
     connect_as(client.clone(), addr, host).await.is_ok()
 }
 
 /// What the control socket tells of a host.
-async fn state(router: &Router, host: &str) -> Value {
+pub async fn state(router: &Router, host: &str) -> Value {
     let (_, states) = control(&router.control(), "GET", "/certificates", "").await;
     states.as_array().unwrap().iter().find(|state| state["name"] == host).cloned().unwrap_or_default()
 }
 
-fn now() -> u64 {
+pub fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
 }
 

@@ -1,6 +1,7 @@
 //! TLS of the embedded proxy: who gets which certificate, where they are from, and what is spoken afterwards.
 
 mod acme;
+mod acme_down;
 mod authority;
 mod files;
 mod handshake;

@@ -18,6 +18,7 @@ use crate::socket::replace;
 const MAX_FILE: u64 = 4 * 1024 * 1024;
 
 /// The directory of one authority.
+#[derive(Debug, Clone)]
 pub struct Disk(PathBuf);
 
 impl Disk {

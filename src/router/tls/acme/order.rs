@@ -53,23 +53,30 @@ impl From<Error> for Failure {
     }
 }
 
+/// An order for one host.
+///
+/// # Errors
+/// The authority takes none, or does not answer.
+pub async fn begin(account: &Account, host: &str) -> Result<Order, Failure> {
+    Ok(account.new_order(&NewOrder::new(&[Identifier::Dns(host.to_owned())])).await?)
+}
+
 /// A new key with the chain of its certificate, in PEM.
 ///
 /// # Errors
 /// The authority refuses, cannot reach the host, or does not answer.
-pub async fn issue(
-    account: &Account,
+pub async fn finish(
+    order: &mut Order,
     host: &str,
     challenges: &Arc<Challenges>,
     tls: &Tls,
     kind: Kind,
 ) -> Result<String, Failure> {
-    let mut order = account.new_order(&NewOrder::new(&[Identifier::Dns(host.to_owned())])).await?;
-    let shown = show(&mut order, host, challenges, tls, kind).await?;
+    let shown = show(order, host, challenges, tls, kind).await?;
     let status = order.poll_ready(&POLL).await;
     drop(shown);
     if !matches!(status, Ok(OrderStatus::Ready)) {
-        return Err(reason(&mut order, status).await);
+        return Err(reason(order, status).await);
     }
     let key = KeyPair::generate().map_err(|error| Failure::new(error.to_string()))?;
     let request = request(host, &key).map_err(|error| Failure::new(error.to_string()))?;
