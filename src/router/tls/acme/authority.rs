@@ -7,7 +7,9 @@ use instant_acme::{Account, NewAccount, Order};
 use super::super::certificate::Tls;
 use super::challenges::Challenges;
 use super::disk::Disk;
-use super::order::{Failure, Kind};
+use super::failure::Failure;
+use super::http::Later;
+use super::order::Kind;
 use super::{AcmeOptions, http, order};
 
 /// Who issues, and what it is asked with.
@@ -18,12 +20,13 @@ pub struct Authority {
     challenges: Arc<Challenges>,
     kinds: Vec<Kind>,
     account: Option<Account>,
+    later: Later,
 }
 
 impl Authority {
     /// One that is shown hosts in these ways.
     pub fn new(options: AcmeOptions, disk: Disk, tls: Tls, challenges: Arc<Challenges>, kinds: Vec<Kind>) -> Self {
-        Self { options, disk, tls, challenges, kinds, account: None }
+        Self { options, disk, tls, challenges, kinds, account: None, later: Later::default() }
     }
 
     /// An order for a host, of which nothing is proven yet.
@@ -32,13 +35,18 @@ impl Authority {
     /// There is no account to be had, or the authority takes no order.
     pub async fn begin(&mut self, host: &str) -> Result<Order, Failure> {
         if self.kinds.is_empty() {
-            return Err(Failure::new("nothing is listened on"));
+            return Err(Failure::common("nothing is listened on"));
         }
+        self.later.take();
         let account = match &self.account {
-            Some(account) => account,
-            None => self.account.insert(open_account(&self.options, &self.disk).await?),
+            Some(account) => Ok(account.clone()),
+            None => open_account(&self.options, &self.disk, &self.later).await,
         };
-        order::begin(account, host).await
+        let order = match account {
+            Ok(account) => order::begin(self.account.insert(account), host).await,
+            Err(failure) => Err(failure),
+        };
+        order.map_err(|failure| failure.not_before(self.later.take()))
     }
 
     /// The chain and key of a new certificate, in PEM. Each attempt uses the next way to prove itself.
@@ -48,7 +56,8 @@ impl Authority {
     pub async fn finish(&self, order: &mut Order, host: &str, failures: u32) -> Result<String, Failure> {
         let at =
             (failures as usize).checked_rem(self.kinds.len()).ok_or_else(|| Failure::new("nothing is listened on"))?;
-        order::finish(order, host, &self.challenges, &self.tls, self.kinds[at]).await
+        let got = order::finish(order, host, &self.challenges, &self.tls, self.kinds[at]).await;
+        got.map_err(|failure| failure.not_before(self.later.take()))
     }
 
     /// The account is of no use any more.
@@ -59,16 +68,18 @@ impl Authority {
 }
 
 /// The account that was kept, or a new one.
-async fn open_account(options: &AcmeOptions, disk: &Disk) -> Result<Account, Failure> {
-    let builder = || http::client(options.ca.as_deref()).map(|client| Account::builder_with_http(Box::new(client)));
+async fn open_account(options: &AcmeOptions, disk: &Disk, later: &Later) -> Result<Account, Failure> {
+    let client = http::client(options.ca.as_deref(), later.clone())?;
+    let builder = Account::builder_with_http(Box::new(client));
     if let Some(kept) = disk.account() {
-        return Ok(builder()?.from_credentials(kept).await?);
+        return builder.from_credentials(kept).await.map_err(|error| Failure::before_account(&error));
     }
     let contact = options.email.as_ref().map(|email| format!("mailto:{email}"));
     let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
     let wanted = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
-    let (account, credentials) = builder()?.create(&wanted, options.directory.clone(), None).await?;
-    disk.save_account(&credentials).map_err(|error| Failure::new(format!("the account cannot be kept: {error}")))?;
+    let made = builder.create(&wanted, options.directory.clone(), None).await;
+    let (account, credentials) = made.map_err(|error| Failure::before_account(&error))?;
+    disk.save_account(&credentials).map_err(|error| Failure::common(format!("the account cannot be kept: {error}")))?;
     tracing::info!(directory = %options.directory, "an account for certificates was made");
     Ok(account)
 }

@@ -1,4 +1,4 @@
-//! What went wrong host by host, and when each may be tried again.
+//! What went wrong host by host, and when each may be tried again; and the same of the authority itself.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,14 +10,16 @@ use super::schedule::{LONGEST_PAUSE, pause};
 
 /// Longest text of a failure that is kept, in characters: authorities send whole answers of servers.
 const MAX_ERROR: usize = 500;
+/// What the authority itself is called in the book. No host is called so: the file is what it always was, a map.
+pub const AUTHORITY: &str = "";
 
-/// Every host whose last order did not end well.
+/// Every host whose last order did not end well, and the authority if it does not do its part.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Book(BTreeMap<String, Entry>);
 
-/// One host.
+/// One host, or the authority.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Entry {
+pub struct Entry {
     /// Orders that were begun since the last good one.
     failures: u32,
     /// When the last one was begun.
@@ -47,9 +49,35 @@ impl Book {
         }
     }
 
-    /// It went well.
-    pub fn done(&mut self, host: &str) {
-        self.0.remove(host);
+    /// It failed, and not for a reason of the host's own: this order does not count.
+    pub fn spare(&mut self, host: &str, why: &str) {
+        self.failed(host, why);
+        if let Some(entry) = self.0.get_mut(host) {
+            entry.failures = entry.failures.saturating_sub(1);
+            entry.next = entry.begun;
+        }
+    }
+
+    /// Whoever failed is not to be asked before a time that the authority named, in reason.
+    pub fn put_off(&mut self, host: &str, until: Seconds, now: Seconds) {
+        if let Some(entry) = self.0.get_mut(host) {
+            entry.next = entry.next.max(until.min(now.saturating_add(LONGEST_PAUSE.as_secs())));
+        }
+    }
+
+    /// It went well. Gives what was known of it.
+    pub fn done(&mut self, host: &str) -> Option<Entry> {
+        self.0.remove(host)
+    }
+
+    /// It did not go well in the end: what was known of it is true again.
+    pub fn undone(&mut self, host: &str, entry: Entry) {
+        self.0.insert(host.to_owned(), entry);
+    }
+
+    /// When the last order for a host was begun that did not end well.
+    pub fn begun(&self, host: &str) -> Seconds {
+        self.0.get(host).map_or(0, |entry| entry.begun)
     }
 
     /// When a host may be tried, at the earliest.
@@ -91,6 +119,51 @@ mod tests {
         assert_eq!(read.bounded(0).next("a.test"), 2_120);
         book.done("a.test");
         assert_eq!((book.next("a.test"), book.error("a.test")), (0, None));
+    }
+
+    #[test]
+    fn an_order_that_failed_through_no_fault_of_the_host_does_not_count() {
+        let mut book = Book::default();
+        for host in [AUTHORITY, "a.test"] {
+            book.begin(host, 1_000, FIRST_PAUSE);
+        }
+        book.failed(AUTHORITY, "down");
+        book.spare("a.test", "down");
+        assert_eq!((book.next(AUTHORITY), book.next("a.test"), book.begun("a.test")), (1_060, 1_000, 1_000));
+        assert_eq!((book.error(AUTHORITY), book.error("a.test")), (Some("down".into()), Some("down".into())));
+        assert_eq!(book.begin("a.test", 2_000, FIRST_PAUSE), 0, "it is the first that counts");
+    }
+
+    #[test]
+    fn an_authority_that_fails_after_a_good_answer_is_left_alone_for_longer_each_time() {
+        let mut book = Book::default();
+        for (failures, now, next) in [(0, 1_000, 1_060), (1, 2_000, 2_120), (2, 3_000, 3_240)] {
+            assert_eq!(book.begin(AUTHORITY, now, FIRST_PAUSE), failures);
+            let entry = book.done(AUTHORITY).unwrap();
+            assert_eq!(book.next(AUTHORITY), 0);
+            book.undone(AUTHORITY, entry);
+            assert_eq!(book.next(AUTHORITY), next);
+        }
+    }
+
+    #[test]
+    fn a_time_that_the_authority_names_is_kept_to_for_half_a_day_at_most() {
+        let mut book = Book::default();
+        book.begin("a.test", 1_000, FIRST_PAUSE);
+        book.put_off("a.test", 1_010, 1_000);
+        assert_eq!(book.next("a.test"), 1_060, "no pause gets shorter");
+        book.put_off("a.test", 5_000, 1_000);
+        assert_eq!(book.next("a.test"), 5_000);
+        book.put_off("a.test", u64::MAX, 1_000);
+        assert_eq!(book.next("a.test"), 1_000 + LONGEST_PAUSE.as_secs());
+    }
+
+    #[test]
+    fn the_file_of_an_older_version_is_understood() {
+        let old = r#"{"a.test":{"failures":3,"begun":1000,"next":1240,"error":"no route"}}"#;
+        let book: Book = serde_json::from_str(old).unwrap();
+        assert_eq!((book.next("a.test"), book.error("a.test")), (1_240, Some("no route".into())));
+        assert_eq!((book.next(AUTHORITY), book.error(AUTHORITY)), (0, None));
     }
 
     #[test]

@@ -3,15 +3,19 @@
 use std::io::Read as _;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 use reqwest::{Certificate, Client};
 
-use super::order::Failure;
+use super::super::certificate::{Seconds, now};
+use super::failure::Failure;
 use crate::client;
 
 /// Time for one request.
@@ -21,21 +25,45 @@ const MAX_ANSWER: usize = 1024 * 1024;
 /// Largest file of certificates, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
 
+/// Until when the authority asked to be left alone, as far as it was not told to anybody yet. What makes of answers errors
+/// (instant-acme) drops their headers, so it is seen here.
+#[derive(Debug, Default, Clone)]
+pub struct Later(Arc<AtomicU64>);
+
+impl Later {
+    /// That time, in seconds since 1970, once.
+    pub fn take(&self) -> Option<Seconds> {
+        Some(self.0.swap(0, Ordering::Relaxed)).filter(|until| *until > 0)
+    }
+
+    fn see(&self, status: StatusCode, headers: &HeaderMap, now: Seconds) {
+        if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            return;
+        }
+        // A date is allowed too; Let's Encrypt names seconds, and for anybody else the pause does.
+        let after: Option<Seconds> =
+            headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        if let Some(after) = after {
+            self.0.store(now.saturating_add(after), Ordering::Relaxed);
+        }
+    }
+}
+
 /// Asks over HTTPS alone.
-struct Http(Client);
+struct Http(Client, Later);
 
 /// A client that trusts the certificates of a file besides the system's.
 ///
 /// # Errors
 /// They cannot be read.
-pub fn client(ca: Option<&Path>) -> Result<impl HttpClient + use<>, Failure> {
+pub fn client(ca: Option<&Path>, later: Later) -> Result<impl HttpClient + use<>, Failure> {
     let trusted = ca.map(read).transpose()?.unwrap_or_default();
     let client = client::build(REQUEST, |builder| builder.https_only(true).tls_certs_merge(trusted));
-    Ok(Http(client.map_err(Failure::new)?))
+    Ok(Http(client.map_err(Failure::common)?, later))
 }
 
 fn read(path: &Path) -> Result<Vec<Certificate>, Failure> {
-    let bad = |reason: &str| Failure::new(format!("the file {} of --acme-ca: {reason}", path.display()));
+    let bad = |reason: &str| Failure::common(format!("the file {} of --acme-ca: {reason}", path.display()));
     let mut pem = Vec::new();
     let file = std::fs::File::open(path).map_err(|error| bad(&error.to_string()))?;
     file.take(MAX_FILE).read_to_end(&mut pem).map_err(|error| bad(&error.to_string()))?;
@@ -50,7 +78,7 @@ impl HttpClient for Http {
         &self,
         request: Request<BodyWrapper<Bytes>>,
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
-        let client = self.0.clone();
+        let (client, later) = (self.0.clone(), self.1.clone());
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             let body = match body.collect().await {
@@ -59,6 +87,7 @@ impl HttpClient for Http {
             };
             let asked = client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body).send();
             let response = asked.await.map_err(|error| Error::Other(client::causes(&error).into()))?;
+            later.see(response.status(), response.headers(), now());
             let mut answer = http::Response::new(());
             *answer.status_mut() = response.status();
             *answer.headers_mut() = response.headers().clone();
@@ -68,5 +97,26 @@ impl HttpClient for Http {
             })?;
             Ok(BytesResponse { parts: answer.into_parts().0, body: Box::new(Bytes::from(body)) })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_to_be_left_alone_is_taken_from_refusals_alone_and_told_once() {
+        let after = |text: &str| HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+        for (status, text, until) in [
+            (StatusCode::TOO_MANY_REQUESTS, "30", Some(130)),
+            (StatusCode::SERVICE_UNAVAILABLE, " 7 ", Some(107)),
+            (StatusCode::TOO_MANY_REQUESTS, "99999999999999999999", None),
+            (StatusCode::TOO_MANY_REQUESTS, "Fri, 31 Dec 1999 23:59:59 GMT", None),
+            (StatusCode::OK, "30", None),
+        ] {
+            let later = Later::default();
+            later.see(status, &after(text), 100);
+            assert_eq!((later.take(), later.take()), (until, None), "{status} {text}");
+        }
     }
 }

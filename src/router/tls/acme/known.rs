@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::super::certificate::{Certificate, Origin, Seconds, Tls, now};
 use super::super::chosen::Certificates;
 use super::super::wish::Wishes;
-use super::book::Book;
+use super::book::{AUTHORITY, Book, Entry};
 use super::disk::Disk;
-use super::order::Failure;
+use super::failure::{Concern, Failure};
 use super::schedule;
 
 /// Most hosts with a certificate of their own: an account of Let's Encrypt gets three hundred in three hours.
@@ -25,6 +25,8 @@ pub struct Known {
     /// The first pause after a failure.
     pause: Duration,
     book: Book,
+    /// What the book said of the authority before it gave a good answer to the order under way.
+    answered: Option<Entry>,
     wanted: BTreeSet<String>,
     issued: BTreeMap<String, Arc<Certificate>>,
     /// Hosts whose certificate was issued by this process, and until when it is not renewed in any case.
@@ -36,7 +38,7 @@ impl Known {
     pub fn new(disk: Disk, tls: Tls, certificates: Arc<Certificates>, pause: Duration) -> Self {
         let (book, wanted) = (disk.book(), BTreeSet::new());
         let (issued, rested) = (BTreeMap::new(), BTreeMap::new());
-        Self { disk, tls, certificates, pause, book, wanted, issued, rested }
+        Self { disk, tls, certificates, pause, book, answered: None, wanted, issued, rested }
     }
 
     /// These hosts are wanted: what is on disk for them is put in force.
@@ -63,12 +65,22 @@ impl Known {
 
     /// The host that is to be seen to first, and when.
     pub fn next(&self) -> Option<(Seconds, String)> {
-        let first = self.wanted.iter().map(|host| (self.due(host), host)).min();
-        first.map(|(due, host)| (due, host.clone()))
+        let now = now();
+        // Of those that are due, who was tried longest ago: one that always meets a refusal of all must not stand before all.
+        let ranked = self.wanted.iter().map(|host| {
+            let due = self.due(host);
+            (due.max(now), self.book.begun(host), due, host)
+        });
+        ranked.min().map(|(.., due, host)| (due, host.clone()))
     }
 
     /// When a host is to be seen to.
     fn due(&self, host: &str) -> Seconds {
+        self.own_due(host).max(self.book.next(AUTHORITY))
+    }
+
+    /// The same as if the authority always did its part.
+    fn own_due(&self, host: &str) -> Seconds {
         let renewal = self
             .issued
             .get(host)
@@ -79,14 +91,24 @@ impl Known {
 
     /// An order for a host begins. Gives how many failed before it; none: it must not begin.
     pub fn begin(&mut self, host: &str) -> Option<u32> {
-        let failures = self.book.begin(host, now(), self.pause);
+        let now = now();
+        self.answered = None;
+        self.book.begin(AUTHORITY, now, self.pause);
+        let failures = self.book.begin(host, now, self.pause);
         // What cannot be kept would be asked for again and again.
         if let Err(error) = self.disk.save_book(&self.book) {
             tracing::error!(path = %self.disk.path().display(), %error, "no certificate is asked for: nothing can be kept");
-            self.book.failed(host, &format!("nothing can be kept in {}: {error}", self.disk.path().display()));
+            self.set_back(host, &format!("nothing can be kept in {}: {error}", self.disk.path().display()));
             return None;
         }
         Some(failures)
+    }
+
+    /// The authority has taken the order: what comes now is about the host.
+    pub fn answered(&mut self) {
+        self.answered = self.book.done(AUTHORITY);
+        self.save();
+        self.tell();
     }
 
     /// It has ended, with chain and key in PEM if all went well.
@@ -109,7 +131,7 @@ impl Known {
         self.issued.insert(host.to_owned(), Arc::new(certificate));
         self.publish();
         match kept {
-            Ok(()) => self.book.done(host),
+            Ok(()) => drop(self.book.done(host)),
             // It serves as long as this process does, and after that the pause counts.
             Err(error) => self.book.failed(host, &format!("it serves, and cannot be kept: {error}")),
         }
@@ -117,12 +139,38 @@ impl Known {
     }
 
     fn fail(&mut self, host: &str, failure: &Failure) {
-        let again_in = self.book.next(host).saturating_sub(now());
-        tracing::warn!(
-            host, again_in_s = again_in, error = %failure.text,
-            "no certificate was issued: the name must lead to this proxy, on port 80 or 443 from everywhere"
-        );
-        self.book.failed(host, &failure.text);
+        let of = match failure.concern {
+            Concern::Host => {
+                // A refusal of the host alone is a good answer too.
+                self.book.done(AUTHORITY);
+                self.book.failed(host, &failure.text);
+                host
+            }
+            Concern::Everyone => {
+                self.set_back(host, &failure.text);
+                AUTHORITY
+            }
+        };
+        let now = now();
+        if let Some(until) = failure.not_before {
+            self.book.put_off(of, until, now);
+        }
+        let again_in = self.book.next(of).saturating_sub(now);
+        let hint = match failure.concern {
+            Concern::Host => "the name must lead to this proxy, on port 80 or 443 from everywhere",
+            Concern::Everyone => "it is no fault of this host's: no other is tried before that either",
+        };
+        tracing::warn!(host, again_in_s = again_in, error = %failure.text, "no certificate was issued: {hint}");
+    }
+
+    /// Nobody can be served for a reason that is not this host's.
+    fn set_back(&mut self, host: &str, why: &str) {
+        // One good answer in between does not make it any better.
+        if let Some(before) = self.answered.take() {
+            self.book.undone(AUTHORITY, before);
+        }
+        self.book.failed(AUTHORITY, why);
+        self.book.spare(host, why);
     }
 
     fn save(&self) {
@@ -135,9 +183,15 @@ impl Known {
         self.certificates.set_issued(self.issued.clone());
     }
 
-    /// Has the control socket tell how it stands.
+    /// Has the control socket tell how it stands: of hosts that wait for the authority, what is the matter with that.
     fn tell(&self) {
-        let of = |host: &String| (host.clone(), (self.book.error(host), Some(self.due(host))));
+        let (common, common_error) = (self.book.next(AUTHORITY), self.book.error(AUTHORITY));
+        let is_common = common_error.is_some() && common > now();
+        let of = |host: &String| {
+            let is_waiting = is_common && self.own_due(host) <= common;
+            let error = if is_waiting { common_error.clone() } else { self.book.error(host) };
+            (host.clone(), (error, Some(self.due(host))))
+        };
         self.certificates.set_outlook(self.wanted.iter().map(of).collect());
     }
 }

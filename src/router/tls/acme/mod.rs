@@ -4,6 +4,8 @@
 //! - What is on disk is served after a restart, and nothing is asked for that is not due.
 //! - Whoever fails waits: a minute, then twice as long each time up to half a day, also over restarts. That an order begins
 //!   is on disk before it does, so that a proxy that dies in the middle does not begin it again at once.
+//! - What is no fault of a host's own (the authority is down, has no account for us, or wants to be left alone) is waited
+//!   for once for all hosts, in the same way, and counts for none of them.
 //! - One order at a time, with a limit; nothing else waits for it, not even what is on disk for hosts that come meanwhile.
 //!   A certificate stays in force until a new one is there.
 
@@ -11,6 +13,7 @@ mod authority;
 mod book;
 mod challenges;
 mod disk;
+mod failure;
 mod http;
 mod known;
 mod order;
@@ -31,8 +34,9 @@ use super::wish::Wishes;
 use authority::Authority;
 pub use challenges::{Challenges, PROTOCOL};
 use disk::Disk;
+use failure::Failure;
 use known::Known;
-use order::{Failure, Kind};
+use order::Kind;
 
 /// The directory of Let's Encrypt.
 pub const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
@@ -130,7 +134,8 @@ impl Acme {
     ) -> Result<String, Failure> {
         let (Self { authority, known }, end) = (self, Instant::now() + ORDER);
         let begun = beside(known, wishes, timeout_at(end, authority.begin(host))).await;
-        let mut order = begun.unwrap_or_else(|_| Err(Failure::new("it took too long")))?;
+        let mut order = begun.unwrap_or_else(|_| Err(Failure::common("it took too long")))?;
+        known.answered();
         let proven = timeout_at(end, authority.finish(&mut order, host, failures));
         beside(known, wishes, proven).await.unwrap_or_else(|_| Err(Failure::new("it took too long")))
     }

@@ -11,13 +11,11 @@ use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 
 use super::super::certificate::Tls;
 use super::challenges::{Challenges, Shown};
+use super::failure::Failure;
 
 /// How the authority is asked whether it is done.
 const POLL: RetryPolicy =
     RetryPolicy::new().initial_delay(Duration::from_millis(250)).backoff(1.5).timeout(Duration::from_secs(120));
-/// What an authority says of an account that it does not know.
-const NO_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
-
 /// A way to show that a host is ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -27,38 +25,13 @@ pub enum Kind {
     Alpn,
 }
 
-/// Why there is no certificate.
-#[derive(Debug)]
-pub struct Failure {
-    /// For people.
-    pub text: String,
-    /// The authority does not know the account any more.
-    pub is_account_gone: bool,
-}
-
-impl Failure {
-    /// With a text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_account_gone: false }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        let is_account_gone = match &error {
-            Error::Api(problem) => problem.r#type.as_deref() == Some(NO_ACCOUNT),
-            _ => false,
-        };
-        Self { text: error.to_string(), is_account_gone }
-    }
-}
-
 /// An order for one host.
 ///
 /// # Errors
 /// The authority takes none, or does not answer.
 pub async fn begin(account: &Account, host: &str) -> Result<Order, Failure> {
-    Ok(account.new_order(&NewOrder::new(&[Identifier::Dns(host.to_owned())])).await?)
+    let order = account.new_order(&NewOrder::new(&[Identifier::Dns(host.to_owned())])).await;
+    order.map_err(|error| Failure::before_order(&error, host))
 }
 
 /// A new key with the chain of its certificate, in PEM.
@@ -76,12 +49,12 @@ pub async fn finish(
     let status = order.poll_ready(&POLL).await;
     drop(shown);
     if !matches!(status, Ok(OrderStatus::Ready)) {
-        return Err(reason(order, status).await);
+        return Err(reason(order, status, host).await);
     }
     let key = KeyPair::generate().map_err(|error| Failure::new(error.to_string()))?;
     let request = request(host, &key).map_err(|error| Failure::new(error.to_string()))?;
-    order.finalize_csr(&request).await?;
-    let chain = order.poll_certificate(&POLL).await?;
+    order.finalize_csr(&request).await.map_err(|error| Failure::in_order(&error, host))?;
+    let chain = order.poll_certificate(&POLL).await.map_err(|error| Failure::in_order(&error, host))?;
     Ok(format!("{}{chain}", key.serialize_pem()))
 }
 
@@ -96,7 +69,7 @@ async fn show(
     let mut shown = Vec::new();
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
-        let mut authorization = authorization?;
+        let mut authorization = authorization.map_err(|error| Failure::in_order(&error, host))?;
         match authorization.status {
             AuthorizationStatus::Pending => {}
             AuthorizationStatus::Valid => continue,
@@ -110,7 +83,7 @@ async fn show(
             .challenge(asked)
             .ok_or_else(|| Failure::new(format!("the authority has no {kind:?} challenge")))?;
         shown.push(put(&challenge, host, challenges, tls, kind)?);
-        challenge.set_ready().await?;
+        challenge.set_ready().await.map_err(|error| Failure::in_order(&error, host))?;
     }
     Ok(shown)
 }
@@ -130,17 +103,17 @@ fn put(
 }
 
 /// What the authority says of a challenge that it does not take; else of the order.
-async fn reason(order: &mut Order, status: Result<OrderStatus, Error>) -> Failure {
+async fn reason(order: &mut Order, status: Result<OrderStatus, Error>, host: &str) -> Failure {
     let mut authorizations = order.authorizations();
     while let Some(Ok(mut authorization)) = authorizations.next().await {
         let Ok(state) = authorization.refresh().await else { break };
-        if let Some(problem) = state.challenges.iter().find_map(|challenge| challenge.error.as_ref()) {
-            return Failure::new(problem.to_string());
+        if let Some(problem) = state.challenges.iter().find_map(|challenge| challenge.error.clone()) {
+            return Failure::in_order(&Error::Api(problem), host);
         }
     }
     match status {
         Ok(status) => Failure::new(format!("the order is {status:?}")),
-        Err(error) => Failure::from(error),
+        Err(error) => Failure::in_order(&error, host),
     }
 }
 
