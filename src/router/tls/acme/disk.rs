@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use instant_acme::AccountCredentials;
 
-use super::super::certificate::{Certificate, Origin, Tls, now};
+use super::super::certificate::{Certificate, Origin, Tls};
 use super::book::Book;
 use crate::model::hash;
 use crate::socket::replace;
@@ -70,7 +70,7 @@ impl Disk {
     pub fn book(&self) -> Book {
         let Some(text) = self.read("failures.json") else { return Book::default() };
         let book: Result<Book, _> = serde_json::from_slice(&text);
-        book.map_err(|_| self.damaged("failures.json")).unwrap_or_default().bounded(now())
+        book.map_err(|_| self.damaged("failures.json")).unwrap_or_default()
     }
 
     /// Keeps what went wrong.
@@ -118,7 +118,7 @@ mod tests {
         let keep = dir.path().join("acme");
         let disk = Disk::new(&keep, "https://a.test/directory");
         let mut book = Book::default();
-        book.begin("a.test", now(), Duration::from_secs(60));
+        book.begin("a.test", 1_000, Duration::from_secs(60));
         disk.save_book(&book).unwrap();
         let key = rcgen::KeyPair::generate().unwrap();
         let chain = rcgen::CertificateParams::new(["a.test".to_owned()]).unwrap().self_signed(&key).unwrap().pem();

@@ -57,10 +57,21 @@ impl Known {
         self.publish();
     }
 
-    /// The same, and the control socket tells of it.
+    /// The same, with a look at the clock, and the control socket tells of it.
     pub fn follow(&mut self, wishes: &Wishes) {
         self.load(wishes);
+        if self.bound(now()) {
+            self.save();
+        }
         self.tell();
+    }
+
+    /// The clock may have been set back while this runs: nothing waits for longer than it would from now on.
+    fn bound(&mut self, now: Seconds) -> bool {
+        for until in self.rested.values_mut() {
+            *until = (*until).min(now.saturating_add(LONGEST_REST));
+        }
+        self.book.bound(now)
     }
 
     /// The host that is to be seen to first, and when.
@@ -199,4 +210,38 @@ impl Known {
 fn wanted(wishes: &Wishes) -> BTreeSet<String> {
     let hosts = wishes.iter().filter(|(_, wish)| wish.is_issued).map(|(host, _)| host.clone());
     hosts.take(MAX_HOSTS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schedule::{FIRST_PAUSE, LONGEST_PAUSE};
+    use super::*;
+    use crate::router::tls::Wish;
+
+    fn known(dir: &tempfile::TempDir) -> Known {
+        let disk = Disk::new(dir.path(), "https://a.test/directory");
+        Known::new(disk, Tls::new(), Arc::default(), FIRST_PAUSE)
+    }
+
+    fn wishes(hosts: impl IntoIterator<Item = String>) -> Wishes {
+        hosts.into_iter().map(|host| (host, Wish { is_issued: true, ..Wish::default() })).collect()
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_while_the_proxy_runs_costs_half_a_day() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut known = known(&dir);
+        for host in [AUTHORITY, "a.test"] {
+            known.book.begin(host, 9_000_000_000, FIRST_PAUSE);
+        }
+        known.rested.insert("b.test".to_owned(), 9_000_000_000);
+        let before = now();
+        known.follow(&wishes(["a.test".to_owned(), "b.test".to_owned()]));
+        for host in ["a.test", "b.test"] {
+            let wait = known.due(host) - before;
+            assert!(wait <= LONGEST_PAUSE.as_secs() + 60, "{host} waits for {wait} s");
+        }
+        assert!(known.own_due("b.test") - before <= LONGEST_REST + 60);
+        assert!(known.disk.book().next("a.test") - before <= LONGEST_PAUSE.as_secs() + 60, "also over a restart");
+    }
 }
