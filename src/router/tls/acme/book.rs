@@ -100,6 +100,15 @@ impl Book {
         }
         was_longer
     }
+
+    /// Forgets hosts that nobody wants any more, once their pauses are long over: a route that goes and comes back is where
+    /// it was. Gives whether there was one.
+    pub fn forget(&mut self, is_wanted: impl Fn(&str) -> bool, now: Seconds) -> bool {
+        let before = self.0.len();
+        let is_over = |entry: &Entry| entry.next.saturating_add(LONGEST_PAUSE.as_secs()) < now;
+        self.0.retain(|host, entry| host == AUTHORITY || is_wanted(host) || !is_over(entry));
+        self.0.len() < before
+    }
 }
 
 #[cfg(test)]
@@ -159,6 +168,18 @@ mod tests {
         assert_eq!(book.next("a.test"), 5_000);
         book.put_off("a.test", u64::MAX, 1_000);
         assert_eq!(book.next("a.test"), 1_000 + LONGEST_PAUSE.as_secs());
+    }
+
+    #[test]
+    fn a_host_that_nobody_wants_is_forgotten_half_a_day_after_its_pause() {
+        let mut book = Book::default();
+        for host in [AUTHORITY, "a.test", "b.test"] {
+            book.begin(host, 1_000, FIRST_PAUSE);
+        }
+        let end = 1_060 + LONGEST_PAUSE.as_secs();
+        assert!(!book.forget(|_| false, end) && !book.forget(|_| true, end + 1));
+        assert!(book.forget(|host| host == "a.test", end + 1));
+        assert_eq!(book.0.keys().collect::<Vec<_>>(), [AUTHORITY, "a.test"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use instant_acme::AccountCredentials;
 
-use super::super::certificate::{Certificate, Origin, Tls};
+use super::super::certificate::{Certificate, Origin, Seconds, Tls};
 use super::book::Book;
 use crate::model::hash;
 use crate::socket::replace;
@@ -64,6 +64,28 @@ impl Disk {
     /// Keeps a key with its chain.
     pub fn save_certificate(&self, host: &str, pem: &str) -> io::Result<()> {
         self.write(&format!("{host}.pem"), pem.as_bytes())
+    }
+
+    /// Removes certificates that have ended, of hosts that nobody wants. What cannot be read as one stays.
+    ///
+    /// # Errors
+    /// The directory cannot be read, or a file in it not removed.
+    pub fn remove_ended(&self, is_wanted: impl Fn(&str) -> bool, tls: &Tls, now: Seconds) -> io::Result<()> {
+        let entries = match fs::read_dir(&self.0) {
+            Err(error) if io::Error::kind(&error) == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let name = entry?.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let Some(host) = name.strip_suffix(".pem").filter(|host| !is_wanted(host)) else { continue };
+            let certificate = self.read(name).and_then(|pem| tls.load(Origin::Acme, &pem, &pem).ok());
+            if certificate.is_some_and(|certificate| certificate.has_ended(now)) {
+                fs::remove_file(self.0.join(name))?;
+                tracing::info!(host, "a certificate that has ended is removed: no route asks for it");
+            }
+        }
+        Ok(())
     }
 
     /// What went wrong so far.
@@ -133,6 +155,29 @@ mod tests {
         for (path, mode) in [(keep.clone(), 0o700), (again.0.clone(), 0o700), (again.0.join("a.test.pem"), 0o600)] {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
         }
+    }
+
+    #[test]
+    fn only_a_certificate_that_nobody_wants_and_that_has_ended_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::new(dir.path(), "https://a.test/directory");
+        disk.remove_ended(|_| false, &Tls::new(), 0).unwrap();
+        for (host, year) in [("old.test", 2001), ("wanted.test", 2001), ("good.test", 2040)] {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut params = rcgen::CertificateParams::new([host.to_owned()]).unwrap();
+            params.not_after = rcgen::date_time_ymd(year, 1, 1);
+            let chain = params.self_signed(&key).unwrap().pem();
+            disk.save_certificate(host, &format!("{}{chain}", key.serialize_pem())).unwrap();
+        }
+        disk.write("broken.test.pem", b"{ nonsense").unwrap();
+        disk.write("account.json", b"{}").unwrap();
+
+        // In 2020.
+        disk.remove_ended(|host| host == "wanted.test", &Tls::new(), 1_577_836_800).unwrap();
+        let left = fs::read_dir(disk.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let left: std::collections::BTreeSet<String> = left.collect();
+        let expected = ["account.json", "broken.test.pem", "good.test.pem", "wanted.test.pem"];
+        assert_eq!(left, expected.map(str::to_owned).into());
     }
 
     #[test]

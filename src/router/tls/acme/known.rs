@@ -16,6 +16,8 @@ use super::schedule;
 const MAX_HOSTS: usize = 2_000;
 /// A certificate that was just issued is not renewed for a sixth of its life, but not for longer than this, in seconds.
 const LONGEST_REST: Seconds = 3_600;
+/// What nobody wants any more is looked for so often, in seconds: it is small, and every certificate is read for it.
+const TIDY: Seconds = 86_400;
 
 /// The hosts that are wanted, and all that is known of them.
 pub struct Known {
@@ -31,6 +33,8 @@ pub struct Known {
     issued: BTreeMap<String, Arc<Certificate>>,
     /// Hosts whose certificate was issued by this process, and until when it is not renewed in any case.
     rested: BTreeMap<String, Seconds>,
+    /// When it was last looked for what nobody wants any more.
+    tidied: Seconds,
 }
 
 impl Known {
@@ -38,7 +42,7 @@ impl Known {
     pub fn new(disk: Disk, tls: Tls, certificates: Arc<Certificates>, pause: Duration) -> Self {
         let (book, wanted) = (disk.book(), BTreeSet::new());
         let (issued, rested) = (BTreeMap::new(), BTreeMap::new());
-        Self { disk, tls, certificates, pause, book, answered: None, wanted, issued, rested }
+        Self { disk, tls, certificates, pause, book, answered: None, wanted, issued, rested, tidied: 0 }
     }
 
     /// These hosts are wanted: what is on disk for them is put in force.
@@ -60,7 +64,8 @@ impl Known {
     /// The same, with a look at the clock, and the control socket tells of it.
     pub fn follow(&mut self, wishes: &Wishes) {
         self.load(wishes);
-        if self.bound(now()) {
+        let now = now();
+        if self.bound(now) | self.tidy(wishes, now) {
             self.save();
         }
         self.tell();
@@ -72,6 +77,19 @@ impl Known {
             *until = (*until).min(now.saturating_add(LONGEST_REST));
         }
         self.book.bound(now)
+    }
+
+    /// What is kept of hosts that nobody wants goes after a time. Gives whether the book is another one now.
+    fn tidy(&mut self, wishes: &Wishes, now: Seconds) -> bool {
+        if now.abs_diff(self.tidied) < TIDY {
+            return false;
+        }
+        self.tidied = now;
+        let is_wanted = |host: &str| wishes.get(host).is_some_and(|wish| wish.is_issued);
+        if let Err(error) = self.disk.remove_ended(is_wanted, &self.tls, now) {
+            tracing::warn!(path = %self.disk.path().display(), %error, "certificates that have ended cannot be removed");
+        }
+        self.book.forget(is_wanted, now)
     }
 
     /// The host that is to be seen to first, and when.
@@ -243,5 +261,18 @@ mod tests {
         }
         assert!(known.own_due("b.test") - before <= LONGEST_REST + 60);
         assert!(known.disk.book().next("a.test") - before <= LONGEST_PAUSE.as_secs() + 60, "also over a restart");
+    }
+
+    #[test]
+    fn what_nobody_wants_any_more_is_forgotten_on_disk_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut known = known(&dir);
+        for host in ["a.test", "b.test"] {
+            known.book.begin(host, 1_000, FIRST_PAUSE);
+        }
+        known.save();
+        known.follow(&wishes(["a.test".to_owned()]));
+        let book = known.disk.book();
+        assert_eq!((book.begun("a.test"), book.begun("b.test")), (1_000, 0));
     }
 }
