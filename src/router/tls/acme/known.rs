@@ -14,6 +14,9 @@ use super::schedule;
 
 /// Most hosts with a certificate of their own: an account of Let's Encrypt gets three hundred in three hours.
 const MAX_HOSTS: usize = 2_000;
+/// What is said of those beyond.
+const TOO_MANY: &str =
+    "more than 2000 hosts want a certificate of their own: no more get one, in the order of their names";
 /// A certificate that was just issued is not renewed for a sixth of its life, but not for longer than this, in seconds.
 const LONGEST_REST: Seconds = 3_600;
 /// What nobody wants any more is looked for so often, in seconds: it is small, and every certificate is read for it.
@@ -30,6 +33,8 @@ pub struct Known {
     /// What the book said of the authority before it gave a good answer to the order under way.
     answered: Option<Entry>,
     wanted: BTreeSet<String>,
+    /// Hosts that want one too, and are too many.
+    left_out: BTreeSet<String>,
     issued: BTreeMap<String, Arc<Certificate>>,
     /// Hosts whose certificate was issued by this process, and until when it is not renewed in any case.
     rested: BTreeMap<String, Seconds>,
@@ -40,14 +45,14 @@ pub struct Known {
 impl Known {
     /// What is on disk, with nobody wanted yet.
     pub fn new(disk: Disk, tls: Tls, certificates: Arc<Certificates>, pause: Duration) -> Self {
-        let (book, wanted) = (disk.book(), BTreeSet::new());
+        let (book, wanted, left_out) = (disk.book(), BTreeSet::new(), BTreeSet::new());
         let (issued, rested) = (BTreeMap::new(), BTreeMap::new());
-        Self { disk, tls, certificates, pause, book, answered: None, wanted, issued, rested, tidied: 0 }
+        Self { disk, tls, certificates, pause, book, answered: None, wanted, left_out, issued, rested, tidied: 0 }
     }
 
     /// These hosts are wanted: what is on disk for them is put in force.
     pub fn load(&mut self, wishes: &Wishes) {
-        self.wanted = wanted(wishes);
+        self.want(wishes);
         self.issued.retain(|host, _| self.wanted.contains(host));
         self.rested.retain(|host, _| self.wanted.contains(host));
         for host in &self.wanted {
@@ -69,6 +74,17 @@ impl Known {
             self.save();
         }
         self.tell();
+    }
+
+    /// As many hosts as there may be; that there are more is said once, and again when it changes.
+    fn want(&mut self, wishes: &Wishes) {
+        let mut hosts = wishes.iter().filter(|(_, wish)| wish.is_issued).map(|(host, _)| host.clone());
+        self.wanted = hosts.by_ref().take(MAX_HOSTS).collect();
+        let left_out: BTreeSet<String> = hosts.collect();
+        if !left_out.is_empty() && left_out.len() != self.left_out.len() {
+            tracing::warn!(left_out = left_out.len(), first = left_out.first(), "{TOO_MANY}");
+        }
+        self.left_out = left_out;
     }
 
     /// The clock may have been set back while this runs: nothing waits for longer than it would from now on.
@@ -221,13 +237,9 @@ impl Known {
             let error = if is_waiting { common_error.clone() } else { self.book.error(host) };
             (host.clone(), (error, Some(self.due(host))))
         };
-        self.certificates.set_outlook(self.wanted.iter().map(of).collect());
+        let left_out = self.left_out.iter().map(|host| (host.clone(), (Some(TOO_MANY.to_owned()), None)));
+        self.certificates.set_outlook(self.wanted.iter().map(of).chain(left_out).collect());
     }
-}
-
-fn wanted(wishes: &Wishes) -> BTreeSet<String> {
-    let hosts = wishes.iter().filter(|(_, wish)| wish.is_issued).map(|(host, _)| host.clone());
-    hosts.take(MAX_HOSTS).collect()
 }
 
 #[cfg(test)]
@@ -274,5 +286,22 @@ mod tests {
         known.follow(&wishes(["a.test".to_owned()]));
         let book = known.disk.book();
         assert_eq!((book.begun("a.test"), book.begun("b.test")), (1_000, 0));
+    }
+
+    #[test]
+    fn hosts_beyond_the_limit_are_told_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut known = known(&dir);
+        let all = |count: usize| wishes((0..count).map(|n| format!("h{n:05}.test")));
+        let told = |known: &Known| {
+            let states = known.certificates.states();
+            let failed = states.into_iter().filter(|state| state.last_failure.is_some());
+            failed.map(|state| (state.name, state.last_failure.unwrap(), state.next_try)).collect::<Vec<_>>()
+        };
+        known.follow(&all(MAX_HOSTS + 1));
+        assert_eq!(told(&known), [(format!("h{MAX_HOSTS:05}.test"), TOO_MANY.to_owned(), None)]);
+        assert!(TOO_MANY.contains(&MAX_HOSTS.to_string()));
+        known.follow(&all(MAX_HOSTS));
+        assert_eq!((told(&known), known.wanted.len()), (Vec::new(), MAX_HOSTS));
     }
 }
