@@ -72,7 +72,9 @@ async fn a_host_that_comes_while_an_order_runs_is_served_with_what_is_on_disk_at
     std::fs::write(kept(dir.path()).join("b.test.pem"), key + &chain).unwrap();
     route(&router, &["a.test", "b.test"], &app).await;
     until("b.test is served", async || is_served(&authority.client(&[]), router.tls, "b.test").await).await;
-    assert_eq!(mute.asked(), 1, "the order goes on, and it is the only one");
+    let book: Value = serde_json::from_slice(&std::fs::read(kept(dir.path()).join("failures.json")).unwrap()).unwrap();
+    assert!(book["a.test"]["failures"] == 1 && book["a.test"]["error"].is_null(), "its order still runs: {book}");
+    assert_eq!(mute.asked(), 1, "and it is the only one");
 }
 
 /// What the control socket tells of each of these hosts, once there is a failure to tell of all.
