@@ -24,7 +24,7 @@ enum By {
 }
 
 impl By {
-    /// What the configured proxy does not do is said in these words, and what to do about it.
+    /// Who that is, and what to do about it.
     const fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Any => ("a proxy", "remove it, or `proxy: { none: {} }` from the settings"),
@@ -39,9 +39,8 @@ impl By {
                 "remove it: Caddy upgrades whatever asks for it, and speaks HTTP/2 wherever it speaks https",
             ),
             Self::NotNpm => (
-                "the embedded proxy",
-                "remove it, or leave `proxy` out of the settings; for another path of a host of Nginx Proxy Manager there \
-                 is `locations`",
+                "the embedded proxy or Caddy",
+                "remove it, or leave `proxy` out of the settings, or write `proxy: { caddy: {} }` there",
             ),
         }
     }
@@ -78,6 +77,7 @@ pub(super) fn refuse(cx: &Context<'_>, route: &raw::Route, domains: &[(Domain, S
         if !By::NotNpm.is_done_by(&cx.settings.value.proxy) {
             is_refused = true;
             let (who, help) = By::NotNpm.words();
+            let help = format!("{help}; for another path of a host of Nginx Proxy Manager there is `locations`");
             cx.site.refuse(code::CONTRADICTION, path, format!("a path, as in `{domain}`, needs {who}"), help);
         }
     }
@@ -87,8 +87,24 @@ pub(super) fn refuse(cx: &Context<'_>, route: &raw::Route, domains: &[(Domain, S
 fn refuse_one(cx: &Context<'_>, what: &str, by: By) {
     let key = what.split(':').next().unwrap_or(what);
     let (who, help) = by.words();
+    let help = match certificates(&cx.settings.value.proxy).filter(|_| what.starts_with("certificate:")) {
+        Some(all) => {
+            format!("this proxy takes {all}; write one of them, or {}", help.trim_start_matches("remove it, or "))
+        }
+        None => help.to_owned(),
+    };
     let error = cx.site.error_at_key(code::CONTRADICTION, &format!("route.{key}"), format!("`{what}` needs {who}"));
     cx.site.report.add(error.help(help));
+}
+
+/// The certificates that a proxy takes.
+const fn certificates(proxy: &ProxySettings) -> Option<&'static str> {
+    match proxy {
+        ProxySettings::Embedded(_) => Some("`letsencrypt`, `{ file: shop }` and `{ wildcard: \"*.example.com\" }`"),
+        ProxySettings::Caddy(_) => Some("`letsencrypt` and `{ wildcard: \"*.example.com\" }`"),
+        ProxySettings::NginxProxyManager(_) => Some("`letsencrypt`, `{ id: 3 }` and `{ wildcard: \"*.example.com\" }`"),
+        ProxySettings::None => None,
+    }
 }
 
 /// Every key, who does it, and whether it asks for something.
@@ -98,13 +114,15 @@ fn asked(route: &raw::Route) -> [(&'static str, By, bool); 16] {
         domains: _, subdomain: _, certificate, https, websockets, http2, hsts, block_exploits, caching, access_list, locations,
         redirects, advanced, upstreams, sticky, strip_prefix, maintenance,
     } = route;
-    let by = match certificate {
-        Some(raw::Certificate::Id(_)) => By::Npm,
-        Some(raw::Certificate::File(_)) => By::Embedded,
-        None | Some(raw::Certificate::None | raw::Certificate::Wildcard(_) | raw::Certificate::Letsencrypt) => By::Any,
+    let (named, by) = match certificate {
+        Some(raw::Certificate::Id(_)) => ("certificate: { id: … }", By::Npm),
+        Some(raw::Certificate::File(_)) => ("certificate: { file: … }", By::Embedded),
+        None | Some(raw::Certificate::None | raw::Certificate::Wildcard(_) | raw::Certificate::Letsencrypt) => {
+            ("certificate", By::Any)
+        }
     };
     [
-        ("certificate", by, secures(certificate.as_ref())),
+        (named, by, secures(certificate.as_ref())),
         ("https", By::Any, https_of(*https, false) != Https::Off),
         ("http2", By::Any, *http2 == Some(true)),
         ("hsts", By::Any, *hsts == Some(true)),

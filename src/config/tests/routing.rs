@@ -242,7 +242,7 @@ fn options_that_contradict_each_other_are_refused() {
         ("certificate: { none: {} }", &["expected only its name, as text, found a mapping"]),
         ("certificate: {}", &["nothing is chosen"]),
         ("certificate: { letsencrypt: {} }", &["expected only its name, as text, found a mapping"]),
-        ("certificate: { file: shop }", &["`certificate` needs the embedded proxy"]),
+        ("certificate: { file: shop }", &["`certificate: { file: … }` needs the embedded proxy"]),
         ("access_list: 3", &["expected text, found the number 3"]),
         ("access_list: \" \"", &["` ` is not the name of an access list"]),
         ("locations: [ { path: api, upstream: \"a:1\" } ]", &["`api` is not a path that a location can begin at"]),
@@ -259,9 +259,9 @@ fn options_that_contradict_each_other_are_refused() {
         ("redirects: { a.b.c: a.b.c }", &["`a.b.c` redirects and is served as well"]),
         ("redirects: { x.b.c: y.b.c }", &["`x.b.c` redirects to `y.b.c`, which is no domain of this route"]),
         ("redirects: { x.b.c/y: a.b.c }", &["`x.b.c/y` is not a domain name"]),
-        ("upstreams: [ \"10.0.0.5:80\" ]", &["`upstreams` needs the embedded proxy"]),
-        ("sticky: true", &["`sticky` needs the embedded proxy"]),
-        ("strip_prefix: true", &["`strip_prefix` needs the embedded proxy"]),
+        ("upstreams: [ \"10.0.0.5:80\" ]", &["`upstreams` needs the embedded proxy or Caddy"]),
+        ("sticky: true", &["`sticky` needs the embedded proxy or Caddy"]),
+        ("strip_prefix: true", &["`strip_prefix` needs the embedded proxy or Caddy"]),
         (
             "advanced: \"return 404;\"",
             &["`advanced` is put into the proxy's configuration as it is, which gives power over the proxy"],
@@ -282,7 +282,7 @@ fn a_wildcard_has_to_cover_every_domain_wherever_it_is_written() {
 #[test]
 fn what_the_configured_proxy_does_not_do_is_refused() {
     for (keys, title) in [
-        ("certificate: { id: 1 }", "`certificate` needs Nginx Proxy Manager"),
+        ("certificate: { id: 1 }", "`certificate: { id: … }` needs Nginx Proxy Manager"),
         ("block_exploits: true", "`block_exploits` needs Nginx Proxy Manager"),
         ("caching: true", "`caching` needs Nginx Proxy Manager"),
         ("access_list: team", "`access_list` needs Nginx Proxy Manager"),
@@ -303,7 +303,7 @@ fn what_the_configured_proxy_does_not_do_is_refused() {
         ("http2: true", "`http2` needs a proxy"),
         ("websockets: false", "`websockets: false` needs the embedded proxy or Nginx Proxy Manager"),
         ("maintenance: true", "`maintenance` needs the embedded proxy"),
-        ("sticky: true", "`sticky` needs the embedded proxy"),
+        ("sticky: true", "`sticky` needs the embedded proxy or Caddy"),
     ] {
         let none = with(&format!("route: {{ {keys} }}")).replace("settings: {", "settings: { proxy: { none: {} },");
         assert_eq!(titles(&none), [title], "{keys}");

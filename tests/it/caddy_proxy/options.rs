@@ -160,8 +160,8 @@ async fn stages_share_a_host_by_their_paths_whatever_the_order() {
 async fn what_caddy_does_not_do_is_refused() {
     let behind = Behind::with(&newest(), &[&image("v1")]).await;
     for (route, words) in [
-        ("certificate: { id: 3 }", "`certificate` needs Nginx Proxy Manager"),
-        ("certificate: { file: shop }", "`certificate` needs the embedded proxy"),
+        ("certificate: { id: 3 }", "`certificate: { id: … }` needs Nginx Proxy Manager"),
+        ("certificate: { file: shop }", "`certificate: { file: … }` needs the embedded proxy"),
         ("websockets: false", "`websockets: false` needs the embedded proxy or Nginx Proxy Manager"),
         ("certificate: letsencrypt, http2: false", "`http2: false` needs"),
         ("caching: true", "`caching` needs Nginx Proxy Manager"),
