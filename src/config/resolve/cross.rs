@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 
 use crate::config::code;
 use crate::config::diagnostic::{Diagnostic, Place};
-use crate::config::report::{Item, Report};
+use crate::config::report::{Item, Part, Report};
 use crate::config::syntax::Span;
+use crate::model::route::Certificate;
 use crate::model::spec::{Protocol, PublishedPort};
 use crate::model::{Domain, StageKey};
+
+use super::certificates::Certificates;
+use super::project::Context;
 
 /// What was claimed so far, also by stages that are refused for another reason.
 #[derive(Default)]
@@ -18,6 +22,7 @@ pub(super) struct Claims {
     ports: BTreeMap<(u16, Protocol), Vec<PortClaim>>,
     dependencies: Dependencies,
     promotions: BTreeMap<StageKey, (StageKey, Place)>,
+    certificates: Certificates,
 }
 
 /// What each stage depends on, and where that is written.
@@ -29,7 +34,8 @@ type PortClaim = (StageKey, Option<String>, Place);
 impl Claims {
     /// Adds what was claimed in a part of the projects that comes after these.
     pub(super) fn take_in(&mut self, later: Self) {
-        let Self { stages, domains, ports, dependencies, promotions } = later;
+        let Self { stages, domains, ports, dependencies, promotions, certificates } = later;
+        self.certificates.take_in(certificates);
         self.promotions.extend(promotions);
         self.stages.extend(stages);
         for (domain, claims) in domains {
@@ -77,8 +83,18 @@ impl Claims {
     }
 
     /// A stage wants a domain.
-    pub(super) fn domain(&mut self, key: &StageKey, domain: &Domain, place: Place) {
-        self.domains.entry(domain.clone()).or_default().push((key.clone(), place));
+    pub(super) fn domain(&mut self, cx: &Context<'_>, domain: &Domain, path: &str, part: Part) {
+        self.domains.entry(domain.clone()).or_default().push((cx.key.clone(), cx.site.at(part, path)));
+    }
+
+    /// A stage wants a certificate for the host of a domain.
+    pub(super) fn certificate(&mut self, cx: &Context<'_>, domain: &Domain, certificate: &Certificate) {
+        self.certificates.add(cx, domain, certificate);
+    }
+
+    /// The certificates that stages want for hosts.
+    pub(super) fn certificates(&self) -> &Certificates {
+        &self.certificates
     }
 
     /// A stage wants a port of the host.
@@ -90,7 +106,7 @@ impl Claims {
 
 /// Reports every clash.
 pub(super) fn check(claims: &Claims, report: &Report<'_>) {
-    let Claims { stages, domains, ports, dependencies: _, promotions: _ } = claims;
+    let Claims { stages, domains, ports, dependencies: _, promotions: _, certificates: _ } = claims;
     check_names(stages, report);
     check_domains(domains, report);
     check_ports(ports, report);

@@ -1,55 +1,24 @@
-//! What of a route leads elsewhere than to the stage's instance, or is taken as it is: redirects, locations, further
-//! upstreams, names of things that the proxy has, and its own configuration language.
+//! What of a route leads elsewhere than to the stage's instance, or is taken as it is: locations, further upstreams,
+//! names of things that the proxy has, and its own configuration language.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::config::code;
 use crate::config::raw;
-use crate::config::report::Part;
 use crate::config::syntax::short;
-use crate::model::{Domain, Location};
+use crate::model::Location;
 
 use super::policy::normal_path;
 use super::project::Context;
 
 /// Most redirects and locations of a route, each: more is a mistake, and each is looked at with every pass.
-const MAX_EACH: usize = 100;
+pub(super) const MAX_EACH: usize = 100;
 /// Most further upstreams: with the instance itself as many as the embedded proxy spreads requests over.
 const MAX_UPSTREAMS: usize = 15;
 /// Longest text in the proxy's own language, in bytes: half of what Nginx Proxy Manager takes for a whole host.
 const MAX_ADVANCED: usize = 50_000;
 /// Longest name of an access list or of a pair of files.
 const MAX_NAME: usize = 200;
-
-/// Domains that only redirect, where to, and the paths they are written at. What they lead to has to be one of the
-/// route's own.
-pub(super) fn redirects(
-    cx: &Context<'_>,
-    raw: BTreeMap<String, String>,
-    served: &[(Domain, String)],
-) -> Vec<(Domain, Domain, String)> {
-    let mut all = Vec::new();
-    for (from, to) in within(cx, "redirects", MAX_EACH, raw.into_iter().collect()) {
-        let path = format!("route.redirects.{from}");
-        let named = |text: &str| {
-            Domain::name(text).map_err(|why| cx.site.invalid(code::BAD_VALUE, Part::Value, &path, &why)).ok()
-        };
-        let (Some(from), Some(to)) = (named(&from), named(&to)) else { continue };
-        if let Some((_, other)) = served.iter().find(|(domain, _)| *domain == from) {
-            let error = cx.site.error(code::CONTRADICTION, &path, format!("`{from}` redirects and is served as well"));
-            let place = cx.site.at(Part::Value, other);
-            cx.site.report.add(error.other(Some(place), "served here").help("write it in one of the two places"));
-        } else if served.iter().any(|(domain, _)| *domain == to) {
-            all.push((from, to, path));
-        } else {
-            let title = format!("`{from}` redirects to `{to}`, which is no domain of this route");
-            let help =
-                "add it to `domains`, or write one that stands there: another site is not ours to send people to";
-            cx.site.refuse(code::BAD_REFERENCE, &path, title, help);
-        }
-    }
-    all
-}
 
 /// Paths that lead elsewhere.
 pub(super) fn locations(cx: &Context<'_>, raw: Vec<raw::Location>) -> Vec<Location> {
@@ -149,7 +118,7 @@ pub(super) fn file_name(cx: &Context<'_>, name: String) -> Option<String> {
 }
 
 /// No more than a route may have.
-fn within<T>(cx: &Context<'_>, key: &str, most: usize, mut all: Vec<T>) -> Vec<T> {
+pub(super) fn within<T>(cx: &Context<'_>, key: &str, most: usize, mut all: Vec<T>) -> Vec<T> {
     if all.len() > most {
         let title = format!("this route has {} `{key}`", all.len());
         let error = cx.site.error_at_key(code::BAD_VALUE, &format!("route.{key}"), title);

@@ -5,9 +5,11 @@
 
 mod ability;
 mod caddy;
+mod certificates;
 mod container;
 mod cross;
 mod depends;
+mod domains;
 mod elsewhere;
 mod environment;
 mod hooks;
@@ -21,6 +23,7 @@ mod ports;
 mod process;
 mod project;
 mod ready;
+mod redirects;
 mod registry;
 mod route;
 mod secrets;
@@ -60,6 +63,7 @@ pub(super) fn resolve(entries: &Entries<'_>, files: &TreeFiles, report: &Report<
         stages.extend(part.stages);
     }
     cross::check(&claims, report);
+    certificates::check(&claims, report);
     depends::check(&claims, entries, report);
     track::check(&claims, entries, report);
     settings::check_references(&settings, entries, &claims, report);

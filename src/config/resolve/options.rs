@@ -13,6 +13,7 @@ use crate::model::route::{Certificate, Https, covers};
 use crate::model::{Domain, RouteOptions};
 
 use super::project::Context;
+use super::redirects::part_of;
 use super::{ability, elsewhere};
 
 /// The options; those of plain HTTP when something is wrong. `domains` have the paths they are written at, and
@@ -148,7 +149,10 @@ fn check_covered(cx: &Context<'_>, certificate: &Certificate, domains: &[(Domain
         let title = format!("a certificate for `{wildcard}` does not cover `{domain}`");
         let help = "`*` stands for one label: name another certificate, or give the domain a stage of its own";
         let place = cx.site.at(Part::Value, "route.certificate.wildcard");
-        let diagnostic = cx.site.error(code::CONTRADICTION, path, title);
+        let diagnostic = match part_of(path) {
+            Part::Key => cx.site.error_at_key(code::CONTRADICTION, path, title),
+            Part::Value => cx.site.error(code::CONTRADICTION, path, title),
+        };
         cx.site.report.add(diagnostic.other(Some(place), "set here").help(help));
     }
 }

@@ -2,15 +2,14 @@
 
 use crate::config::code;
 use crate::config::raw;
-use crate::config::report::Part;
-use crate::config::syntax::short;
+use crate::model::route::Certificate;
 use crate::model::several::DomainPattern;
 use crate::model::{Domain, ProxySettings, RouteOptions};
 
 use super::cross::Claims;
 use super::project::Context;
-use super::several;
-use super::{elsewhere, options};
+use super::redirects::part_of;
+use super::{domains, options, redirects, several};
 
 /// Most domains that Nginx Proxy Manager takes for one host.
 const MAX_NPM_DOMAINS: usize = 100;
@@ -36,22 +35,23 @@ pub(super) fn route(
     claims: &mut Claims,
 ) -> Routed {
     let Some(mut route) = route else { return Routed::default() };
-    let texts = texts(cx, &mut route);
+    let texts = domains::texts(cx, &mut route);
     let is_pattern = |(_, text): &(String, String)| text.contains(['{', '}']);
     let (patterns, plain): (Vec<_>, Vec<_>) = texts.into_iter().partition(is_pattern);
     let all: Vec<(Domain, String)> =
-        plain.into_iter().filter_map(|(path, text)| Some((domain(cx, &path, &text)?, path))).collect();
+        plain.into_iter().filter_map(|(path, text)| Some((domains::domain(cx, &path, &text)?, path))).collect();
     for (domain, path) in &all {
-        claims.domain(cx.key, domain, cx.site.at(Part::Value, path));
+        claims.domain(cx, domain, path, part_of(path));
     }
     let patterns = several::patterns(cx, max_instances, patterns, &all);
     // A certificate has to cover instances as well: an example stands for them.
-    let redirects = redirects(cx, &mut route, max_instances, &all, claims);
+    let redirects = redirects::redirects(cx, &route, max_instances, &all, claims);
     let examples = patterns.iter().filter_map(|(pattern, path)| Some((several::example(pattern)?, path.clone())));
     let redirected = redirects.iter().map(|(from, _, path)| (from.clone(), path.clone()));
     let with_examples: Vec<(Domain, String)> = all.iter().cloned().chain(redirected.clone()).chain(examples).collect();
     let targets = redirects.iter().map(|(from, to, _)| (from.clone(), to.clone())).collect();
     let options = options::options(cx, route, &with_examples, targets);
+    certificates(cx, &options, &with_examples, claims);
     if with_examples.is_empty() {
         return Routed::default();
     }
@@ -63,61 +63,17 @@ pub(super) fn route(
     Routed { domains, patterns: patterns.into_iter().map(|(pattern, _)| pattern).collect(), options }
 }
 
-/// Domains that only redirect, where to, and where that is written: claimed as those that are served.
-fn redirects(
-    cx: &Context<'_>,
-    route: &mut raw::Route,
-    max_instances: u16,
-    served: &[(Domain, String)],
-    claims: &mut Claims,
-) -> Vec<(Domain, Domain, String)> {
-    let Some(raw) = route.redirects.clone().filter(|raw| !raw.is_empty()) else { return Vec::new() };
-    if max_instances > 1 {
-        let title = format!("`redirects` lead to one place, and `{}` runs {max_instances} instances", cx.key);
-        let help = "give the domain that redirects to a stage of one instance";
-        cx.site.report.add(cx.site.error_at_key(code::CONTRADICTION, "route.redirects", title).help(help));
-        return Vec::new();
+/// Hosts that a certificate is wanted for. Nginx Proxy Manager has no paths, so nobody shares a host there.
+fn certificates(cx: &Context<'_>, options: &RouteOptions, domains: &[(Domain, String)], claims: &mut Claims) {
+    let shares_hosts = match cx.settings.value.proxy {
+        ProxySettings::Embedded(_) | ProxySettings::Caddy(_) => cx.settings.is_known,
+        ProxySettings::NginxProxyManager(_) | ProxySettings::None => false,
+    };
+    if shares_hosts && options.certificate != Certificate::None {
+        for (domain, _) in domains {
+            claims.certificate(cx, domain, &options.certificate);
+        }
     }
-    let all = elsewhere::redirects(cx, raw, served);
-    for (from, _, path) in &all {
-        claims.domain(cx.key, from, cx.site.at(Part::Value, path));
-    }
-    all
-}
-
-/// The domains in the order that they are written in, each with its path; `{project}` and `{stage}` are filled in.
-fn texts(cx: &Context<'_>, route: &mut raw::Route) -> Vec<(String, String)> {
-    let fill =
-        |text: &str| text.replace("{project}", cx.key.project.as_str()).replace("{stage}", cx.key.stage.as_str());
-    let mut all = Vec::new();
-    for (i, text) in route.domains.take().unwrap_or_default().iter().enumerate() {
-        all.push((format!("route.domains.{i}"), fill(text)));
-    }
-    let below = route.subdomain.take().and_then(|text| below(cx, &fill(&text)));
-    all.extend(below.map(|text| ("route.subdomain".to_owned(), text)));
-    all
-}
-
-fn domain(cx: &Context<'_>, path: &str, text: &str) -> Option<Domain> {
-    if text.contains('*') {
-        let title = format!("`{}` is a wildcard, and a route needs whole names", short(text));
-        cx.site.refuse(code::BAD_VALUE, path, title, "list the domains");
-        return None;
-    }
-    cx.site.parse(path, text)
-}
-
-/// A name below `settings.domain`.
-fn below(cx: &Context<'_>, text: &str) -> Option<String> {
-    if !text.contains(['{', '}']) {
-        domain(cx, "route.subdomain", text)?;
-    }
-    let base = cx.settings.value.domain.as_ref();
-    if base.is_none() && cx.settings.is_known {
-        let help = "add `settings: { domain: apps.example.com }`, or write the whole name below `domains`";
-        cx.site.refuse(code::BAD_REFERENCE, "route.subdomain", "`subdomain` needs `settings.domain`", help);
-    }
-    Some(format!("{text}.{}", base?))
 }
 
 fn check_reachable(cx: &Context<'_>, port: Option<u16>) {

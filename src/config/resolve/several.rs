@@ -32,6 +32,12 @@ pub(super) fn patterns(
 ) -> Vec<(DomainPattern, String)> {
     let mut patterns = Vec::new();
     for (path, text) in texts {
+        if text.contains('/') {
+            let title = format!("`{}` has a path, and a domain with a placeholder cannot have one", short(&text));
+            let help = "write the placeholder into the name, as in `{tag}-shop.example.com`, and no path";
+            cx.site.refuse(code::BAD_VALUE, &path, title, help);
+            continue;
+        }
         let Some(pattern) = cx.site.parse::<DomainPattern>(&path, &text) else { continue };
         if max_instances > 1 {
             patterns.push((pattern, path));

@@ -8,6 +8,7 @@ mod loading;
 mod many;
 mod reading;
 mod reload;
+mod routes;
 mod routing;
 mod rules;
 mod scanning;

@@ -256,7 +256,7 @@ fn options_that_contradict_each_other_are_refused() {
             "locations: [ { path: /a, upstream: \"a:1\" }, { path: /a/, upstream: \"b:1\" } ]",
             &["`/a` leads to two places"],
         ),
-        ("redirects: { a.b.c: a.b.c }", &["`a.b.c` redirects and is served as well"]),
+        ("redirects: { a.b.c: a.b.c }", &["`a.b.c` redirects to itself"]),
         ("redirects: { x.b.c: y.b.c }", &["`x.b.c` redirects to `y.b.c`, which is no domain of this route"]),
         ("redirects: { x.b.c/y: a.b.c }", &["`x.b.c/y` is not a domain name"]),
         ("upstreams: [ \"10.0.0.5:80\" ]", &["`upstreams` needs the embedded proxy or Caddy"]),
