@@ -101,7 +101,9 @@ fn wrong_variant(
         (Some(name), _) => diagnostic.help("a similar name exists").replacement(name),
         (None, [first, ..]) => match of {
             "Track" => diagnostic.help(format!("write a mapping with one key, as in `{{ {first}: {found} }}`")),
-            "Certificate" => diagnostic.help("write `none`, or `{ id: 3 }`, or `{ wildcard: \"*.example.com\" }`"),
+            "Certificate" => diagnostic.help(
+                "write `none`, `letsencrypt`, `{ file: shop }`, `{ wildcard: \"*.example.com\" }` or `{ id: 3 }`",
+            ),
             _ => diagnostic,
         },
         (None, []) => diagnostic,

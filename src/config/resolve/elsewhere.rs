@@ -61,12 +61,16 @@ fn upstream_of(cx: &Context<'_>, path: &str, text: &str) -> Option<String> {
     let parsed = super::npm::host_and_port(text).and_then(|(host, port)| Some(format!("{host}:{}", port?)));
     if parsed.is_none() {
         let title = format!("`{}` is not a host and port", short(text));
-        cx.site.refuse(
-            code::BAD_VALUE,
-            path,
-            title,
-            "write it like `10.0.0.5:8080`, an IPv6 address as in `[::1]:8080`",
-        );
+        let help = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
+            (Some(rest), _) => {
+                format!("write it without `http://` and path, as in `{}`", short(rest.trim_end_matches('/')))
+            }
+            (None, Some(_)) => {
+                "upstreams are asked over plain HTTP: write host and port of that, without `https://`".to_owned()
+            }
+            (None, None) => "write it like `10.0.0.5:8080`, an IPv6 address as in `[::1]:8080`".to_owned(),
+        };
+        cx.site.refuse(code::BAD_VALUE, path, title, help);
     }
     parsed
 }
@@ -113,6 +117,11 @@ pub(super) fn file_name(cx: &Context<'_>, name: String) -> Option<String> {
         let title = format!("`{}` is not the name of a pair of files", short(&name));
         let help = "write what stands before `.crt` and `.key`: letters, digits, `-`, `_` and `.`";
         cx.site.refuse(code::BAD_VALUE, "route.certificate.file", title, help);
+    }
+    let ending = [".crt", ".key", ".pem"].into_iter().find_map(|ending| name.strip_suffix(ending));
+    if let Some(stem) = ending.filter(|stem| is_name && !stem.is_empty()) {
+        let title = format!("`{}` is looked for as `{}.crt` and `{0}.key`", short(&name), short(&name));
+        cx.site.warn("route.certificate.file", title, format!("write `{}`", short(stem)));
     }
     is_name.then_some(name)
 }

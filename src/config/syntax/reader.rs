@@ -8,9 +8,10 @@ use serde::forward_to_deserialize_any;
 
 use super::choice::{ByKind, OneOf};
 use super::decode::{Context, Fault, MAX_UNKNOWN, Unknown, Wrong, WrongKind};
+use super::events::PLACEHOLDERS;
 use super::node::{self, Entry, Node, Span, Value};
 use super::scalar::{Kind, Scalar};
-use super::words::{describe, one_of};
+use super::words::{describe, one_of, short};
 
 /// Name of the newtype that takes any scalar as text.
 const ANY_SCALAR: &str = "Text";
@@ -20,6 +21,12 @@ const BY_KIND: &str = "ByKind";
 
 /// Name of the enum of references to secrets: where one is expected, someone may have written the secret itself.
 const SECRET: &str = "Secret";
+
+/// Name of the struct of a route, for which a domain alone is often written.
+const ROUTE: &str = "Route";
+
+/// Longest text that is repeated in a remedy, in bytes.
+const MAX_REPEATED: usize = 60;
 
 /// A node on its way to serde.
 #[derive(Clone, Copy)]
@@ -94,6 +101,14 @@ impl<'a> Reader<'a> {
         self.node.scalar()
     }
 
+    /// A text for a remedy, in quotes where it is written so; none for what is longer than a line.
+    fn as_written(self) -> Option<String> {
+        let scalar = self.scalar().filter(|scalar| scalar.kind() == Kind::Text)?;
+        let is_short = scalar.text.len() <= MAX_REPEATED && short(scalar.text) == scalar.text;
+        let is_plain = scalar.plain && !scalar.text.contains(['[', ']', '{', '}']);
+        is_short.then(|| if is_plain { scalar.text.to_owned() } else { format!("{:?}", scalar.text) })
+    }
+
     fn text<V: Visitor<'a>>(self, visitor: V) -> Read<V::Value> {
         match self.scalar().map(|s| (s.kind(), s)) {
             Some((Kind::Text, s)) => self.placed(visitor.visit_str(s.text)),
@@ -102,7 +117,11 @@ impl<'a> Reader<'a> {
             Some((Kind::Number | Kind::Bool(_), s)) => {
                 self.wrong_type("text", Some(&format!("write it in quotes: `\"{}\"`", s.text)))
             }
-            None => self.wrong_type("text", None),
+            None => {
+                let name = self.node.entries().next().map(|entry| format!("{{{}}}", entry.name()));
+                let name = name.filter(|name| PLACEHOLDERS.contains(&name.as_str()));
+                self.wrong_type("text", name.map(|name| format!("write it in quotes: `\"{name}\"`")).as_deref())
+            }
         }
     }
 
@@ -190,7 +209,10 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         match self.node.value() {
             Value::List(items) => self.placed(visitor.visit_seq(Items { reader: self, items })),
             Value::Scalar(_) if self.node.is_null() => self.placed(Err(Wrong::new(WrongKind::NoValue))),
-            Value::Scalar(_) | Value::Map(_) => self.wrong_type("a list", None),
+            Value::Scalar(_) | Value::Map(_) => {
+                let help = self.as_written().map(|text| format!("write `[ {text} ]`"));
+                self.wrong_type("a list", help.as_deref())
+            }
         }
     }
 
@@ -208,7 +230,12 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Read<V::Value> {
-        let Value::Map(entries) = self.node.value() else { return self.deserialize_map(visitor) };
+        let Value::Map(entries) = self.node.value() else {
+            return match self.as_written().filter(|_| name == ROUTE) {
+                Some(text) => self.wrong_type("a mapping", Some(&format!("write `{{ domains: [ {text} ] }}`"))),
+                None => self.deserialize_map(visitor),
+            };
+        };
         if self.cx.top == Some(self.node.id()) {
             self.cx.top_known.borrow_mut().extend(fields);
         } else {

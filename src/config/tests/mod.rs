@@ -8,6 +8,7 @@ mod loading;
 mod many;
 mod reading;
 mod reload;
+mod remedies;
 mod routes;
 mod routing;
 mod rules;

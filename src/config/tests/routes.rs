@@ -8,7 +8,7 @@ const NPM: &str =
     "proxy: { nginx_proxy_manager: { url: \"http://127.0.0.1:81\", email: a@b, password: { credential: npm } } }";
 
 /// One stage with this route.
-fn routed(keys: &str) -> String {
+pub(super) fn routed(keys: &str) -> String {
     with(&format!("route: {{ {keys} }}"))
 }
 
@@ -18,7 +18,7 @@ fn behind(proxy: &str, keys: &str) -> String {
 }
 
 /// Two stages of two projects, each with its route.
-fn two(shop: &str, api: &str) -> String {
+pub(super) fn two(shop: &str, api: &str) -> String {
     let project = |name: &str, route: &str| {
         format!(
             "  {name}: {{ image: a/b, port: 80, stages: {{ prod: {{ track: {{ tag: t }}, route: {{ {route} }} }} }} }}\n"
@@ -28,7 +28,7 @@ fn two(shop: &str, api: &str) -> String {
 }
 
 /// All that is said of each text has all of these words.
-fn says(text: &str, words: &[&str]) {
+pub(super) fn says(text: &str, words: &[&str]) {
     let shown = refused(text);
     for words in words {
         assert!(shown.contains(words), "{words}:\n{shown}");
