@@ -10,6 +10,9 @@ use serde::Serialize;
 /// Longest message, in characters: some lines of a terminal.
 const MAX_TITLE: usize = 400;
 
+/// So many of the stages that take something from their project are named.
+const MAX_TAKERS: usize = 3;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -80,6 +83,9 @@ pub struct Diagnostic {
     /// Ranges of the file that may hold a secret written in the wrong place: never shown (R28).
     #[serde(skip)]
     pub(super) hidden: Vec<Range<usize>>,
+    /// The stages that take from their project what stands at the place: told in the label.
+    #[serde(skip)]
+    pub(super) takers: Vec<String>,
 }
 
 impl Diagnostic {
@@ -95,6 +101,7 @@ impl Diagnostic {
             help: None,
             replacement: None,
             hidden: Vec::new(),
+            takers: Vec::new(),
         }
     }
 
@@ -124,6 +131,12 @@ impl Diagnostic {
         self
     }
 
+    /// With a stage that takes from its project what stands at the place.
+    pub(super) fn taken_by(mut self, stage: String) -> Self {
+        self.takers.push(stage);
+        self
+    }
+
     /// With another place.
     pub(super) fn other(mut self, place: Option<Place>, text: impl Into<String>) -> Self {
         self.others.extend(place.map(|place| Label { place, text: text.into() }));
@@ -146,8 +159,9 @@ impl Diagnostics {
     /// Makes a set, in the order of files and places.
     pub(super) fn new(mut list: Vec<Diagnostic>, sources: BTreeMap<String, Arc<str>>) -> Self {
         list.sort_by(|a, b| (&a.place, a.severity, a.code, &a.title).cmp(&(&b.place, b.severity, b.code, &b.title)));
-        list.dedup();
+        list.dedup_by(is_repeated);
         for diagnostic in &mut list {
+            name_takers(diagnostic);
             shorten(&mut diagnostic.title);
         }
         Self { list, sources, shown_root: String::new() }
@@ -167,6 +181,32 @@ impl Diagnostics {
     pub fn render(&self, color: bool) -> String {
         super::render::render(self, color)
     }
+}
+
+/// True for what is said already, perhaps of another stage of the project: that is named there.
+fn is_repeated(later: &mut Diagnostic, first: &mut Diagnostic) -> bool {
+    let (more, mut takers) = (std::mem::take(&mut later.takers), std::mem::take(&mut first.takers));
+    let is_repeated = later == first;
+    if is_repeated {
+        takers.extend(more);
+        takers.dedup();
+    } else {
+        later.takers = more;
+    }
+    first.takers = takers;
+    is_repeated
+}
+
+/// Which stages it is about, where that does not show at the place.
+fn name_takers(diagnostic: &mut Diagnostic) {
+    let named: Vec<String> = diagnostic.takers.iter().take(MAX_TAKERS).map(|stage| format!("`{stage}`")).collect();
+    let words = match (&named[..], diagnostic.takers.len().saturating_sub(MAX_TAKERS)) {
+        ([], _) => return,
+        ([one], _) => format!("of {one}, which takes it from its project"),
+        ([rest @ .., last], 0) => format!("of {} and {last}, which take it from their project", rest.join(", ")),
+        (all, more) => format!("of {} and {more} more, which take it from their project", all.join(", ")),
+    };
+    diagnostic.label = Some(diagnostic.label.take().map_or(words.clone(), |label| format!("{label}; {words}")));
 }
 
 /// Cuts the middle out of a text that quotes a value of any length: what is wrong with it stands at the end.

@@ -158,7 +158,31 @@ impl Site<'_> {
             return diagnostic;
         }
         let (doc, hit) = self.hit(path);
-        diagnostic.other(hit.via.map(|span| self.report.place(doc, span)), "used here")
+        self.with_taker(path, diagnostic.other(hit.via.map(|span| self.report.place(doc, span)), "used here"))
+    }
+
+    /// Says which stage a route is of that stands in its project.
+    fn with_taker(&self, path: &str, diagnostic: Diagnostic) -> Diagnostic {
+        match self.base.filter(|_| path.starts_with("route") && self.is_taken(path)) {
+            Some(base) => diagnostic.taken_by(format!("{}/{}", base.name(), self.own.name())),
+            None => diagnostic,
+        }
+    }
+
+    /// True when a stage takes what stands at a path, or the nearest thing there is, from its project.
+    pub(super) fn is_taken(&self, path: &str) -> bool {
+        let Some(base) = self.base else { return false };
+        let mut path = path;
+        while !path.is_empty() {
+            if self.own.node().find(path).is_some() {
+                return false;
+            }
+            if base.node().find(path).is_some() {
+                return true;
+            }
+            path = path.rsplit_once('.').map_or("", |(parent, _)| parent);
+        }
+        false
     }
 
     /// Reports an error at a value, with its remedy.
@@ -169,7 +193,8 @@ impl Site<'_> {
     /// Reports a warning at a value, with its remedy.
     pub(super) fn warn(&self, path: &str, title: impl Into<String>, help: impl Into<String>) {
         let place = self.at(Part::Value, path);
-        self.report.add(Diagnostic::warning(code::SUSPICIOUS, place, title).help(help));
+        let warning = Diagnostic::warning(code::SUSPICIOUS, place, title).help(help);
+        self.report.add(self.with_taker(path, warning));
     }
 
     /// Parses a text, reporting at its path why it is not what it should be.

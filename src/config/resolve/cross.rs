@@ -18,11 +18,19 @@ use super::project::Context;
 #[derive(Default)]
 pub(super) struct Claims {
     stages: BTreeMap<StageKey, (usize, Span)>,
-    domains: BTreeMap<Domain, Vec<(StageKey, Place)>>,
+    domains: BTreeMap<Domain, Vec<DomainClaim>>,
     ports: BTreeMap<(u16, Protocol), Vec<PortClaim>>,
     dependencies: Dependencies,
     promotions: BTreeMap<StageKey, (StageKey, Place)>,
     certificates: Certificates,
+}
+
+/// Who wants a domain.
+struct DomainClaim {
+    key: StageKey,
+    place: Place,
+    /// The key of the project's route that it is taken from.
+    taken: Option<&'static str>,
 }
 
 /// What each stage depends on, and where that is written.
@@ -84,7 +92,11 @@ impl Claims {
 
     /// A stage wants a domain.
     pub(super) fn domain(&mut self, cx: &Context<'_>, domain: &Domain, path: &str, part: Part) {
-        self.domains.entry(domain.clone()).or_default().push((cx.key.clone(), cx.site.at(part, path)));
+        let keys = ["domains", "subdomain", "redirects"];
+        let key = keys.into_iter().find(|key| path.split('.').nth(1) == Some(key));
+        let taken = key.filter(|_| cx.site.is_taken(path));
+        let claim = DomainClaim { key: cx.key.clone(), place: cx.site.at(part, path), taken };
+        self.domains.entry(domain.clone()).or_default().push(claim);
     }
 
     /// A stage wants a certificate for the host of a domain.
@@ -128,22 +140,32 @@ fn check_names(stages: &BTreeMap<StageKey, (usize, Span)>, report: &Report<'_>) 
     }
 }
 
-fn check_domains(domains: &BTreeMap<Domain, Vec<(StageKey, Place)>>, report: &Report<'_>) {
+fn check_domains(domains: &BTreeMap<Domain, Vec<DomainClaim>>, report: &Report<'_>) {
     for (domain, claims) in domains {
-        if let [(first, first_place), rest @ ..] = &claims[..] {
-            for (key, place) in rest {
-                let title = if key == first {
-                    format!("`{domain}` is written twice")
-                } else {
-                    format!("`{domain}` leads to both `{first}` and `{key}`")
-                };
-                report.add(
-                    clash(place, title, first_place, "first used here")
-                        .help("a domain leads to one stage: change one of them"),
-                );
+        if let [first, rest @ ..] = &claims[..] {
+            for claim in rest {
+                report.add(domain_clash(domain, first, claim));
             }
         }
     }
+}
+
+fn domain_clash(domain: &Domain, first: &DomainClaim, claim: &DomainClaim) -> Diagnostic {
+    let of_two = |title, help: &str| clash(&claim.place, title, &first.place, "first used here").help(help);
+    if claim.key == first.key {
+        return of_two(format!("`{domain}` is written twice"), "remove one of the two");
+    }
+    let title = format!("`{domain}` leads to both `{}` and `{}`", first.key, claim.key);
+    let Some(key) = claim.taken.filter(|_| claim.place == first.place) else {
+        return of_two(title, "a domain leads to one stage: change one of them");
+    };
+    let help = match key {
+        "domains" => "move `domains` into the stages, or use `{stage}`, as in `{stage}.shop.example.com`",
+        "subdomain" => "move `subdomain` into the stages, or use `{stage}`, as in `{stage}-shop`",
+        _ => "move `redirects` into the stages",
+    };
+    let title = format!("{title}, which take it from their project");
+    Diagnostic::error(code::CLASH, claim.place.clone(), title).help(help)
 }
 
 fn check_ports(ports: &BTreeMap<(u16, Protocol), Vec<PortClaim>>, report: &Report<'_>) {

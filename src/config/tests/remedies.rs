@@ -1,7 +1,46 @@
 //! Routes that come from a project, are written in another form, do nothing, or lead back: what to write instead.
 
 use super::routes::{routed, says};
-use super::rules::with;
+use super::rules::{titles, with};
+use super::*;
+
+/// Two stages of one project, whose route is the project's.
+fn shared(route: &str) -> String {
+    let stage = "{ track: { tag: t } }";
+    format!(
+        "projects:\n  shop:\n    image: a/b\n    port: 80\n    route: {{ {route} }}\n    stages: {{ prod: {stage}, staging: {stage} }}\n"
+    )
+}
+
+#[test]
+fn a_route_that_is_taken_from_the_project_is_said_to_be_of_which_stage() {
+    let text = shared("subdomain: \"{stage}\", sticky: true, caching: true")
+        .replace("projects:", "settings: { domain: b.c }\nprojects:");
+    assert_eq!(titles(&text), ["`caching` needs Nginx Proxy Manager"]);
+    says(&text, &["of `shop/prod` and `shop/staging`, which take it from their project"]);
+    let one = text.replace("staging: { track", "staging: { route: { caching: false }, track");
+    says(&one, &["of `shop/prod`, which takes it from its project"]);
+    let many: String = (0..5).map(|n| format!("s{n}: {{ track: {{ tag: t }} }}, ")).collect();
+    let many = text.replace("{ prod: { track: { tag: t } }, ", &format!("{{ {many}"));
+    says(&many, &["of `shop/s0`, `shop/s1`, `shop/s2` and 3 more, which take it from their project"]);
+    let own = routed("domains: [ a.b.c ], caching: true");
+    assert!(!refused(&own).contains("project"), "{}", refused(&own));
+}
+
+#[test]
+fn two_stages_that_take_one_domain_from_their_project_are_told_to_differ() {
+    let title = "`a.b.c` leads to both `shop/prod` and `shop/staging`, which take it from their project";
+    let domains = shared("domains: [ a.b.c ]");
+    assert_eq!(titles(&domains), [title]);
+    says(&domains, &["move `domains` into the stages, or use `{stage}`"]);
+    let below = shared("subdomain: a").replace("projects:", "settings: { domain: b.c }\nprojects:");
+    assert_eq!(titles(&below), [title]);
+    says(&below, &["move `subdomain` into the stages"]);
+    assert_eq!(titles(&shared("domains: [ \"{stage}.b.c\" ]")), [""; 0]);
+    let twice = routed("domains: [ a.b.c, A.b.c ]");
+    assert_eq!(titles(&twice), ["`a.b.c` is written twice"]);
+    says(&twice, &["remove one of the two"]);
+}
 
 #[test]
 fn a_value_of_another_kind_says_how_to_write_it() {
