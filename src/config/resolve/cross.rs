@@ -13,6 +13,7 @@ use crate::model::{Domain, StageKey};
 
 use super::certificates::Certificates;
 use super::project::Context;
+use super::upstreams::Upstream;
 
 /// What was claimed so far, also by stages that are refused for another reason.
 #[derive(Default)]
@@ -23,12 +24,13 @@ pub(super) struct Claims {
     dependencies: Dependencies,
     promotions: BTreeMap<StageKey, (StageKey, Place)>,
     certificates: Certificates,
+    upstreams: Vec<Upstream>,
 }
 
 /// Who wants a domain.
-struct DomainClaim {
-    key: StageKey,
-    place: Place,
+pub(super) struct DomainClaim {
+    pub(super) key: StageKey,
+    pub(super) place: Place,
     /// The key of the project's route that it is taken from.
     taken: Option<&'static str>,
 }
@@ -42,7 +44,8 @@ type PortClaim = (StageKey, Option<String>, Place);
 impl Claims {
     /// Adds what was claimed in a part of the projects that comes after these.
     pub(super) fn take_in(&mut self, later: Self) {
-        let Self { stages, domains, ports, dependencies, promotions, certificates } = later;
+        let Self { stages, domains, ports, dependencies, promotions, certificates, upstreams } = later;
+        self.upstreams.extend(upstreams);
         self.certificates.take_in(certificates);
         self.promotions.extend(promotions);
         self.stages.extend(stages);
@@ -99,6 +102,11 @@ impl Claims {
         self.domains.entry(domain.clone()).or_default().push(claim);
     }
 
+    /// Every domain that there is, and who wants it.
+    pub(super) fn domains(&self) -> &BTreeMap<Domain, Vec<DomainClaim>> {
+        &self.domains
+    }
+
     /// A stage wants a certificate for the host of a domain.
     pub(super) fn certificate(&mut self, cx: &Context<'_>, domain: &Domain, certificate: &Certificate) {
         self.certificates.add(cx, domain, certificate);
@@ -107,6 +115,16 @@ impl Claims {
     /// The certificates that stages want for hosts.
     pub(super) fn certificates(&self) -> &Certificates {
         &self.certificates
+    }
+
+    /// A stage has a further upstream.
+    pub(super) fn upstream(&mut self, upstream: Upstream) {
+        self.upstreams.push(upstream);
+    }
+
+    /// The further upstreams of all stages.
+    pub(super) fn upstreams(&self) -> &[Upstream] {
+        &self.upstreams
     }
 
     /// A stage wants a port of the host.
@@ -118,7 +136,7 @@ impl Claims {
 
 /// Reports every clash.
 pub(super) fn check(claims: &Claims, report: &Report<'_>) {
-    let Claims { stages, domains, ports, dependencies: _, promotions: _, certificates: _ } = claims;
+    let Claims { stages, domains, ports, dependencies: _, promotions: _, certificates: _, upstreams: _ } = claims;
     check_names(stages, report);
     check_domains(domains, report);
     check_ports(ports, report);

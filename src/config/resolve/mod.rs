@@ -13,6 +13,7 @@ mod domains;
 mod elsewhere;
 mod environment;
 mod hooks;
+mod idle;
 mod limits;
 mod merge;
 mod mounts;
@@ -32,6 +33,7 @@ mod several;
 mod sources;
 mod stage;
 mod track;
+mod upstreams;
 mod window;
 
 use std::collections::BTreeMap;
@@ -64,6 +66,7 @@ pub(super) fn resolve(entries: &Entries<'_>, files: &TreeFiles, report: &Report<
     }
     cross::check(&claims, report);
     certificates::check(&claims, report);
+    upstreams::check(&claims, report);
     depends::check(&claims, entries, report);
     track::check(&claims, entries, report);
     settings::check_references(&settings, entries, &claims, report);

@@ -9,7 +9,7 @@ use crate::model::{Domain, ProxySettings, RouteOptions};
 use super::cross::Claims;
 use super::project::Context;
 use super::redirects::part_of;
-use super::{domains, options, redirects, several};
+use super::{domains, idle, options, redirects, several, upstreams};
 
 /// Most domains that Nginx Proxy Manager takes for one host.
 const MAX_NPM_DOMAINS: usize = 100;
@@ -35,6 +35,7 @@ pub(super) fn route(
     claims: &mut Claims,
 ) -> Routed {
     let Some(mut route) = route else { return Routed::default() };
+    let lacks_domain = idle::lacks_domain(&route);
     let texts = domains::texts(cx, &mut route);
     let is_pattern = |(_, text): &(String, String)| text.contains(['{', '}']);
     let (patterns, plain): (Vec<_>, Vec<_>) = texts.into_iter().partition(is_pattern);
@@ -50,8 +51,14 @@ pub(super) fn route(
     let redirected = redirects.iter().map(|(from, _, path)| (from.clone(), path.clone()));
     let with_examples: Vec<(Domain, String)> = all.iter().cloned().chain(redirected.clone()).chain(examples).collect();
     let targets = redirects.iter().map(|(from, to, _)| (from.clone(), to.clone())).collect();
+    let written = route.clone();
+    upstreams::refuse_several(cx, &route, max_instances);
     let options = options::options(cx, route, &with_examples, targets);
-    certificates(cx, &options, &with_examples, claims);
+    if !options.upstreams.is_empty() {
+        upstreams::claim(cx, &written, claims);
+    }
+    idle::check(cx, &written, lacks_domain, &with_examples, max_instances);
+    certificates(cx, &options, &with_examples[..all.len() + redirects.len()], claims);
     if with_examples.is_empty() {
         return Routed::default();
     }

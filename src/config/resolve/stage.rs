@@ -9,7 +9,7 @@ use crate::model::{ContainerSpec, DesiredStage, Millis};
 
 use super::cross::Claims;
 use super::project::{Context, Project};
-use super::{container, depends, hooks, ready, route, several, track, window};
+use super::{container, depends, hooks, idle, ready, route, several, track, window};
 
 /// Default of `drain` and of `stop_grace_period`.
 const GRACE: Millis = Millis::secs(10);
@@ -49,6 +49,7 @@ pub(super) fn stage(
     let container = container::container(cx, layer, project.port, claims);
     let strategy = choose_strategy(cx, strategy, &container);
     let ready = ready::ready(cx, gate, &container);
+    idle::check_maintenance(cx, options.maintenance, strategy);
     refuse_host_network(cx, &container, !(domains.is_empty() && patterns.is_empty()));
     if strategy == Strategy::Recreate && !domains.is_empty() {
         refuse_by_address(cx);

@@ -1,8 +1,13 @@
 //! Routes that come from a project, are written in another form, do nothing, or lead back: what to write instead.
 
-use super::routes::{routed, says};
+use super::routes::{routed, says, two};
 use super::rules::{titles, with};
 use super::*;
+
+/// Titles of the warnings.
+fn warnings(text: &str) -> Vec<String> {
+    loaded(text).warnings.list.into_iter().map(|one| one.title).collect()
+}
 
 /// Two stages of one project, whose route is the project's.
 fn shared(route: &str) -> String {
@@ -74,4 +79,54 @@ fn what_yaml_takes_for_an_alias_or_a_mapping_is_told_to_be_quoted() {
     }
     let block = with("route:\n          subdomain: {tag}-shop\n          sticky: true");
     says(&block, &["write it in quotes: `\"{tag}-shop\"`"]);
+}
+
+#[test]
+fn a_key_that_does_nothing_is_a_warning() {
+    let nowhere = "this route has no domain, so nothing leads to `shop/prod`";
+    for (lines, found) in [
+        (
+            "route: { domains: [ a.b.c ], strip_prefix: true }",
+            &["`strip_prefix` takes nothing off: no domain of this route has a path"][..],
+        ),
+        ("route: { domains: [ a.b.c, a.b.c/x ], strip_prefix: true }", &[]),
+        (
+            "route: { domains: [ a.b.c ], sticky: true }",
+            &["`sticky` keeps a client at one of several places, and there is only one"],
+        ),
+        ("route: { domains: [ a.b.c ], sticky: true, upstreams: [ \"10.0.0.5:80\" ] }", &[]),
+        (
+            "route: { domains: [ a.b.c ], maintenance: true }",
+            &["`maintenance` does nothing: `shop/prod` serves while it is replaced"],
+        ),
+        ("strategy: recreate\n        route: { domains: [ a.b.c ], maintenance: true }", &[]),
+        ("route: {}", &[nowhere]),
+        ("route: { hsts: false }", &[nowhere]),
+        ("route: { domains: [] }", &[]),
+        (
+            "route: { domains: [ a.b.c ], certificate: { file: shop.crt } }",
+            &["`shop.crt` is looked for as `shop.crt.crt` and `shop.crt.key`"],
+        ),
+    ] {
+        assert_eq!(warnings(&with(lines)), found, "{lines}");
+    }
+    let idle = shared("sticky: true, strip_prefix: true, maintenance: true");
+    assert_eq!(warnings(&idle), [""; 0], "a project says it for whichever of its stages needs it");
+}
+
+#[test]
+fn previews_have_no_further_upstreams() {
+    let text = with("max_instances: 3\n        route: { domains: [ \"{tag}.b.c\" ], upstreams: [ \"10.0.0.5:80\" ] }")
+        .replace("tag: \"1\"", "glob: dev-*");
+    assert_eq!(titles(&text), ["`upstreams` are places of one app, and `shop/prod` runs 3 instances"]);
+}
+
+#[test]
+fn an_upstream_that_leads_back_to_the_proxy_is_refused() {
+    let own = routed("domains: [ shop.b.c ], upstreams: [ \"Shop.b.c:80\" ]");
+    assert_eq!(titles(&own), ["`Shop.b.c:80` leads back to the proxy: `shop.b.c` is a domain of `shop/prod`"]);
+    says(&own, &["name the host where the app listens", "the domain"]);
+    let other = two("domains: [ a.b.c ], upstreams: [ \"b.b.c:8080\" ]", "domains: [ b.b.c/x ]");
+    assert_eq!(titles(&other), ["`b.b.c:8080` leads back to the proxy: `b.b.c` is a domain of `api/prod`"]);
+    assert_eq!(titles(&two("domains: [ a.b.c ], upstreams: [ \"c.b.c:80\" ]", "domains: [ b.b.c ]")), [""; 0]);
 }
