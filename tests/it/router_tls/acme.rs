@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use landfall::router::Options;
 use rustls::ClientConfig;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::Authority;
 use super::authority::connect_as;
 use super::pebble::{Pebble, kept};
-use crate::router_support::{App, Router, control, until};
+use super::{Authority, state};
+use crate::router_support::{App, Router, until};
 use crate::router_wire::Client;
 
 /// A proxy that asks this authority.
@@ -36,12 +36,6 @@ pub async fn route(router: &Router, hosts: &[&str], app: &App) {
 
 pub async fn is_served(client: &ClientConfig, addr: SocketAddr, host: &str) -> bool {
     connect_as(client.clone(), addr, host).await.is_ok()
-}
-
-/// What the control socket tells of a host.
-pub async fn state(router: &Router, host: &str) -> Value {
-    let (_, states) = control(&router.control(), "GET", "/certificates", "").await;
-    states.as_array().unwrap().iter().find(|state| state["name"] == host).cloned().unwrap_or_default()
 }
 
 pub fn now() -> u64 {

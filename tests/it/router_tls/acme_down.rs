@@ -15,8 +15,9 @@ use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
 use super::Authority;
-use super::acme::{is_served, now, route, scratch, state};
+use super::acme::{is_served, now, route, scratch};
 use super::pebble::{Pebble, kept};
+use super::state;
 use crate::router_support::{App, Router, until};
 
 /// A server that takes connections and says nothing on them; it counts them.

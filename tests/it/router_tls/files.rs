@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use landfall::proxy::Embedded;
 use landfall::router::Limits;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Authority, with_certificates};
-use crate::router_support::{Router, control, until};
+use super::{Authority, state, with_certificates};
+use crate::router_support::{Router, until};
 
 /// A proxy that looks for certificates all the time, with one for `a.test`.
 async fn looking() -> (Router, Authority) {
@@ -21,12 +21,6 @@ async fn looking() -> (Router, Authority) {
 
 fn file(router: &Router, name: &str) -> PathBuf {
     router.dir.path().join("certificates").join(name)
-}
-
-/// What the proxy tells of the certificate of a host.
-pub async fn state(router: &Router, host: &str) -> Value {
-    let (_, states) = control(&router.control(), "GET", "/certificates", "").await;
-    states.as_array().unwrap().iter().find(|state| state["name"] == host).cloned().unwrap_or_default()
 }
 
 async fn is_served(router: &Router, authority: &Authority, host: &str) -> bool {
@@ -124,11 +118,9 @@ async fn an_expired_certificate_is_served_until_there_is_a_better_one_and_told_o
         refused.is_err_and(|error| error.to_string().contains("certificate expired"))
     };
     until("the client is shown the expired one", expired).await;
-    let (_, states) = control(&router.control(), "GET", "/certificates", "").await;
-    let of = |name: &str| states.as_array().unwrap().iter().find(|state| state["name"] == name).cloned();
-    let old = of("old.b.test").expect("it is told of");
+    let old = state(&router, "old.b.test").await;
     assert_eq!((old["from"].as_str(), old["ends"].as_u64()), (Some("file old.crt"), Some(1_583_020_800)));
-    assert!(of("a.test").is_some() && of("c.test").is_none());
+    assert!(state(&router, "a.test").await.is_object() && state(&router, "c.test").await.is_null());
     authority.place(router.dir.path(), &[&["*.b.test"]]);
     until("one that is good is preferred", async || is_served(&router, &authority, "old.b.test").await).await;
 }
