@@ -197,18 +197,22 @@ async fn r11_the_old_one_runs_again_when_a_hook_fails_in_a_deploy_that_goes_on_a
     let lines = VOLUME.to_owned() + &hooks("exit 0", "exit 0");
     let host = to_v2(VOLUME, &lines).await;
     // The pass hangs once the old one is stopped, and is dropped; in the next one the hook cannot be made.
-    let is_next = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&is_next);
+    let (is_next, hangs) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (asked, hung) = (Arc::clone(&is_next), Arc::clone(&hangs));
     host.fake.judge(move |call| match (call.op, call.query.contains("-pre"), asked.load(Ordering::SeqCst)) {
-        (Op::Create, false, false) => Some(Fault::Hang),
+        (Op::Create, false, false) => {
+            hung.store(true, Ordering::SeqCst);
+            Some(Fault::Hang)
+        }
         (Op::Create, true, true) => Some(Fault::Status(400, "invalid".to_owned())),
         _ => None,
     });
-    let stopped = until("the old one is stopped", async || host.containers() == ["web-prod@v1 exited"]);
+    let stopped = until("the pass hangs", async || hangs.load(Ordering::SeqCst));
     tokio::select! {
         converged = host.converge() => panic!("{:?}", ended(&converged)),
         () = stopped => {}
     }
+    assert_eq!(host.containers(), ["web-prod@v1 exited"]);
     is_next.store(true, Ordering::SeqCst);
     assert_eq!(ended(&host.converge().await).0, "failed");
     assert_eq!(
