@@ -23,7 +23,8 @@ pub(super) struct Upstream {
 /// Notes the upstreams of a route, for when all domains are known.
 pub(super) fn claim(cx: &Context<'_>, route: &raw::Route, claims: &mut Claims) {
     for (i, text) in route.upstreams.iter().flatten().enumerate() {
-        if let Some((host, _)) = host_and_port(text) {
+        // Another port of a host with such a name is not the proxy's.
+        if let Some((host, Some(80 | 443))) = host_and_port(text) {
             let place = cx.site.at(Part::Value, &format!("route.upstreams.{i}"));
             claims.upstream(Upstream { text: text.clone(), host, place });
         }
@@ -39,7 +40,7 @@ pub(super) fn refuse_several(cx: &Context<'_>, route: &raw::Route, max_instances
     }
 }
 
-/// Reports every upstream whose host is a domain of some stage.
+/// Reports every upstream whose host is a domain of some stage, at a port that the proxy serves.
 pub(super) fn check(claims: &Claims, report: &Report<'_>) {
     if claims.upstreams().is_empty() {
         return;

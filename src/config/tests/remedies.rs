@@ -126,7 +126,10 @@ fn an_upstream_that_leads_back_to_the_proxy_is_refused() {
     let own = routed("domains: [ shop.b.c ], upstreams: [ \"Shop.b.c:80\" ]");
     assert_eq!(titles(&own), ["`Shop.b.c:80` leads back to the proxy: `shop.b.c` is a domain of `shop/prod`"]);
     says(&own, &["name the host where the app listens", "the domain"]);
-    let other = two("domains: [ a.b.c ], upstreams: [ \"b.b.c:8080\" ]", "domains: [ b.b.c/x ]");
-    assert_eq!(titles(&other), ["`b.b.c:8080` leads back to the proxy: `b.b.c` is a domain of `api/prod`"]);
-    assert_eq!(titles(&two("domains: [ a.b.c ], upstreams: [ \"c.b.c:80\" ]", "domains: [ b.b.c ]")), [""; 0]);
+    let other = two("domains: [ a.b.c ], upstreams: [ \"b.b.c:443\" ]", "domains: [ b.b.c/x ]");
+    assert_eq!(titles(&other), ["`b.b.c:443` leads back to the proxy: `b.b.c` is a domain of `api/prod`"]);
+    for elsewhere in ["c.b.c:80", "b.b.c:3000"] {
+        let text = two(&format!("domains: [ a.b.c ], upstreams: [ \"{elsewhere}\" ]"), "domains: [ b.b.c ]");
+        assert_eq!(titles(&text), [""; 0], "{elsewhere}");
+    }
 }
