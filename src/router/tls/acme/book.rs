@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::super::certificate::Seconds;
 use super::schedule::{LONGEST_PAUSE, pause};
 
+/// The longest pause for all hosts together, unless the authority asks for more: what is amiss may be an option of ours, and
+/// whoever mends it is not to wait for half a day.
+const LONGEST_COMMON: Duration = Duration::from_secs(3600);
 /// Longest text of a failure that is kept, in characters: authorities send whole answers of servers.
 const MAX_ERROR: usize = 500;
 /// What the authority itself is called in the book. No host is called so: the file is what it always was, a map.
@@ -35,7 +38,8 @@ impl Book {
     pub fn begin(&mut self, host: &str, now: Seconds, first: Duration) -> u32 {
         let before = self.0.get(host).map_or(0, |entry| entry.failures);
         let failures = before.saturating_add(1);
-        let next = now.saturating_add(pause(first, failures).as_secs().max(1));
+        let longest = if host == AUTHORITY { LONGEST_COMMON } else { LONGEST_PAUSE };
+        let next = now.saturating_add(pause(first, failures).min(longest).as_secs().max(1));
         let error = self.0.remove(host).and_then(|entry| entry.error);
         self.0.insert(host.to_owned(), Entry { failures, begun: now, next, error });
         before

@@ -87,8 +87,11 @@ fn kind(error: &Error) -> &str {
 /// all others from theirs. Only the text says of which it is: Let's Encrypt names what it counts.
 fn limited(error: &Error, host: &str) -> Concern {
     let Error::Api(Problem { detail: Some(detail), .. }) = error else { return Concern::Everyone };
+    let is_of_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let words = || detail.split(|c| !is_of_word(c)).map(|word| word.trim_matches('.'));
     let mut suffixes = std::iter::successors(Some(host), |name| name.split_once('.').map(|(_, parent)| parent));
-    let is_of_name = suffixes.any(|name| detail.contains(&format!("\"{name}\"")));
+    // A last label alone may be any word.
+    let is_of_name = suffixes.any(|name| name.contains('.') && words().any(|word| word == name));
     if is_of_name || detail.contains("set of identifiers") { Concern::Host } else { Concern::Everyone }
 }
 
@@ -133,6 +136,11 @@ mod tests {
         assert_eq!(of("too many failed authorizations (5) for \"www.a.test\" in the last 1h0m0s"), Concern::Host);
         assert_eq!(of("too many certificates (50) already issued for \"a.test\" in the last 168h0m0s"), Concern::Host);
         assert_eq!(of("too many certificates (5) already issued for this exact set of identifiers"), Concern::Host);
+        assert_eq!(
+            of("temporarily prevented from requesting certificates for a.test and possibly others."),
+            Concern::Host
+        );
         assert_eq!(of("too many certificates for \"b.test\""), Concern::Everyone);
+        assert_eq!(of("this test is over for www-a.test"), Concern::Everyone);
     }
 }
