@@ -178,6 +178,14 @@ impl ToClient {
         Self { source, busy: None, entry: None }
     }
 
+    /// The same for a `HEAD` over HTTP/2, where hyper would send a page of ours all the same.
+    pub fn bare_if(self, is_bare: bool) -> Self {
+        match self.source {
+            Source::Page(_) if is_bare => Self { source: Source::Page(Full::default()), ..self },
+            Source::Page(_) | Source::Upstream(_) => self,
+        }
+    }
+
     /// Keeps the client's connection marked as busy until this body is done.
     pub fn keeping(mut self, busy: Busy) -> Self {
         self.busy = Some(busy);

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
@@ -27,6 +27,7 @@ use super::head::{Host, Peer, Scheme};
 use super::pages::Page;
 use super::patient::{Activity, Patient};
 use super::stall::{self, Streams};
+use super::throttle::Throttle;
 use super::tls::{self, Certificates, Challenges};
 use super::visitor::Visitor;
 
@@ -54,6 +55,8 @@ pub struct Front {
     pub challenges: Arc<Challenges>,
     /// Room for requests over HTTP/2.
     pub streams: Arc<Semaphore>,
+    /// Holds back warnings that there is none.
+    pub crowded: Throttle,
 }
 
 /// Where the proxy is in its life.
@@ -184,14 +187,16 @@ fn answers(
     move |request| {
         let (front, visitor, mut busy) = (Arc::clone(&front), Arc::clone(&visitor), activity.busy());
         let streams = streams.clone();
+        let is_bare = streams.is_some() && request.method() == Method::HEAD;
         Box::pin(async move {
+            let said = |page: Page, busy| Ok(page.response().map(|body| body.keeping(busy).bare_if(is_bare)));
             if front.forwarder.tunnels.phase() != Phase::Serving {
                 // What is answered at once would be so before its connection is told to end, and could not say it.
                 tokio::task::yield_now().await;
             }
             // What names no host is refused by what comes next.
             if Host::of(&request).is_some_and(|host| !visitor.may_ask(&host.name)) {
-                return Ok(Page::Misdirected.response().map(|body| body.keeping(busy)));
+                return said(Page::Misdirected, busy);
             }
             if visitor.certificate.is_none()
                 && let Some(answer) = front.challenges.answer(request.uri().path())
@@ -199,12 +204,18 @@ fn answers(
                 return Ok(Response::new(ToClient::page(answer.into()).keeping(busy)));
             }
             if let Some(streams) = streams {
+                let Ok(room) = timeout(front.forwarder.limits.connect_timeout, streams.acquire_owned()).await else {
+                    if let Some(hidden) = front.crowded.pass() {
+                        tracing::warn!(hidden, "as many requests over HTTP/2 as allowed: new ones are refused");
+                    }
+                    return said(Page::Crowded, busy);
+                };
                 // Closed never: the semaphore lives as long as the connection.
-                busy.room = streams.acquire_owned().await.ok();
+                busy.room = room.ok();
             }
             let answer = front.forwarder.answer(request, visitor.peer, busy).await;
             stall::given();
-            Ok(answer)
+            Ok(answer.map(|body| body.bare_if(is_bare)))
         })
     }
 }
@@ -251,7 +262,7 @@ async fn until_gone(
     let (mut serving, mut idle) = (std::pin::pin!(serving), std::pin::pin!(idle));
     // The proxy may have begun to finish before this was a connection.
     phase.mark_changed();
-    let mut awaits_first = false;
+    let (mut awaits_first, mut has_grace) = (false, true);
     let mut over: Option<Instant> = None;
     loop {
         let served = poll_fn(|cx| {
@@ -277,15 +288,19 @@ async fn until_gone(
                 (Ok(()), Phase::Serving) => {}
                 (Ok(()), Phase::Draining | Phase::Finishing) if over.is_some() => {}
                 (Ok(()), Phase::Draining | Phase::Finishing) if activity.is_unused() => {
-                    awaits_first = true;
+                    (awaits_first, has_grace) = (true, false);
                     over = Some(Instant::now() + FIRST_REQUEST);
                 }
                 (Ok(()), Phase::Draining | Phase::Finishing) => serving.as_mut().finish(),
                 (Ok(()), Phase::Over) | (Err(_), _) => return,
             },
             () = closes => match over {
-                Some(_) if activity.is_idle() => return,
-                Some(_) => over = Some(Instant::now() + grace),
+                // One that has just been asked may still be giving its answer to the network.
+                Some(_) if activity.is_idle() && (has_grace || activity.is_unused()) => return,
+                Some(_) => {
+                    has_grace = true;
+                    over = Some(Instant::now() + grace);
+                }
                 None => {
                     serving.as_mut().finish();
                     over = Some(Instant::now() + grace);

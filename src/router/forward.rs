@@ -65,7 +65,7 @@ impl Forwarder {
     }
 
     async fn forward(&self, request: Request<Incoming>, from: Peer) -> Result<Answer, Page> {
-        if head::has_passed(request.headers(), &self.mark) {
+        if head::is_circling(request.headers(), &self.mark) {
             return Err(self.comes_back(&request));
         }
         let mut outbound = Outbound::prepare(request, from, self)?;
@@ -100,7 +100,11 @@ impl Forwarder {
     fn comes_back(&self, request: &Request<Incoming>) -> Page {
         if let Some(hidden) = self.loops.pass() {
             let host = Host::of(request).map(|host| host.name);
-            tracing::warn!(host, hidden, "a request came back: an upstream of this host's route leads to this proxy");
+            tracing::warn!(
+                host,
+                hidden,
+                "a request runs in a circle: what is behind this host leads back to this proxy"
+            );
         }
         Page::Loop
     }

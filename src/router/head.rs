@@ -26,6 +26,8 @@ const ONE_HOP: [HeaderName; 8] = [
 ];
 /// `Connection` cannot have these removed: the message would mean something else without them.
 const PROTECTED: [HeaderName; 2] = [CONTENT_LENGTH, HOST];
+/// How often a request may come through here.
+const MAX_PASSES: usize = 8;
 /// The proxies that a request came through.
 static PASSED: HeaderName = HeaderName::from_static("cdn-loop");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -132,10 +134,11 @@ pub fn is_plainly_framed(headers: &HeaderMap) -> bool {
         && headers.get_all(TRANSFER_ENCODING).iter().count() <= 1
 }
 
-/// Whether a request has come through a proxy before, by its mark.
-pub fn has_passed(headers: &HeaderMap, mark: &HeaderValue) -> bool {
+/// Whether a request runs in a circle, by the mark of this proxy. An app that asks another one by its domain, and copies what
+/// it was sent, comes through here a few times, and is none.
+pub fn is_circling(headers: &HeaderMap, mark: &HeaderValue) -> bool {
     let all = headers.get_all(&PASSED).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    all.into_iter().any(|part| part.trim_ascii() == mark.as_bytes())
+    all.filter(|part| part.trim_ascii() == mark.as_bytes()).count() >= MAX_PASSES
 }
 
 /// Puts the mark of a proxy on a request that it passes on (RFC 8586).

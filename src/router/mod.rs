@@ -145,7 +145,8 @@ pub struct Limits {
     /// Time between two looks for certificates that changed.
     pub look_every: Duration,
     /// Most client connections at once (fewer if the process may not open enough files); others wait to be accepted. Of
-    /// requests over HTTP/2, of which a connection has several, there are as many; others wait to be passed on.
+    /// requests over HTTP/2, of which a connection has several, there are as many; others wait
+    /// to be passed on, for as long as an upstream may take to accept a connection, and are refused then with a 503.
     pub max_connections: usize,
 }
 
@@ -318,7 +319,13 @@ pub async fn serve(
     let log_to = log.clone();
     let (limits, mark, loops) = (options.limits, mark(), Throttle::default());
     let forwarder = Forwarder { board: Arc::clone(&board), limits, tunnels, log: log_to, mark, loops, is_certified };
-    let front = Arc::new(Front { forwarder, certificates: Arc::clone(&certificates), challenges, streams });
+    let front = Arc::new(Front {
+        forwarder,
+        certificates: Arc::clone(&certificates),
+        challenges,
+        streams,
+        crowded: Throttle::default(),
+    });
 
     for listener in listeners {
         let life = (phases.clone(), Arc::clone(&old));
@@ -331,20 +338,12 @@ pub async fn serve(
         shutdown.await;
         stop(&phase, &old, stop_timeout).await;
     };
-    let reopen = async {
-        loop {
-            options.reopen.notified().await;
-            if let Some(log) = &log {
-                log.reopen();
-            }
-        }
-    };
     tokio::select! {
         () = until_stopped => {}
         never = admin::serve(&control.listener, &board, &certificates) => match never {},
         never = sweep(&board) => match never {},
         never = follow => match never {},
-        () = reopen => {}
+        never = reopened(&options.reopen, log.as_deref()) => match never {},
     }
     drop(log);
     if let Some(last_lines) = last_lines {
@@ -375,6 +374,15 @@ async fn stop(phase: &watch::Sender<Phase>, old: &watch::Sender<()>, at_most: Du
 fn mark() -> HeaderValue {
     let text = format!("landfall-{}", uuid::Uuid::new_v4().simple());
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("landfall"))
+}
+
+async fn reopened(wanted: &Notify, log: Option<&Log>) -> Infallible {
+    loop {
+        wanted.notified().await;
+        if let Some(log) = log {
+            log.reopen();
+        }
+    }
 }
 
 async fn sweep(board: &Switchboard) -> Infallible {

@@ -29,8 +29,10 @@ pub enum Page {
     BadGateway,
     /// The route leads nowhere for now.
     NoUpstream,
-    /// The request has been here before: an upstream leads back to this proxy.
+    /// The request has been here too often: an upstream leads back to this proxy.
     Loop,
+    /// There was no room for the request for too long.
+    Crowded,
     /// The upstream did not take the connection, or did not begin to answer, in time.
     Timeout,
 }
@@ -50,6 +52,7 @@ impl Page {
             Self::Unknown => (StatusCode::NOT_FOUND, "Nothing is served at this address."),
             Self::BadGateway => (StatusCode::BAD_GATEWAY, "The application behind this name does not answer."),
             Self::Loop => (StatusCode::LOOP_DETECTED, "The application behind this name leads back to itself."),
+            Self::Crowded => (StatusCode::SERVICE_UNAVAILABLE, "Too many requests are under way. Try again soon."),
             Self::NoUpstream => (StatusCode::SERVICE_UNAVAILABLE, "The application is being updated. Try again soon."),
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "The application took too long to answer."),
         }
@@ -67,7 +70,7 @@ impl Page {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self == Self::NoUpstream {
+        if matches!(self, Self::NoUpstream | Self::Crowded) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }
         response

@@ -209,7 +209,8 @@ async fn a_request_that_comes_back_to_the_proxy_is_a_508_at_once_and_marks_of_ot
     let (router, app) = with_raw().await;
     router.set("loop/prod", serde_json::json!({ "domains": ["loop.test"], "upstreams": [router.addr] })).await;
     assert_eq!(router.client().await.get("loop.test", "/").await.status, 508);
-    assert_eq!(router.proxy.in_flight(&router.addr.to_string()).await.unwrap(), Some(0));
+    let addr = router.addr.to_string();
+    until("nothing of it is left", async || router.proxy.in_flight(&addr).await.unwrap() == Some(0)).await;
     let mut client = router.client().await;
     client.send("GET / HTTP/1.1\r\nHost: a.test\r\nCDN-Loop: other.example\r\n\r\n").await;
     let mut upstream = app.accept().await;
@@ -217,6 +218,13 @@ async fn a_request_that_comes_back_to_the_proxy_is_a_508_at_once_and_marks_of_ot
     let marks = lines(&head, "cdn-loop");
     assert!(marks.len() == 2 && marks[0] == "cdn-loop: other.example", "{marks:?}");
     assert!(marks[1].starts_with("cdn-loop: landfall-"), "{marks:?}");
+    // An app that asks another one through here, with what it was sent itself.
+    let mut app_asks = router.client().await;
+    app_asks.send(&format!("GET / HTTP/1.1\r\nHost: a.test\r\n{}\r\n\r\n", marks[1])).await;
+    let mut asked = app.accept().await;
+    assert_eq!(lines(&asked.request().await, "cdn-loop").len(), 2);
+    asked.send(OK).await;
+    assert_eq!(app_asks.reply().await.unwrap().text(), "ok");
     upstream.send(OK).await;
     assert_eq!(client.reply().await.unwrap().text(), "ok");
 }

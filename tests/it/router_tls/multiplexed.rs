@@ -242,6 +242,26 @@ async fn r31_requests_have_room_as_connections_have_and_those_that_come_on_top_w
 }
 
 #[tokio::test]
+async fn r31_a_request_for_which_there_is_no_room_in_time_is_a_503_and_a_head_gets_no_page() {
+    let (app, gate) = App::gated("app").await;
+    let limits = Limits { max_connections: 1, connect_timeout: SHORT, ..Limits::default() };
+    let (router, authority) = with_limits(limits, &app).await;
+    let browser = Browser::start(&router, &authority).await;
+    let mut send = browser.send.clone();
+    let first = tokio::spawn(async move { send.send_request(get("https://a.test/")).await.unwrap().status() });
+    gate.reached_by(1).await;
+    let (status, page) = browser.get("https://a.test/").await;
+    assert!(status == StatusCode::SERVICE_UNAVAILABLE && page.contains("Too many requests"), "{status} {page}");
+    for uri in ["https://a.test/", "https://b.test/"] {
+        let head = Request::head(uri).body(Full::default()).unwrap();
+        let (status, page) = browser.ask(head).await.expect("an answer");
+        assert!(status.as_u16() > 400 && page.is_empty(), "{uri}: {status} {page}");
+    }
+    gate.open();
+    assert_eq!(soon("the first", first).await.unwrap(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_proxy_that_stops_finishes_what_is_in_flight_and_takes_nothing_new() {
     let gate = Gate::default();
     let held = gate.clone();
