@@ -48,12 +48,13 @@ impl Live {
             return Some("is served to nobody: the proxy listens on no port for https (`--listen-tls`)".to_owned());
         }
         let Some(name) = &wish.file else {
-            let found = self.named(host);
-            return match found.map(|certificate| certificate.has_ended(now)) {
+            if wish.is_issued {
+                return None;
+            }
+            return match self.find(host).map(|certificate| certificate.has_ended(now)) {
                 Some(false) => None,
-                Some(true) if !wish.is_issued => Some("has ended: put a new pair in its place".to_owned()),
-                None if !wish.is_issued => Some("is missing: no pair of files is for this name".to_owned()),
-                Some(true) | None => None,
+                Some(true) => Some("has ended: put a new pair in its place".to_owned()),
+                None => Some("is missing: no pair of files is for this name".to_owned()),
             };
         };
         let unusable = self.unusable.get(name).map(|why| format!("cannot be used: {why}"));
@@ -67,10 +68,16 @@ impl Live {
         }
     }
 
-    /// The certificate of files that has a host's name, or its wildcard.
-    fn named(&self, host: &str) -> Option<&Arc<Certificate>> {
-        let wildcard = || self.named.get(&format!("*.{}", host.split_once('.')?.1));
-        self.named.get(host).or_else(wildcard)
+    /// The certificate that a host is served with; [`Certificates::find`] tells how it is chosen.
+    fn find(&self, host: &str) -> Option<&Arc<Certificate>> {
+        let wildcard = host.split_once('.').and_then(|(_, parent)| self.named.get(&format!("*.{parent}")));
+        let file = self.wishes.get(host).and_then(|wish| self.files.get(wish.file.as_ref()?));
+        let file = file.filter(|certificate| certificate.covers(host));
+        let found = [file, self.issued.get(host), self.named.get(host), wildcard];
+        let now = now();
+        let mut found = found.into_iter().flatten();
+        let first = found.next()?;
+        Some(std::iter::once(first).chain(found).find(|certificate| !certificate.has_ended(now)).unwrap_or(first))
     }
 }
 
@@ -78,16 +85,7 @@ impl Certificates {
     /// The certificate for a host in lower case: that of the file which its route names, one issued for it, a file's with
     /// its name, a file's with a wildcard. One whose time is over is served where there is no other.
     pub fn find(&self, host: &str) -> Option<Arc<Certificate>> {
-        let live = self.live.load();
-        let wildcard = host.split_once('.').and_then(|(_, parent)| live.named.get(&format!("*.{parent}")));
-        let file = live.wishes.get(host).and_then(|wish| live.files.get(wish.file.as_ref()?));
-        let file = file.filter(|certificate| certificate.covers(host));
-        let found = [file, live.issued.get(host), live.named.get(host), wildcard];
-        let now = now();
-        let mut found = found.into_iter().flatten();
-        let first = found.next()?;
-        let good = std::iter::once(first).chain(found).find(|certificate| !certificate.has_ended(now));
-        Some(Arc::clone(good.unwrap_or(first)))
+        self.live.load().find(host).cloned()
     }
 
     /// Whether a host can be served over TLS.
