@@ -16,6 +16,7 @@ struct reader {
 };
 
 long long now_ms(void);                              /* monotonic */
+long long now_us(void);                              /* the same clock */
 void wait_ms(long ms);                               /* the whole time, signals notwithstanding */
 long env_number(const char *name, long fallback);    /* the variable as a number */
 bool env_on(const char *name);                       /* set to "1" */

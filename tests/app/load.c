@@ -82,9 +82,11 @@ static enum outcome ask(struct client *c)
 }
 
 /* `reused`: on a connection that had answered before. */
-static void record(const struct client *c, enum outcome outcome, bool reused, long long sent_ms)
+static void record(const struct client *c, enum outcome outcome, bool reused, long long sent_us)
 {
-    struct answer a = { .kept = reused, .sent_ms = sent_ms, .answer_ms = now_ms() };
+    long long answer_us = now_us();
+    struct answer a = { .kept = reused, .sent_ms = sent_us / 1000, .answer_ms = answer_us / 1000,
+        .took_us = answer_us - sent_us };
     if (outcome == ANSWERED) {
         a.status = (int)strtol(c->head + strcspn(c->head, " "), NULL, 10);
         header(c->head, "X-Version", a.version, sizeof a.version);
@@ -94,7 +96,7 @@ static void record(const struct client *c, enum outcome outcome, bool reused, lo
 
 static void one_request(struct client *c)
 {
-    long long sent_ms = now_ms();
+    long long sent_us = now_us();
     enum outcome outcome = IDLE_CLOSED;
     bool reused = c->used;
     if (c->reader.fd >= 0)
@@ -104,10 +106,10 @@ static void one_request(struct client *c)
     if (outcome == IDLE_CLOSED) { /* not open, or closed while it was idle: that costs nothing but a connection */
         hang_up(c);
         reused = false;
-        sent_ms = now_ms();
+        sent_us = now_us();
         outcome = open_connection(c) ? ask(c) : BROKEN;
     }
-    record(c, outcome, reused, sent_ms);
+    record(c, outcome, reused, sent_us);
     char value[32];
     bool announced = c->kept && outcome == ANSWERED
         && header(c->head, "Connection", value, sizeof value) && strcasecmp(value, "close") == 0;

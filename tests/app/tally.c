@@ -10,6 +10,9 @@
 // Versions that are told apart; a soak shows one client 101 of them.
 enum { VERSIONS_MAX = 128 };
 
+// Times fall into 32 buckets for each doubling, so that one is told to 3 %; the last holds all from four minutes on.
+enum { BUCKETS_OF_TWO_BITS = 5, BUCKETS_OF_TWO = 1 << BUCKETS_OF_TWO_BITS, BUCKETS = 24 * BUCKETS_OF_TWO };
+
 struct version {
     char name[32];
     long count;
@@ -19,10 +22,31 @@ struct version {
 static struct {
     pthread_mutex_t lock;
     long requests, lost_fresh, lost_kept, unexpected, idle_closed, announced_closes, max_ms;
+    long took[BUCKETS];
     int versions;
     struct version version[VERSIONS_MAX];
     struct answer first_loss;
 } result = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static int bucket(long long us)
+{
+    if (us < BUCKETS_OF_TWO)
+        return us < 0 ? 0 : (int)us;
+    int shift = 63 - __builtin_clzll((unsigned long long)us) - BUCKETS_OF_TWO_BITS;
+    int at = shift * BUCKETS_OF_TWO + (int)(us >> shift);
+    return at < BUCKETS ? at : BUCKETS - 1;
+}
+
+/* Of so many of a thousand requests, none took longer: microseconds, rounded up to what the bucket ends with. */
+static long long percentile_us(int of_thousand)
+{
+    long rank = (result.requests * of_thousand + 999) / 1000, seen = 0;
+    int at = 0;
+    while (at < BUCKETS - 1 && (seen += result.took[at]) < rank)
+        at++;
+    int shift = at < BUCKETS_OF_TWO ? 0 : at / BUCKETS_OF_TWO - 1;
+    return ((long long)(at - shift * BUCKETS_OF_TWO + 1) << shift) - 1;
+}
 
 static struct version *find_version(const char *name)
 {
@@ -61,8 +85,9 @@ void tally_answer(struct answer *a)
     make_plain(a->version, sizeof a->version);
     pthread_mutex_lock(&result.lock);
     result.requests++;
-    if (a->answer_ms - a->sent_ms > result.max_ms)
-        result.max_ms = (long)(a->answer_ms - a->sent_ms);
+    result.took[bucket(a->took_us)]++;
+    if (a->took_us / 1000 > result.max_ms)
+        result.max_ms = (long)(a->took_us / 1000);
     if (a->status == 0 || a->status >= 500) {
         if (result.lost_fresh + result.lost_kept == 0)
             result.first_loss = *a;
@@ -112,9 +137,9 @@ long tally_print(long long begun_ms)
     long lost = result.lost_fresh + result.lost_kept;
     double seconds = (double)(now_ms() - begun_ms) / 1000;
     printf("{\"requests\":%ld,\"lost\":%ld,\"lost_fresh\":%ld,\"lost_kept\":%ld,\"unexpected\":%ld,\"idle_closed\":%ld,"
-        "\"announced_closes\":%ld,\"max_ms\":%ld,\"seconds\":%.1f,\"rps\":%.0f,", result.requests, lost,
+        "\"announced_closes\":%ld,\"p50_us\":%lld,\"p99_us\":%lld,\"p999_us\":%lld,\"max_ms\":%ld,\"seconds\":%.1f,\"rps\":%.0f,", result.requests, lost,
         result.lost_fresh, result.lost_kept, result.unexpected, result.idle_closed, result.announced_closes,
-        result.max_ms, seconds, seconds > 0 ? (double)result.requests / seconds : 0.0);
+        percentile_us(500), percentile_us(990), percentile_us(999), result.max_ms, seconds, seconds > 0 ? (double)result.requests / seconds : 0.0);
     print_first_loss(begun_ms);
     printf("\"versions\":{");
     for (int i = 0; i < result.versions; i++) {

@@ -10,6 +10,7 @@ struct answer {
     int status;
     char version[32];       /* X-Version, or "" */
     long long sent_ms, answer_ms;
+    long long took_us;
 };
 
 void tally_answer(struct answer *a);

@@ -8,6 +8,8 @@ use crate::walk::is_soak;
 
 /// Swaps of each of the two stages: ten and ten, and ten times that in a soak.
 const SWAPS: usize = 10;
+/// Requests of each client before the first swap, beside which those during the swaps are told.
+const STEADY: u64 = 1000;
 
 /// Two stages at a version each, which both drain as short as the proxy lets them.
 fn pair(tag: &str) -> String {
@@ -40,7 +42,13 @@ pub(super) fn swapped_beside(host: &Host, probe: &str, has_tunnels: bool) -> (Ve
     host.push(&tags[0], &[&format!("VERSION={}", tags[0])]);
     host.deployed("web.yaml", &pair(&tags[0]));
     let load = |domain: &str| Load::start(&format!("http://{probe}/"), &host.text(domain), &host.path(""));
-    let loads = [load("one.<id>.test"), load("two.<id>.test")];
+    let clients = || [load("one.<id>.test"), load("two.<id>.test")];
+    let steady = clients();
+    for load in &steady {
+        load.goes_on(STEADY);
+    }
+    told("steady", &steady.map(Load::finish));
+    let loads = clients();
     for tag in &tags[1..] {
         host.push(tag, &[&format!("VERSION={tag}")]);
         let open = |name: &str| {
@@ -56,7 +64,23 @@ pub(super) fn swapped_beside(host: &Host, probe: &str, has_tunnels: bool) -> (Ve
             tunnel.outlived_the_drain(host);
         }
     }
-    (tags, loads.map(Load::finish))
+    let tallies = loads.map(Load::finish);
+    told("during swaps", &tallies);
+    (tags, tallies)
+}
+
+/// Prints what requests took: how a swap is felt by those that lose nothing by it.
+fn told(when: &str, tallies: &[Value]) {
+    for tally in tallies {
+        let ms = |key: &str| tally[key].as_f64().unwrap_or(f64::NAN) / 1000.0;
+        eprintln!(
+            "{when}: half within {:.2} ms, 99 % within {:.2} ms, 99.9 % within {:.2} ms, all within {} ms",
+            ms("p50_us"),
+            ms("p99_us"),
+            ms("p999_us"),
+            tally["max_ms"]
+        );
+    }
 }
 
 #[test]

@@ -46,7 +46,12 @@ impl Load {
 
     /// Returns when every connection has sent and finished another request.
     pub fn flows(&self) {
-        let wanted = self.answered.load(Ordering::SeqCst) + 40;
+        self.goes_on(40);
+    }
+
+    /// Returns when so many requests more were sent and finished.
+    pub fn goes_on(&self, requests: u64) {
+        let wanted = self.answered.load(Ordering::SeqCst) + requests;
         eventually("requests flow", || (self.answered.load(Ordering::SeqCst) >= wanted).then_some(()));
     }
 
