@@ -26,10 +26,19 @@ fn within(proxy: &ProxySettings, options: HostOptions) -> HostOptions {
         ProxySettings::NginxProxyManager(_) => {
             HostOptions { upstreams: Vec::new(), sticky: false, strip_prefix: false, page_when_away: false, ..options }
         }
-        ProxySettings::Caddy(_) => HostOptions { page_when_away: false, ..without_npms_own(options) },
+        ProxySettings::Caddy(_) => as_caddy_does(without_npms_own(options)),
         ProxySettings::Embedded(_) => without_npms_own(options),
         ProxySettings::None => options,
     }
+}
+
+/// Caddy upgrades whatever asks for it, and speaks HTTP/2 wherever it speaks https, which does not end for want of the file.
+fn as_caddy_does(options: HostOptions) -> HostOptions {
+    let named = options.named.map(|named| match named {
+        NamedCertificate::File(_) => NamedCertificate::Letsencrypt,
+        NamedCertificate::Letsencrypt | NamedCertificate::Wildcard(_) => named,
+    });
+    HostOptions { page_when_away: false, websockets: true, http2: named.is_some(), named, ..options }
 }
 
 fn without_npms_own(options: HostOptions) -> HostOptions {

@@ -1,10 +1,10 @@
-//! What the embedded proxy is told of a route, and what a person is told of it.
+//! What the embedded proxy and Caddy are told of a route, and what a person is told of it.
 
 use std::sync::Arc;
 
 use super::*;
-use crate::model::NamedCertificate;
 use crate::model::route::{Certificate, Https};
+use crate::model::{CaddySettings, HostOptions, NamedCertificate};
 
 fn secured(stage: &mut DesiredStage) {
     let route = Arc::make_mut(&mut stage.route);
@@ -12,15 +12,21 @@ fn secured(stage: &mut DesiredStage) {
     route.https = Https::Redirect;
 }
 
+/// What the proxy is told of the one stage that there is.
+fn told(plan: &Plan) -> HostOptions {
+    let mut steps = plan.stages[0].steps.iter();
+    let options = steps.find_map(|step| match &step.effect {
+        Effect::Switch { options, .. } => Some((**options).clone()),
+        _ => None,
+    });
+    options.expect("a switch")
+}
+
 #[test]
 fn the_embedded_proxy_is_told_of_certificates_by_name_and_gets_them_itself() {
     let world = World::new().want("shop/prod", "v1").change("shop/prod", secured);
     let plan = world.plan();
-    let switch = plan.stages[0].steps.iter().find_map(|step| match &step.effect {
-        Effect::Switch { options, .. } => Some(options.clone()),
-        _ => None,
-    });
-    let options = switch.expect("a switch");
+    let options = told(&plan);
     assert_eq!((options.named.clone(), options.redirect), (Some(NamedCertificate::Letsencrypt), true));
     assert!(!plan.stages[0].steps.iter().any(|step| matches!(step.effect, Effect::Certify { .. })), "{plan}");
 }
@@ -46,4 +52,22 @@ fn r1_a_path_of_a_name_that_somebody_else_has_is_a_clash() {
     let of_another = World::new().want("api/prod", "v1").change("api/prod", path).routes("shop.test", 1, None);
     let plan = of_another.plan();
     assert!(matches!(&plan.stages[0].held, Some(Held::Clash { what }) if what.contains("shop.test")), "{plan}");
+}
+
+/// A configuration that asks for this is refused; a version from before Caddy was chosen goes on with it.
+#[test]
+fn r18_what_caddy_does_not_do_is_not_asked_of_it_for_a_version_that_is_kept() {
+    let kept = |stage: &mut DesiredStage| {
+        let route = Arc::make_mut(&mut stage.route);
+        route.certificate = Certificate::File("shop".to_owned());
+        (route.websockets, route.http2, route.caching, route.maintenance) = (false, false, true, true);
+    };
+    let mut world = World::new().want("shop/prod", "v1").change("shop/prod", kept);
+    let admin = "http://127.0.0.1:2019".to_owned();
+    let caddy = CaddySettings { admin, upstream: Reach::Host, server: None, listen: Vec::new() };
+    world.desired.settings.proxy = ProxySettings::Caddy(caddy);
+    let options = told(&world.plan());
+    // Its https goes on, and the rest is as Caddy reads it back: nothing differs for ever.
+    assert_eq!(options.named, Some(NamedCertificate::Letsencrypt));
+    assert!(options.websockets && options.http2 && !options.caching && !options.page_when_away, "{options:?}");
 }
