@@ -13,11 +13,11 @@ use super::layout::Layout;
 use super::look::refuse_foreign;
 use super::mark::Mark;
 use super::place::put;
-use super::route::Wanted;
+use super::route::Content;
 use super::smallest;
 use super::view::all_routes;
 use super::{Caddy, Saved};
-use crate::model::{Domain, HostOptions, StageKey, StoreId};
+use crate::model::{Domain, StageKey, StoreId};
 use crate::proxy::{Change, ProxyError};
 
 /// Times that a change is begun again because the configuration was another by then.
@@ -77,13 +77,13 @@ impl Caddy {
         refuse_foreign(all, store, domains)?;
         let found = Found::of(all, &self.settings, store, key);
         let mut saved = Saved { store, keys: vec![key.clone()], routes: found.routes.clone() };
-        let wanted = self.wanted(config, found, change);
+        let wanted = self.wanted(config, found.content, change);
         let mut routes = wanted.routes(&Layout::of(all, &self.settings, &wanted.options)?);
         for other in givers(all, store, key, domains) {
             let found = Found::of(all, &self.settings, store, &other);
             saved.routes.extend(found.routes.iter().cloned());
-            let layout = Layout::of(all, &self.settings, &found.options)?;
-            routes.extend(found.without(domains).wanted(store, &other).routes(&layout));
+            let layout = Layout::of(all, &self.settings, &found.content.options)?;
+            routes.extend(found.without(domains).routes(&layout));
             saved.keys.push(other);
         }
         let is_its = |mark: &Mark| saved.keys.iter().any(|key| mark.is_of(store, key));
@@ -91,15 +91,15 @@ impl Caddy {
     }
 
     /// What the stage should have; where it led until now is remembered, until it leads elsewhere again.
-    fn wanted<'a>(&self, config: &Config, found: Found, change: &Change<'a>) -> Wanted<'a> {
+    fn wanted<'a>(&self, config: &Config, found: Content<'_>, change: &Change<'a>) -> Content<'a> {
         let Change { store, key, domains, upstream, options, path, known: _ } = *change;
         let before = if found.upstream == upstream { found.before } else { Some(found.upstream) };
-        Wanted {
+        Content {
             store,
             key,
             domains: domains.to_vec(),
             upstream: upstream.to_owned(),
-            options: as_caddy_has_them(options),
+            options: options.clone(),
             before: before.filter(|before| !before.is_empty()),
             // A stage whose gate asks nothing over HTTP has the root here, where its app may answer anything.
             health: Some(path).filter(|path| *path != "/" && !options.upstreams.is_empty()).map(str::to_owned),
@@ -155,10 +155,4 @@ fn givers(all: &Value, store: StoreId, key: &StageKey, domains: &[Domain]) -> Ve
         }
     }
     givers
-}
-
-/// What Caddy does anyway is what it is read back as.
-fn as_caddy_has_them(options: &HostOptions) -> HostOptions {
-    let is_secured = options.named.is_some();
-    HostOptions { http2: is_secured, websockets: true, ..options.clone() }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::layout::{Layout, Plainly};
 use super::mark::{AUTO, HTTPS, ID, MAIN, Mark, PLAIN, REDIRECT, TLS};
 use super::place::Placed;
-use super::route::Wanted;
+use super::route::Content;
 use super::view::{all_routes, list};
 use crate::model::{CaddySettings, Domain, HostOptions, NamedCertificate, StageKey, StoreId};
 
@@ -17,20 +17,16 @@ const MAINS: &[&str] = &[MAIN, AUTO, TLS];
 
 /// What a stage has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct Found<'a> {
     /// The routes, as they are.
     pub(super) routes: Vec<Placed>,
-    pub(super) domains: Vec<Domain>,
-    pub(super) upstream: String,
-    pub(super) options: HostOptions,
-    pub(super) before: Option<String>,
-    pub(super) health: Option<String>,
-    pub(super) delays: bool,
+    /// What they say.
+    pub(super) content: Content<'a>,
 }
 
-impl Found {
+impl<'a> Found<'a> {
     /// What the configuration has of a stage.
-    pub(super) fn of(config: &Value, settings: &CaddySettings, store: StoreId, key: &StageKey) -> Self {
+    pub(super) fn of(config: &Value, settings: &CaddySettings, store: StoreId, key: &'a StageKey) -> Self {
         let is_its = |route: &Value| Mark::of(route).is_some_and(|mark| mark.is_of(store, key));
         let all = all_routes(config).filter(|(_, route)| is_its(route));
         let routes: Vec<Placed> =
@@ -75,39 +71,29 @@ impl Found {
         let before = before.and_then(|handler| dials_of(handler).next());
         let health = proxy.and_then(|proxy| proxy.pointer("/health_checks/active/uri")?.as_str().map(str::to_owned));
         let delays = proxy.is_some_and(|proxy| proxy.get("stream_close_delay").is_some());
-        Self { routes, domains, upstream, options, before, health, delays }
+        Self { routes, content: Content { store, key, domains, upstream, options, before, health, delays } }
     }
 
-    /// What asks for the same.
-    pub(super) fn wanted(self, store: StoreId, key: &StageKey) -> Wanted<'_> {
-        let Self { routes: _, domains, upstream, options, before, health, delays } = self;
-        Wanted { store, key, domains, upstream, options, before, health, delays }
-    }
-
-    /// The same without some of its domains.
-    pub(super) fn without(mut self, domains: &[Domain]) -> Self {
+    /// What it says, without some of its domains.
+    pub(super) fn without(self, domains: &[Domain]) -> Content<'a> {
+        let mut content = self.content;
         let is_gone = |own: &Domain| domains.contains(own);
-        let redirects = std::mem::take(&mut self.options.redirects);
+        let redirects = std::mem::take(&mut content.options.redirects);
         let (kept, lost): (BTreeMap<_, _>, BTreeMap<_, _>) =
             redirects.into_iter().partition(|(from, to)| !is_gone(from) && !is_gone(to));
-        self.domains.retain(|own| !is_gone(own) && !lost.contains_key(own));
-        self.options.redirects = kept;
-        self
+        content.domains.retain(|own| !is_gone(own) && !lost.contains_key(own));
+        content.options.redirects = kept;
+        content
     }
 
     /// Why its routes do not serve as they say, or may not; none when they are as Landfall makes them.
-    pub(super) fn trouble(
-        &self,
-        config: &Value,
-        settings: &CaddySettings,
-        (store, key): (StoreId, &StageKey),
-    ) -> Option<String> {
-        let routes = &self.routes;
-        let layout = match Layout::of(config, settings, &self.options) {
+    pub(super) fn trouble(&self, config: &Value, settings: &CaddySettings) -> Option<String> {
+        let Self { routes, content } = self;
+        let layout = match Layout::of(config, settings, &content.options) {
             Ok(layout) => layout,
             Err(error) => return Some(error.to_string()),
         };
-        let again = self.clone().wanted(store, key).routes(&layout);
+        let again = content.routes(&layout);
         if again.len() == routes.len() && again.iter().all(|one| routes.contains(one)) {
             return None;
         }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::found::{Found, own_domains};
 use super::mark::Mark;
 use super::place::{Placed, is_reached};
+use super::route::Content;
 use super::view::{all_routes, hosts, routes, servers};
 use crate::model::{CaddySettings, Domain, ObservedHost, ObservedRoute, StageKey, StoreId};
 use crate::proxy::ProxyError;
@@ -32,17 +33,18 @@ pub(super) fn observed(
     }
     for (owner, key) in stages {
         let found = Found::of(config, settings, owner, &key);
-        let trouble = (Some(owner) == store).then(|| trouble(config, settings, (owner, &key), &found)).flatten();
-        for domain in &found.domains {
+        let trouble = (Some(owner) == store).then(|| trouble(config, settings, &found)).flatten();
+        let Content { domains, upstream, options, .. } = &found.content;
+        for domain in domains {
             let host = ObservedHost {
                 what: "route of caddy".to_owned(),
                 id: None,
-                domains: found.domains.iter().map(|domain| domain.as_str().to_owned()).collect(),
-                options: Some(found.options.clone()),
+                domains: domains.iter().map(|domain| domain.as_str().to_owned()).collect(),
+                options: Some(options.clone()),
                 trouble: trouble.clone(),
             };
             let owner = Some((owner, key.clone()));
-            all.insert(domain.clone(), ObservedRoute { upstream: found.upstream.clone(), owner, host: Some(host) });
+            all.insert(domain.clone(), ObservedRoute { upstream: upstream.clone(), owner, host: Some(host) });
         }
     }
     all
@@ -63,8 +65,8 @@ fn by_hand(server: &str) -> String {
 }
 
 /// Why the routes of a stage of ours do not serve as they say, or may not.
-fn trouble(config: &Value, settings: &CaddySettings, owner: (StoreId, &StageKey), found: &Found) -> Option<String> {
-    let changed = found.trouble(config, settings, owner);
+fn trouble(config: &Value, settings: &CaddySettings, found: &Found<'_>) -> Option<String> {
+    let changed = found.trouble(config, settings);
     changed.or_else(|| {
         let is_hidden = |one: &Placed| {
             let all = servers(config).and_then(|all| all.get(&one.server)).map_or(&[][..], routes);

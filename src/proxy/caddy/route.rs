@@ -1,4 +1,4 @@
-//! What a stage should have in Caddy, as routes in JSON. Pure.
+//! What a stage has in Caddy, as routes in JSON. Pure.
 //!
 //! Hosts that Caddy should get no certificate for stand in a double negation: it gets one for every host that it finds in a
 //! matcher of a route, and does not look into `not`. In a server for plain HTTP alone it gets none, and there they stand
@@ -29,9 +29,9 @@ const FAIL_DURATION: &str = "10s";
 /// What is shown while the app is away.
 const AWAY: &str = "This site is being worked on, and will be back in a moment.\n";
 
-/// What a stage should have.
+/// What the routes of a stage say, or should.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wanted<'a> {
+pub(super) struct Content<'a> {
     pub(super) store: StoreId,
     pub(super) key: &'a StageKey,
     /// Sorted; those that only redirect are among them.
@@ -46,7 +46,7 @@ pub(super) struct Wanted<'a> {
     pub(super) delays: bool,
 }
 
-impl Wanted<'_> {
+impl Content<'_> {
     /// Its routes, and where they go.
     pub(super) fn routes(&self, layout: &Layout) -> Vec<Placed> {
         let Self { domains, options, .. } = self;
