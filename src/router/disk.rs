@@ -2,11 +2,14 @@
 //!
 //! One JSON line per route after a first line with the revision, so that a damaged file still gives every route whose
 //! line is whole. Written to a second file, synced and renamed: a crash leaves the old table or the new one.
+//! Addresses that Docker dealt do not outlive the host's run, since another app may have them after it (R1): a route by
+//! such a one shows a page until the daemon's next pass leads it again.
 //! A file that cannot be read never keeps the proxy from starting: it is set aside, said loudly, and the next
 //! reconcile puts the missing routes back.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -20,12 +23,17 @@ use crate::socket::{beside, replace};
 const FORMAT: u32 = 1;
 /// Most bytes read: a full table of the longest routes, each with all the upstreams it may have, is somewhat less.
 const MAX_FILE: u64 = 64 << 20;
+/// What is another one each time that the kernel starts.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The first line.
 #[derive(Serialize, Deserialize)]
 struct Head {
     format: u32,
     revision: u64,
+    /// The run of the host that it is of; none where that cannot be told, or of before it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    boot: Option<String>,
 }
 
 /// Every other line.
@@ -40,7 +48,10 @@ pub fn load(path: &Path) -> Table {
     match read(path) {
         Ok(None) => Table::default(),
         Ok(Some(bytes)) => {
-            let (table, damaged) = parse(&bytes);
+            let (mut table, boot, damaged) = parse(&bytes);
+            if boot.zip(boot_id()).is_some_and(|(then, now)| then != now) {
+                forget_dealt(&mut table);
+            }
             if damaged > 0 {
                 let kept = set_aside(path);
                 tracing::error!(
@@ -63,7 +74,7 @@ pub fn load(path: &Path) -> Table {
 
 /// Writes the table; when this returns, a crash or a power cut cannot lose it.
 pub fn save(path: &Path, table: &Table) -> io::Result<()> {
-    let mut text = serde_json::to_vec(&Head { format: FORMAT, revision: table.revision })?;
+    let mut text = serde_json::to_vec(&Head { format: FORMAT, revision: table.revision, boot: boot_id() })?;
     text.push(b'\n');
     for (domain, route) in &table.routes {
         serde_json::to_writer(&mut text, &Line { domain: domain.clone(), route: route.clone() })?;
@@ -83,13 +94,39 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// The routes of all whole lines, and how many lines were not.
-fn parse(bytes: &[u8]) -> (Table, usize) {
+fn boot_id() -> Option<String> {
+    let id = fs::read_to_string(BOOT_ID).ok()?;
+    Some(id.trim_end().to_owned())
+}
+
+/// Leads every route nowhere that led to an address which Docker dealt before the host was started again.
+fn forget_dealt(table: &mut Table) {
+    let is_dealt = |route: &Route| {
+        let own = route.upstreams.first().and_then(|own| own.as_str().parse::<SocketAddr>().ok());
+        own.is_some_and(|own| !own.ip().is_loopback())
+    };
+    let mut forgotten = 0;
+    for route in table.routes.values_mut().filter(|route| is_dealt(route)) {
+        route.upstreams.clear();
+        forgotten += 1;
+    }
+    if forgotten > 0 {
+        tracing::warn!(
+            routes = forgotten,
+            "the host was started since the routing table was written, and Docker deals addresses anew: routes by them \
+             show a page until the daemon's next pass"
+        );
+    }
+}
+
+/// The routes of all whole lines, the run of the host that they are of, and how many lines were not whole.
+fn parse(bytes: &[u8]) -> (Table, Option<String>, usize) {
     let mut table = Table::default();
+    let mut boot = None;
     let mut damaged = 0;
     let mut lines = bytes.split(|b| *b == b'\n');
     match lines.next().map(serde_json::from_slice::<Head>) {
-        Some(Ok(head)) => table.revision = head.revision,
+        Some(Ok(head)) => (table.revision, boot) = (head.revision, head.boot),
         Some(Err(_)) | None => damaged += 1,
     }
     for line in lines.filter(|line| !line.is_empty()) {
@@ -100,7 +137,7 @@ fn parse(bytes: &[u8]) -> (Table, usize) {
             Ok(_) | Err(_) => damaged += 1,
         }
     }
-    (table, damaged)
+    (table, boot, damaged)
 }
 
 /// Keeps a copy of a damaged file for whoever wants to know; says where.
@@ -147,7 +184,30 @@ mod tests {
         };
         let head = "{\"format\":1,\"revision\":7}\n".to_owned();
         let text = head + &line("a.test", "\"h:1\"") + &line("b.test", "\"h:2\"") + &line("c.test", "null");
-        assert_eq!(parse(text.as_bytes()), (table(), 0));
+        assert_eq!(parse(text.as_bytes()), (table(), None, 0));
+    }
+
+    #[test]
+    fn r1_an_address_that_docker_dealt_before_a_reboot_leads_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("table");
+        let owner = Owner::new(StoreId(Uuid::from_u128(1)), &"shop/prod".parse().unwrap());
+        let to = |upstreams: &[&str]| {
+            Route::new(owner.clone(), upstreams.iter().map(|upstream| upstream.parse().unwrap()).collect())
+        };
+        let routes = [
+            ("a.test", to(&["172.30.0.2:8080", "10.0.0.5:8080"])),
+            ("b.test", to(&["127.0.0.1:20000", "10.0.0.5:8080"])),
+            ("c.test", to(&["app.internal:80"])),
+        ];
+        let table = Table { revision: 7, routes: routes.into_iter().map(|(d, r)| (d.parse().unwrap(), r)).collect() };
+        save(&path, &table).unwrap();
+        assert_eq!(load(&path), table, "within one run of the host");
+        let text = fs::read_to_string(&path).unwrap().replace(&boot_id().unwrap(), "of-another-run");
+        fs::write(&path, text).unwrap();
+        let mut after = table;
+        after.routes.get_mut(&"a.test".parse::<Domain>().unwrap()).unwrap().upstreams.clear();
+        assert_eq!(load(&path), after);
     }
 
     #[test]
@@ -181,7 +241,7 @@ mod tests {
             let mut bytes = fs::read(&path).unwrap();
             let at = at % bytes.len();
             bytes[at] = byte;
-            let (found, _) = parse(&bytes);
+            let (found, ..) = parse(&bytes);
             let kept = table().routes.iter().filter(|(domain, route)| found.routes.get(*domain) == Some(route)).count();
             // A line feed that is overwritten joins two lines.
             proptest::prop_assert!(kept + 2 >= table().routes.len(), "{kept} kept");

@@ -52,3 +52,23 @@ fn r20_an_address_that_moved_is_drift_and_traffic_follows_it() {
     assert_eq!(answer.version, "v1");
     host.landfall("diff").exits(0);
 }
+
+#[test]
+fn r20_after_a_reboot_no_request_follows_an_old_address_until_a_pass_looked() {
+    let mut host = by_address();
+    let own = host.instance(WEB_PROD);
+    host.stop_proxy();
+    // As the proxy finds it that starts with the host.
+    let table = host.data().join("proxy-table.json");
+    let text = std::fs::read_to_string(&table).expect("a table");
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("the run of the host");
+    assert!(text.contains(boot.trim()), "{text}");
+    std::fs::write(&table, text.replace(boot.trim(), "another-run")).expect("a table");
+    host.start_proxy();
+    assert_eq!(host.get(WEB_DOMAIN, "/").status, 503);
+    host.landfall("apply").exits(0);
+    let answer = host.get(WEB_DOMAIN, "/");
+    assert_eq!((answer.status, answer.version.as_str()), (200, "v1"));
+    assert_eq!(host.instance(WEB_PROD).id, own.id, "no container was touched");
+    host.landfall("diff").exits(0);
+}
