@@ -39,9 +39,10 @@ const MAX_SEND_BUFFER: usize = 64 * 1024;
 const MAX_RESET_STREAMS: usize = 20;
 /// Streams that we gave up because the client broke the protocol; beyond, the connection is closed.
 const MAX_BROKEN_STREAMS: usize = 256;
-/// How often an HTTP/2 client is asked whether it is there, and how long it may take to say so: nothing else tells of a
-/// client that vanished while an answer is awaited.
-const PING: Duration = Duration::from_secs(30);
+/// How often an HTTP/2 client is asked whether it is there, within the time that it may take nothing: nothing else tells of
+/// a client that vanished while an answer is awaited. One that pauses does not read the question either, so that it has all
+/// of that time to answer.
+const PINGS: u32 = 10;
 /// When the proxy ends, a client that has connected and not yet asked may still do so for this long.
 const FIRST_REQUEST: Duration = Duration::from_secs(2);
 
@@ -169,8 +170,8 @@ fn h2(limits: &Limits) -> http2::Builder<Streams> {
         .max_send_buf_size(MAX_SEND_BUFFER)
         .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
         .max_local_error_reset_streams(MAX_BROKEN_STREAMS)
-        .keep_alive_interval(PING)
-        .keep_alive_timeout(PING);
+        .keep_alive_interval(limits.stall_timeout / PINGS)
+        .keep_alive_timeout(limits.stall_timeout);
     builder
 }
 

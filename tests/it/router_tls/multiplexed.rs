@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use landfall::router::Limits;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{Authority, with_certificates};
@@ -28,10 +29,24 @@ struct Browser {
 
 impl Browser {
     async fn start(router: &Router, authority: &Authority) -> Self {
+        Self::that_may_pause(router, authority, watch::channel(false).1).await
+    }
+
+    /// One that neither reads nor writes while it is told to pause.
+    async fn that_may_pause(router: &Router, authority: &Authority, mut paused: watch::Receiver<bool>) -> Self {
         let stream = authority.connect(router.tls, "a.test", &[b"h2"]).await.unwrap();
         let client = hyper::client::conn::http2::Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream));
-        let (send, connection) = soon("HTTP/2", client).await.unwrap();
-        Self { send, open: tokio::spawn(connection) }
+        let (send, mut connection) = soon("HTTP/2", client).await.unwrap();
+        let open = tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    biased;
+                    () = turns(&mut paused, true) => turns(&mut paused, false).await,
+                    ended = &mut connection => return ended,
+                }
+            }
+        });
+        Self { send, open }
     }
 
     async fn ask(&self, request: Request<Full<Bytes>>) -> hyper::Result<(StatusCode, String)> {
@@ -43,6 +58,13 @@ impl Browser {
 
     async fn get(&self, uri: &str) -> (StatusCode, String) {
         self.ask(get(uri)).await.expect("an answer")
+    }
+}
+
+/// Returns when it is so; never when nobody can make it so any more.
+async fn turns(paused: &mut watch::Receiver<bool>, to: bool) {
+    if paused.wait_for(|is_paused| *is_paused == to).await.is_err() {
+        std::future::pending().await
     }
 }
 
@@ -220,6 +242,27 @@ async fn an_answer_that_is_taken_slowly_is_taken_whole_and_an_app_that_is_silent
     pause.open();
     take(8 << 20).await;
     soon("all is sent", sending).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_pauses_for_less_than_it_may_gets_its_answer() {
+    let (app, gate) = App::gated("app").await;
+    let limits = Limits { stall_timeout: Duration::from_secs(4), ..Limits::default() };
+    let (router, authority) = with_limits(limits.clone(), &app).await;
+    let (pause, paused) = watch::channel(false);
+    let browser = Browser::that_may_pause(&router, &authority, paused).await;
+    let asked = tokio::spawn({
+        let mut send = browser.send.clone();
+        async move { send.send_request(get("https://a.test/")).await }
+    });
+    gate.reached_by(1).await;
+    pause.send_replace(true);
+    // It is asked whether it is there several times, and reads nothing of that.
+    tokio::time::sleep(limits.stall_timeout / 3).await;
+    pause.send_replace(false);
+    gate.open();
+    let answer = soon("an answer", asked).await.unwrap().expect("the connection lives");
+    assert_eq!(answer.status(), StatusCode::OK);
 }
 
 #[tokio::test]
