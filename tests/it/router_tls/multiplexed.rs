@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use landfall::router::Limits;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -29,24 +30,29 @@ struct Browser {
 
 impl Browser {
     async fn start(router: &Router, authority: &Authority) -> Self {
-        Self::that_may_pause(router, authority, watch::channel(false).1).await
+        Self::over(authority.connect(router.tls, "a.test", &[b"h2"]).await.unwrap()).await
     }
 
-    /// One that neither reads nor writes while it is told to pause.
+    /// One that takes nothing from the network while it is told to pause.
     async fn that_may_pause(router: &Router, authority: &Authority, mut paused: watch::Receiver<bool>) -> Self {
-        let stream = authority.connect(router.tls, "a.test", &[b"h2"]).await.unwrap();
-        let client = hyper::client::conn::http2::Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream));
-        let (send, mut connection) = soon("HTTP/2", client).await.unwrap();
-        let open = tokio::spawn(async move {
+        let mut stream = authority.connect(router.tls, "a.test", &[b"h2"]).await.unwrap();
+        let (near, mut far) = tokio::io::duplex(64 * 1024);
+        tokio::spawn(async move {
             loop {
                 tokio::select! {
                     biased;
                     () = turns(&mut paused, true) => turns(&mut paused, false).await,
-                    ended = &mut connection => return ended,
+                    _ = tokio::io::copy_bidirectional(&mut far, &mut stream) => return,
                 }
             }
         });
-        Self { send, open }
+        Self::over(near).await
+    }
+
+    async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
+        let client = hyper::client::conn::http2::Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream));
+        let (send, connection) = soon("HTTP/2", client).await.unwrap();
+        Self { send, open: tokio::spawn(connection) }
     }
 
     async fn ask(&self, request: Request<Full<Bytes>>) -> hyper::Result<(StatusCode, String)> {
