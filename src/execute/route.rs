@@ -8,7 +8,9 @@ use super::run::Work;
 use crate::model::desired::Check;
 use crate::model::observed::ObservedPort;
 use crate::model::route::Reach;
-use crate::model::{DesiredStage, Domain, HostOptions, Millis, ProxySettings, RecordedHost, RecordedRoute};
+use crate::model::{
+    DesiredStage, Domain, HostOptions, Millis, ProxySettings, RecordedHost, RecordedRoute, RouteOptions,
+};
 use crate::plan::Target;
 use crate::proxy::{Change, NpmError, ProxyError, Saved};
 
@@ -80,7 +82,7 @@ pub(super) async fn switch(
     };
     givers::announce(work, &givers).await?;
     announce(work, known.as_ref(), domains).await?;
-    let noted = note(work, domains, options).await?;
+    let noted = note(work, domains).await?;
     let path = stage(work).map_or("/", |stage| path(&stage.ready.check)).to_owned();
     let change = Change {
         options,
@@ -147,7 +149,7 @@ fn with_new_certificate(work: &Work<'_>, options: &HostOptions) -> Option<HostOp
 pub(super) async fn unroute(work: &mut Work<'_>) -> Result<(), StepError> {
     let known = remembered(work).await?;
     let context = work.context;
-    let noted = note(work, &[], HostOptions::plain()).await?;
+    let noted = note(work, &[]).await?;
     let unrouted = context.proxy.unroute(context.store.id(), &work.plan.key, known.as_ref()).await;
     touched(work, &unrouted);
     if unrouted.as_ref().is_err_and(|error| !error.may_have_changed()) {
@@ -162,14 +164,14 @@ type Noted = Option<Option<RecordedRoute>>;
 
 /// A change of the route alone is in no deploy's spec: noted here, it stays should the stage be held later. Noted before
 /// it is made, since nothing would do it later: to the next pass, all is as it should be.
-async fn note(work: &Work<'_>, domains: &[Domain], options: &HostOptions) -> Result<Noted, StepError> {
+async fn note(work: &Work<'_>, domains: &[Domain]) -> Result<Noted, StepError> {
     let (key, store) = (&work.plan.key, &work.context.store);
     if work.deploy.is_some() || !work.context.desired.stages.contains_key(key) {
         return Ok(None);
     }
     let before = store.route(key).await?;
-    let access_list = stage(work).and_then(|stage| stage.route.access_list.clone());
-    let route = RecordedRoute { domains: domains.to_vec(), options: options.clone(), access_list };
+    let asked = stage(work).filter(|_| !domains.is_empty()).map(|stage| RouteOptions::clone(&stage.route));
+    let route = RecordedRoute { domains: domains.to_vec(), route: asked.unwrap_or_default() };
     store.set_route(key, Some(&route)).await?;
     Ok(Some(before))
 }

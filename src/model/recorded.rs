@@ -152,8 +152,7 @@ impl RecordedStage {
     /// The spec of the newest success as it is routed now: its route may have been changed since it was deployed.
     pub fn served_spec(&self) -> Option<DesiredStage> {
         let mut spec = self.live.as_ref()?.spec()?;
-        if let Some(RecordedRoute { domains, options, access_list }) = self.route.clone() {
-            let route = RouteOptions { access_list, ..RouteOptions::from(options) };
+        if let Some(RecordedRoute { domains, route }) = self.route.clone() {
             (spec.domains, spec.route) = (domains, route.shared());
         }
         Some(spec)
@@ -167,14 +166,29 @@ impl RecordedStage {
 
 /// What a stage is routed with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "RouteRow")]
 pub struct RecordedRoute {
     /// Its domains, sorted; empty: not routed.
     pub domains: Vec<Domain>,
-    /// What is set beside them.
-    pub options: HostOptions,
-    /// Name of the list of those who may ask: its number says nothing to a configuration.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub access_list: Option<String>,
+    /// What is asked for beside them: the numbers that a proxy has for it say nothing to another one.
+    pub route: RouteOptions,
+}
+
+/// The same as it was written once: what the proxy was told, with its numbers, and the name of the list of who may ask.
+#[derive(Deserialize)]
+struct RouteRow {
+    domains: Vec<Domain>,
+    route: Option<RouteOptions>,
+    options: Option<HostOptions>,
+    access_list: Option<String>,
+}
+
+impl From<RouteRow> for RecordedRoute {
+    fn from(row: RouteRow) -> Self {
+        let RouteRow { domains, route, options, access_list } = row;
+        let told = || RouteOptions { access_list, ..options.map(RouteOptions::from).unwrap_or_default() };
+        Self { domains, route: route.unwrap_or_else(told) }
+    }
 }
 
 /// A host that was made, or taken over, in a proxy that people use as well.
@@ -319,4 +333,27 @@ pub struct RecordedInstance {
     pub status: InstanceStatus,
     /// For a container that a person made and that was taken over (R5): what its labels would say.
     pub adopted: Option<Box<Labels>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::route::{Certificate, Https};
+
+    #[test]
+    fn a_route_that_was_noted_with_a_proxys_own_numbers_still_asks_for_the_same() {
+        let text = r#"{"domains":["shop.test"],"options":{"certificate":3,"redirect":true},"access_list":"team"}"#;
+        let RecordedRoute { domains, route } = serde_json::from_str(text).unwrap();
+        assert_eq!(domains, ["shop.test".parse().unwrap()]);
+        assert_eq!((route.certificate, route.https), (Certificate::Id(3), Https::Redirect));
+        assert_eq!(route.access_list.as_deref(), Some("team"));
+    }
+
+    #[test]
+    fn a_route_that_is_noted_comes_back_as_it_was_asked_for() {
+        let route =
+            RouteOptions { certificate: Certificate::Letsencrypt, https: Https::Redirect, ..Default::default() };
+        let noted = RecordedRoute { domains: vec!["shop.test".parse().unwrap()], route };
+        assert_eq!(serde_json::from_str::<RecordedRoute>(&serde_json::to_string(&noted).unwrap()).unwrap(), noted);
+    }
 }

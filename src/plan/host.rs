@@ -32,6 +32,14 @@ fn within(proxy: &ProxySettings, options: HostOptions) -> HostOptions {
     }
 }
 
+/// True for a domain that the proxy can have: a version from before Nginx Proxy Manager was chosen may be at a path.
+pub(super) fn has_place(input: Input<'_>, domain: &Domain) -> bool {
+    match &input.desired.settings.proxy {
+        ProxySettings::NginxProxyManager(_) => domain.path().is_empty(),
+        ProxySettings::Embedded(_) | ProxySettings::Caddy(_) | ProxySettings::None => true,
+    }
+}
+
 /// Caddy upgrades whatever asks for it, and speaks HTTP/2 wherever it speaks https, which does not end for want of the file.
 fn as_caddy_does(options: HostOptions) -> HostOptions {
     let named = options.named.map(|named| match named {

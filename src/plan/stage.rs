@@ -34,8 +34,22 @@ pub(super) fn plan(input: Input<'_>, owned: &Owned<'_>, stage: &DesiredStage) ->
     }
 }
 
-/// Plans a stage to a spec and an image: unchanged, put right, replaced, held or blocked.
+/// Plans a stage to a spec and an image: unchanged, put right, replaced, held or blocked. What is told of its route is
+/// told of what serves, where that is not what is wanted.
 pub(super) fn wanted(
+    input: Input<'_>,
+    owned: &Owned<'_>,
+    stage: &DesiredStage,
+    image: Option<&Result<ImageRef, Blocked>>,
+    at_any_time: bool,
+) -> StagePlan {
+    let mut plan = weighed(input, owned, stage, image, at_any_time);
+    let notes = host::standing(input, plan.kept.as_deref().unwrap_or(stage));
+    plan.warnings.extend(notes);
+    plan
+}
+
+fn weighed(
     input: Input<'_>,
     owned: &Owned<'_>,
     stage: &DesiredStage,
@@ -74,7 +88,6 @@ pub(super) fn wanted(
     plan.warnings.extend(host::warning(input, stage));
     plan.warnings.extend(host::https_ends(input, stage));
     plan.warnings.extend(host::left_behind(input, stage));
-    plan.warnings.extend(host::standing(input, stage));
     let target = Wanted { input, stage, image };
     if let Some(open) = open {
         plan.causes.push(Cause::Interrupted { phase: open.phase });
@@ -355,8 +368,9 @@ pub(super) fn keep_well(input: Input<'_>, stage: &DesiredStage, own: &[Own<'_>],
         (Some((_, mut spec)), Some(current)) => {
             // A domain that another stage has by now is not taken back.
             let is_taken = |domain: &Domain| super::retire::taker(input, domain).is_some_and(|key| key != stage.key);
-            if spec.domains.iter().any(is_taken) {
-                keep_domains(&mut spec, |domain| !is_taken(domain));
+            let has_place = |domain: &Domain| host::has_place(input, domain) && !is_taken(domain);
+            if !spec.domains.iter().all(has_place) {
+                keep_domains(&mut spec, has_place);
             }
             repair(input, &spec, current, own, plan);
             plan.kept = Some(Box::new(spec));

@@ -18,8 +18,8 @@ use tokio::sync::Mutex;
 
 use crate::model::route::Certificate;
 use crate::model::{
-    Desired, DesiredStage, Domain, HostOptions, ObservedAccessList, ObservedCertificate, ObservedProxy, ProxySettings,
-    Recorded, RecordedHost, StageKey, StoreId,
+    Desired, DesiredStage, Domain, HostOptions, ObservedAccessList, ObservedCertificate, ObservedProxy, ObservedRoute,
+    ProxySettings, Recorded, RecordedHost, StageKey, StoreId,
 };
 use crate::router::control;
 use crate::secrets::Secrets;
@@ -86,6 +86,13 @@ impl Seen {
     /// Routes, and nothing that goes by a number.
     pub const fn routes(proxy: ObservedProxy) -> Self {
         Self { proxy, certificates: Vec::new(), access_lists: Vec::new(), uncertified: BTreeMap::new() }
+    }
+
+    /// True when a route has a certificate by its name.
+    fn has_secured(&self) -> bool {
+        let ObservedProxy::Routes(routes) = &self.proxy else { return false };
+        let named = |route: &ObservedRoute| route.host.as_ref()?.options.as_ref()?.named.clone();
+        routes.values().any(|route| named(route).is_some())
     }
 }
 
@@ -165,9 +172,12 @@ impl Proxy {
         match self {
             Self::Embedded(embedded) => {
                 let secured = |stage: &DesiredStage| stage.route.certificate != Certificate::None;
-                let uncertified =
-                    if desired.all_written().any(secured) { embedded.uncertified().await } else { BTreeMap::new() };
-                Seen { uncertified, ..Seen::routes(embedded.observe().await) }
+                let seen = Seen::routes(embedded.observe().await);
+                // What serves may be a version that is kept, which the configuration does not show.
+                if !desired.all_written().any(secured) && !seen.has_secured() {
+                    return seen;
+                }
+                Seen { uncertified: embedded.uncertified().await, ..seen }
             }
             Self::NginxProxyManager(npm) => npm.observe(desired, recorded).await,
             Self::Caddy(caddy) => Seen::routes(caddy.observe(recorded).await),

@@ -6,7 +6,7 @@ use super::*;
 use crate::model::observed::ObservedCertificate;
 use crate::model::route::{Certificate, Https, Reach};
 use crate::model::secret::SecretRef;
-use crate::model::{CertificateFailure, HostOptions, NpmSettings, ObservedHost, RecordedHost};
+use crate::model::{CertificateFailure, HostOptions, NpmSettings, ObservedHost, RecordedHost, RecordedRoute};
 
 const URL: &str = "http://127.0.0.1:81";
 fn plain() -> HostOptions {
@@ -419,8 +419,8 @@ fn who_may_ask_is_kept_with_a_version_that_serves_while_another_is_held() {
     let mut world = world.of_host("shop.test", |host| host.options = Some(guarded.clone()));
     world.observed.access_lists.push(crate::model::ObservedAccessList { id: 3, name: "team".into() });
     let recorded = world.recorded.stages.get_mut(&key("shop/prod")).unwrap();
-    let (domains, access_list) = (vec!["shop.test".parse().unwrap()], Some("team".into()));
-    recorded.route = Some(crate::model::RecordedRoute { domains, options: guarded, access_list });
+    let route = RouteOptions { access_list: Some("team".into()), ..guarded.into() };
+    recorded.route = Some(RecordedRoute { domains: vec!["shop.test".parse().unwrap()], route });
     let held = world.want("shop/prod", "v2").failed_before("shop/prod");
     let plan = held.of("shop/prod");
     assert_eq!((plan.verdict, plan.steps.len()), (Verdict::Held, 0), "{}", held.plan());
@@ -444,4 +444,19 @@ fn what_is_kept_well_is_led_to_by_its_own_port_and_gives_up_redirects_to_what_it
     let kept = taken.failed_before("shop/prod").of("shop/prod").kept.expect("what serves is kept well");
     assert_eq!((kept.container.port, kept.domains.as_slice()), (Some(8080), [].as_slice()));
     assert!(kept.route.redirects.is_empty());
+}
+
+#[test]
+fn r18_a_path_of_a_version_that_is_kept_is_not_asked_of_a_proxy_that_has_none() {
+    let paths = |stage: &mut DesiredStage| {
+        stage.domains = ["shop.test", "shop.test/api"].map(|name| name.parse().unwrap()).to_vec();
+    };
+    let world = behind(Reach::Host).want("shop/prod", "v1").change("shop/prod", paths).runs("shop/prod", 1);
+    let held = world.want("shop/prod", "v2").failed_before("shop/prod");
+    let plan = held.of("shop/prod");
+    let switched = plan.steps.iter().find_map(|step| match &step.effect {
+        Effect::Switch { domains, .. } => Some(texts(domains)),
+        _ => None,
+    });
+    assert_eq!(switched, Some(vec!["shop.test".to_owned()]), "{}", held.plan());
 }

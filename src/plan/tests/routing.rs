@@ -71,3 +71,21 @@ fn r18_what_caddy_does_not_do_is_not_asked_of_it_for_a_version_that_is_kept() {
     assert_eq!(options.named, Some(NamedCertificate::Letsencrypt));
     assert!(options.websockets && options.http2 && !options.caching && !options.page_when_away, "{options:?}");
 }
+
+#[test]
+fn what_is_told_of_certificates_is_told_of_the_version_that_serves() {
+    let warnings = |world: World| {
+        let mut world = world.failed_before("shop/prod");
+        world.observed.uncertified.insert("shop.test".to_owned(), "was not renewed: no such name".to_owned());
+        let plan = world.plan();
+        assert_eq!(plan.stages[0].verdict, Verdict::Held, "{plan}");
+        plan.stages[0].warnings.clone()
+    };
+    // The version that is held asks for none any more, and the one that serves does.
+    let served = World::new().want("shop/prod", "v1").change("shop/prod", secured).runs("shop/prod", 1);
+    let told = ["the certificate of shop.test was not renewed: no such name"];
+    assert_eq!(warnings(served.want("shop/prod", "v2")), told);
+    // And the other way round.
+    let plain = World::new().want("shop/prod", "v1").runs("shop/prod", 1);
+    assert_eq!(warnings(plain.want("shop/prod", "v2").change("shop/prod", secured)), [""; 0]);
+}

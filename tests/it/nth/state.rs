@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use landfall::model::recorded::{LiveDeploy, RecordedImage};
-use landfall::model::{HookLabels, Labels, ObservedProxy, Recorded, StoreId};
+use landfall::model::{HookLabels, Labels, ObservedProxy, Recorded, RecordedRoute, StoreId};
 use landfall::store::{InstanceRow, Reader};
 
 use super::ground::Ground;
@@ -104,9 +104,10 @@ impl State {
             }
             // A route that was noted and is what the newest success says anyway is as good as none.
             let spec = stage.live.as_ref().and_then(LiveDeploy::spec);
-            let own = spec.map(|spec| (spec.domains, spec.route.with_certificate(None)));
-            let noted =
-                stage.route.as_ref().filter(|noted| own != Some((noted.domains.clone(), noted.options.clone())));
+            let is_own = |noted: &RecordedRoute| {
+                spec.as_ref().is_some_and(|spec| spec.domains == noted.domains && *spec.route == noted.route)
+            };
+            let noted = stage.route.as_ref().filter(|noted| !is_own(noted));
             self.say(format!("host of {key}: {:?} {noted:?}", stage.host));
         }
         let images = reader.spare_images(0, &recorded.stages.keys().cloned().collect()).expect("images");

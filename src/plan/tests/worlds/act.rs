@@ -256,7 +256,7 @@ impl Model {
         if work.deploy.is_some() || !self.world.desired.stages.contains_key(&key) {
             return Ok(());
         }
-        let route = RecordedRoute { domains: domains.to_vec(), options: options.clone(), access_list: None };
+        let route = RecordedRoute { domains: domains.to_vec(), route: options.clone().into() };
         self.op(format!("note route of {key}"), |world| {
             world.recorded.stages.entry(key).or_default().route = Some(route);
         })
