@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Limits;
 use super::body::{Progress, ToClient, ToUpstream};
-use super::head::{self, Host, Peer, Scheme};
+use super::head::{self, Host, Peer};
 use super::log::{Entry, Log};
 use super::pages::Page;
 use super::patient::Busy;
@@ -76,7 +76,13 @@ impl Forwarder {
                 Err(NoRoute::Unknown) => return Err(Page::Unknown),
                 Err(NoRoute::Unclear) => return Err(Page::UnclearPath),
                 Err(NoRoute::NoUpstream) => return Err(Page::NoUpstream),
-                Err(NoRoute::Moved(to)) => return Ok(Answer::Response(redirect::moved(to))),
+                Err(NoRoute::Moved(to, is_https_only)) => {
+                    let mut moved = redirect::moved(to);
+                    if is_https_only {
+                        redirect::only_https(moved.headers_mut());
+                    }
+                    return Ok(Answer::Response(moved));
+                }
             };
             if let Some(page) = outbound.tried.end(entered.in_flight.upstream(), attempt) {
                 return Err(entered.place.instead_of(page));
@@ -240,7 +246,7 @@ impl Outbound {
         let Entered { place, in_flight, cookie } = entered;
         let upgrade = response.headers().get(http::header::UPGRADE).cloned();
         head::to_client(response.headers_mut());
-        if self.from.scheme == Scheme::Https && place.is_https_only() {
+        if place.says_https_only(self.from.scheme) {
             redirect::only_https(response.headers_mut());
         }
         if let Some(cookie) = cookie {

@@ -27,8 +27,8 @@ pub enum NoRoute {
     Unclear,
     /// The route leads nowhere for now.
     NoUpstream,
-    /// It has to be sent there instead.
-    Moved(HeaderValue),
+    /// It has to be sent there instead; true where that is said with a word on https.
+    Moved(HeaderValue, bool),
 }
 
 /// What a request is, as far as its place wants to know.
@@ -93,9 +93,9 @@ impl Place {
         self.route.websockets
     }
 
-    /// Whether browsers are told to use https only.
-    pub fn is_https_only(&self) -> bool {
-        self.route.tls.as_ref().is_some_and(|tls| tls.hsts)
+    /// Whether who came so is told to use https only: over plain HTTP that must not be said (RFC 6797, 7.2).
+    pub fn says_https_only(&self, from: Scheme) -> bool {
+        from == Scheme::Https && self.route.tls.as_ref().is_some_and(|tls| tls.hsts)
     }
 
     /// What a client is told in place of a page: that the app is being replaced, if the route says so. Docker's own proxy
@@ -112,7 +112,7 @@ impl Place {
     /// Where a request goes.
     pub fn choose(&self, asked: &Asked<'_>) -> Result<Chosen<'_>, NoRoute> {
         if let Some(there) = self.redirect(asked) {
-            return Err(NoRoute::Moved(there));
+            return Err(NoRoute::Moved(there, self.says_https_only(asked.scheme)));
         }
         if self.route.maintenance {
             return Err(NoRoute::NoUpstream);

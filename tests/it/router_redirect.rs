@@ -71,6 +71,7 @@ async fn over_https_a_redirect_stays_there_browsers_are_told_to_and_a_mark_is_fo
     router.set("shop/prod", set).await;
     let reply = authority.browse(&router, "www.a.test").await.get("www.a.test", "/x?q").await;
     assert_eq!((reply.status, reply.header("location")), (308, Some("https://a.test/x?q")));
+    assert_eq!(reply.header("strict-transport-security"), Some("max-age=31536000"), "it is a host of its own");
     let reply = authority.browse(&router, "a.test").await.get("a.test", "/").await;
     assert_eq!((reply.text(), reply.header("strict-transport-security")), ("app", Some("max-age=31536000")));
     let mark = reply.header("set-cookie").unwrap();

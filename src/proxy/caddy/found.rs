@@ -100,7 +100,7 @@ impl<'a> Found<'a> {
         let is_elsewhere = |one: &Placed| routes.iter().any(|own| own.value == one.value && own.server != one.server);
         Some(match again.iter().find(|one| is_elsewhere(one)) {
             Some(one) => format!("it belongs into server `{}`", one.server),
-            None => "it was changed by hand".to_owned(),
+            None => "it is not as Landfall makes it".to_owned(),
         })
     }
 }

@@ -20,7 +20,9 @@ use crate::model::{Domain, HostOptions, NamedCertificate, StageKey, StoreId};
 const STREAM_CLOSE_DELAY: &str = "24h";
 /// How long a browser keeps a redirect: without a word it would be for ever, also after the route has gone.
 const KEPT: &str = "max-age=3600";
-/// What browsers are told of https.
+/// The header by which browsers are told to use https only.
+const HSTS: &str = "Strict-Transport-Security";
+/// What they are told.
 const HTTPS_ONLY: &str = "max-age=31536000";
 /// Time between two looks at whether one of several upstreams is well, and for each.
 const HEALTH: (&str, &str) = ("10s", "5s");
@@ -87,16 +89,29 @@ impl Content<'_> {
         (!is_here).then(|| self.placed(server, (PLAIN, path), &matcher, &self.handlers(PLAIN, path)))
     }
 
-    /// A domain that only redirects; where plain HTTP is answered elsewhere, there too.
+    /// A domain that only redirects; where plain HTTP is answered elsewhere, or in other words, that too.
     fn redirect(&self, from: &Domain, to: &Domain, layout: &Layout, is_hidden: bool) -> Vec<Placed> {
-        let scheme = if self.options.is_secured() { "https" } else { "http" };
-        let there = [moved(&at(scheme, to.host()))];
-        let part = format!("/{}", from.host());
+        let (is_secured, hsts) = (self.options.is_secured(), self.options.is_secured() && self.options.hsts);
+        let there = moved(&at(if is_secured { "https" } else { "http" }, to.host()));
+        let mut secured = there.clone();
+        if hsts {
+            secured["headers"][HSTS] = json!([HTTPS_ONLY]);
+        }
+        let (part, plain) = (format!("/{}", from.host()), format!("/{}/{PLAIN}", from.host()));
         let main = matcher(&[from.host()], "", is_hidden);
-        let mut all = vec![self.placed(&layout.main, (REDIRECT, &part), &main, &there)];
-        if let Plainly::In(server, is_plain) = &layout.plainly {
-            let part = format!("{part}/{PLAIN}");
-            all.push(self.placed(server, (REDIRECT, &part), &matcher(&[from.host()], "", !is_plain), &there));
+        let mut all = vec![self.placed(&layout.main, (REDIRECT, &part), &main, &[secured])];
+        match &layout.plainly {
+            Plainly::In(server, is_plain) => {
+                let main = matcher(&[from.host()], "", !is_plain);
+                all.push(self.placed(server, (REDIRECT, &plain), &main, &[there]));
+            }
+            // What is said of https must not be said over plain HTTP (RFC 6797, 7.2).
+            Plainly::Here if hsts => {
+                let mut plainly = main;
+                plainly["protocol"] = "http".into();
+                all.push(self.placed(&layout.main, (REDIRECT, &plain), &plainly, &[there]));
+            }
+            Plainly::Here | Plainly::Nowhere => {}
         }
         all
     }
@@ -115,7 +130,7 @@ impl Content<'_> {
         let HostOptions { hsts, strip_prefix, maintenance, .. } = self.options;
         let mut handlers = Vec::new();
         if hsts {
-            let set = json!({ "Strict-Transport-Security": [HTTPS_ONLY] });
+            let set = json!({ HSTS: [HTTPS_ONLY] });
             handlers.push(json!({ "handler": "headers", "response": { "deferred": true, "set": set } }));
         }
         if strip_prefix {

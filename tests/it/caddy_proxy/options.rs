@@ -88,6 +88,45 @@ async fn a_certificate_is_caddys_own_business_and_plain_http_is_redirected() {
 }
 
 #[tokio::test]
+async fn a_redirect_speaks_of_https_over_https_alone_and_one_of_before_is_put_right() {
+    for version in versions() {
+        for behind in
+            [behind_both(&version).await, Behind::of(Caddy::empty(&version), &[&image("v1"), &image("v2")]).await]
+        {
+            let before = behind.caddy.config_text().await;
+            let route = "domains: [ web.localhost ], redirects: { www.web.localhost: web.localhost }, \
+                         certificate: letsencrypt, hsts: true";
+            behind.host.apply(&routed("v1", route)).await;
+            let told = async |scheme: &str| {
+                let seen = curl(&behind.caddy, &format!("{scheme}://www.web.localhost:{scheme}/a")).await;
+                assert!(seen.starts_with("HTTP/1.1 308"), "{seen}");
+                seen.contains("Strict-Transport-Security: max-age=31536000")
+            };
+            assert_eq!((told("https").await, told("http").await), (true, false), "{version:?}");
+            let plan = behind.host.look().await.expect("a look").plan;
+            assert!(plan.is_noop(), "{plan}");
+            // As it was made when a redirect said nothing of it.
+            let config = behind.caddy.config().await;
+            let servers = config["apps"]["http"]["servers"].as_object().expect("servers").values();
+            let all = servers.flat_map(|server| server["routes"].as_array().into_iter().flatten());
+            let says_it = |route: &&serde_json::Value| {
+                let said = route.pointer("/handle/0/headers/Strict-Transport-Security");
+                said.is_some() && route["handle"][0]["handler"] == "static_response"
+            };
+            let ids: Vec<_> = all.filter(says_it).map(|route| route["@id"].as_str().expect("an id")).collect();
+            assert_eq!(ids.len(), 1, "{config:#}");
+            let header = format!("/id/{}/handle/0/headers/Strict-Transport-Security", ids[0]);
+            behind.caddy.by_hand("DELETE", &header, None).await;
+            assert!(!told("https").await);
+            behind.host.apply(&routed("v1", route)).await;
+            assert!(told("https").await);
+            behind.remove_all().await;
+            assert_eq!(behind.caddy.config_text().await, before, "{version:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_wildcard_that_caddy_has_is_used_and_no_other_certificate_is_got() {
     let caddy = Caddy::start(&newest(), |_, https| {
         let wildcard = json!([{ "match": [{ "host": ["*.apps.localhost"] }], "handle": [{ "handler": "static_response", "body": "any" }] }]);
