@@ -15,8 +15,8 @@ use crate::model::{
     Domain, HostOptions, NamedCertificate, ObservedHost, ObservedProxy, ObservedRoute, StageKey, StoreId,
 };
 use crate::router::control::{
-    self, CertificateState, Changed, InFlightCount, Owner, RemoveRoutes, Route, SetRoutes, Tls, TlsCertificate,
-    UpstreamAddr,
+    self, CertificateState, Changed, Health, InFlightCount, Owner, RemoveRoutes, Route, SetRoutes, Tls, TlsCertificate,
+    Trouble, UpstreamAddr,
 };
 use crate::router::{Conflict, Table};
 
@@ -65,6 +65,13 @@ impl Embedded {
             Some((name, why))
         };
         states.into_iter().filter_map(lacking).collect()
+    }
+
+    /// What does not work there though it serves, each with its remedy. One that does not answer says so elsewhere.
+    pub async fn troubles(&self) -> Vec<(String, String)> {
+        let health = get::<Health>(&self.socket, "/health", CALL).await;
+        let troubles = health.map(|health| health.troubles).unwrap_or_default();
+        troubles.into_iter().map(|Trouble { what, remedy }| (what, remedy)).collect()
     }
 
     /// Changes, and proves; or puts back.

@@ -95,11 +95,15 @@ async fn proxy(places: &Places, desired: &Desired, docker: Option<&Docker>) -> V
         (Proxy::NginxProxyManager(npm), ProxySettings::NginxProxyManager(settings)) => {
             nginx_proxy_manager(npm, settings, &desired.settings.network, docker).await
         }
-        (Proxy::Embedded(embedded), _) => vec![match embedded.observe().await {
-            ObservedProxy::Routes(routes) => good("proxy", format!("embedded, {} domains", routes.len())),
-            ObservedProxy::Unreachable(why) => bad("proxy", why, None),
-            ObservedProxy::None => good("proxy", "none".into()),
-        }],
+        (Proxy::Embedded(embedded), _) => {
+            let seen = match embedded.observe().await {
+                ObservedProxy::Routes(routes) => good("proxy", format!("embedded, {} domains", routes.len())),
+                ObservedProxy::Unreachable(why) => bad("proxy", why, None),
+                ObservedProxy::None => good("proxy", "none".into()),
+            };
+            let troubles = embedded.troubles().await.into_iter();
+            std::iter::once(seen).chain(troubles.map(|(what, remedy)| bad("proxy", what, Some(remedy)))).collect()
+        }
         (Proxy::Caddy(caddy), _) => vec![match caddy.examine().await {
             Ok(text) => good("proxy", text),
             Err(error) => bad("proxy", error.to_string(), error.hint()),

@@ -13,7 +13,10 @@ use hyper::body::Incoming;
 use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 
-use super::control::{Changed, InFlightCount, MAX_DRAIN_MS, Refused, RemoveRoutes, Saved, SetRoutes, UpstreamAddr};
+use super::control::{
+    Changed, Health, InFlightCount, MAX_DRAIN_MS, Refused, RemoveRoutes, Saved, SetRoutes, UpstreamAddr,
+};
+use super::folders::Folders;
 use super::switchboard::{ChangeError, Switchboard};
 use super::table::Conflict;
 use super::tls::Certificates;
@@ -45,12 +48,20 @@ impl From<BodyError> for Denied {
 }
 
 /// Serves the control socket, until dropped.
-pub async fn serve(listener: &UnixListener, board: &Arc<Switchboard>, certificates: &Arc<Certificates>) -> Infallible {
-    let (board, certificates) = (Arc::clone(board), Arc::clone(certificates));
+pub async fn serve(
+    listener: &UnixListener,
+    board: &Arc<Switchboard>,
+    certificates: &Arc<Certificates>,
+    folders: &Arc<Folders>,
+) -> Infallible {
+    let shared = (Arc::clone(board), Arc::clone(certificates), Arc::clone(folders));
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
     let answer = move |request, _| {
-        let (board, certificates) = (Arc::clone(&board), Arc::clone(&certificates));
-        async move { answer(&board, &certificates, request).await.unwrap_or_else(|denied| json(denied.status, &denied.why)) }
+        let (board, certificates, folders) = shared.clone();
+        async move {
+            let answer = answer(&board, &certificates, folders, request).await;
+            answer.unwrap_or_else(|denied| json(denied.status, &denied.why))
+        }
     };
     socket::serve(listener, &room, answer).await
 }
@@ -58,11 +69,15 @@ pub async fn serve(listener: &UnixListener, board: &Arc<Switchboard>, certificat
 async fn answer(
     board: &Arc<Switchboard>,
     certificates: &Certificates,
+    folders: Arc<Folders>,
     request: Request<Incoming>,
 ) -> Result<Answer, Denied> {
     let (parts, body) = request.into_parts();
     match (&parts.method, parts.uri.path()) {
-        (&Method::GET, "/health") => Ok(json(StatusCode::OK, &board.health())),
+        (&Method::GET, "/health") => {
+            let troubles = tokio::task::spawn_blocking(move || folders.troubles()).await.unwrap_or_default();
+            Ok(json(StatusCode::OK, &Health { troubles, ..board.health() }))
+        }
         (&Method::GET, "/table") => Ok(json(StatusCode::OK, &board.table())),
         (&Method::GET, "/certificates") => Ok(json(StatusCode::OK, &certificates.states())),
         (&Method::PUT, "/routes") => {

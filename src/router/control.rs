@@ -20,6 +20,7 @@ use std::str::FromStr;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use super::folders::Trouble;
 use crate::model::name::InvalidName;
 use crate::model::{Domain, Name, StageKey, StageName, StoreId};
 
@@ -353,6 +354,9 @@ pub struct Health {
     pub revision: u64,
     /// Requests and tunnels in flight over all upstreams.
     pub in_flight: u64,
+    /// What does not work, though it serves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<Trouble>,
 }
 
 /// Requests and tunnels in flight at one upstream.

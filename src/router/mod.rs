@@ -18,6 +18,7 @@ mod body;
 mod connection;
 pub mod control;
 mod disk;
+mod folders;
 mod forward;
 mod handed_over;
 mod head;
@@ -57,6 +58,7 @@ use crate::model::Retry;
 use crate::socket::{self, ControlSocket, SocketError};
 use body::BodyLimits;
 use connection::{Front, Phase};
+use folders::{Folders, Trouble};
 use forward::Forwarder;
 pub use handed_over::HandedOver;
 use head::Scheme;
@@ -193,6 +195,14 @@ pub enum RouterError {
         /// Why.
         source: io::Error,
     },
+    /// What an authority's server is to be trusted by is of no use.
+    #[error("the file {} of --acme-ca cannot be used: {reason}", path.display())]
+    AcmeCa {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A socket that was handed over is of no use.
     #[error("the socket `{name}` that the service manager handed over cannot be used: {reason}")]
     HandedOver {
@@ -211,7 +221,7 @@ impl RouterError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Listen { .. } | Self::Log { .. } => Retry::Backoff,
-            Self::HandedOver { .. } => Retry::OnChange,
+            Self::AcmeCa { .. } | Self::HandedOver { .. } => Retry::OnChange,
             Self::Socket(error) => error.retry(),
         }
     }
@@ -227,6 +237,11 @@ impl RouterError {
                 _ => None,
             },
             Self::Log { .. } => Some("give --access-log a file in a folder that the proxy may write to".to_owned()),
+            Self::AcmeCa { .. } => Some(
+                "put the certificates there in PEM that the authority's own server is trusted by, readable by the proxy; \
+                 or leave the option out"
+                    .to_owned(),
+            ),
             Self::HandedOver { .. } => Some(
                 "give its socket unit a `ListenStream=` of TCP and `FileDescriptorName=http` or `=https`".to_owned(),
             ),
@@ -280,11 +295,26 @@ fn listeners(options: &mut Options) -> Result<Vec<Listener>, RouterError> {
     Ok(listeners)
 }
 
+/// Tells at once what would not work once it is needed.
+fn looked_over(options: &Options) -> Result<Folders, RouterError> {
+    if let Some(path) = &options.acme.ca {
+        tls::check_ca(path).map_err(|reason| RouterError::AcmeCa { path: path.clone(), reason })?;
+    }
+    if let Err(error) = socket::make_parent(&options.table) {
+        tracing::error!(path = %options.table.display(), %error, "no directory for the routing table");
+    }
+    let folders = Folders::of(options);
+    for Trouble { what, remedy } in folders.troubles() {
+        tracing::error!(remedy, "{what}");
+    }
+    Ok(folders)
+}
+
 /// Runs the proxy until `shutdown`, then finishes what is in flight. `ready` is called with the addresses in use when
 /// both sides are served.
 ///
 /// # Errors
-/// The control socket or an address cannot be had.
+/// The control socket or an address cannot be had, or a file that options name is of no use.
 pub async fn serve(
     mut options: Options,
     shutdown: impl Future<Output = ()>,
@@ -293,9 +323,7 @@ pub async fn serve(
     // First of all, so that a second proxy is refused before it has taken anything.
     let control = ControlSocket::claim(&options.control)?;
     let listeners = listeners(&mut options)?;
-    if let Err(error) = socket::make_parent(&options.table) {
-        tracing::error!(path = %options.table.display(), %error, "no directory for the routing table");
-    }
+    let folders = Arc::new(looked_over(&options)?);
     let (log, last_lines) = match options.access_log.take() {
         Some(to) => {
             let started = Log::start(to.clone()).map_err(|source| RouterError::Log { to, source })?;
@@ -340,7 +368,7 @@ pub async fn serve(
     };
     tokio::select! {
         () = until_stopped => {}
-        never = admin::serve(&control.listener, &board, &certificates) => match never {},
+        never = admin::serve(&control.listener, &board, &certificates, &folders) => match never {},
         never = sweep(&board) => match never {},
         never = follow => match never {},
         never = reopened(&options.reopen, log.as_deref()) => match never {},

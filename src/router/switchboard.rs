@@ -120,7 +120,7 @@ impl Switchboard {
     /// How it is.
     pub fn health(&self) -> Health {
         let in_flight = self.upstreams().values().map(|upstream| upstream.in_flight()).sum();
-        Health { revision: self.live.load().table.revision, in_flight }
+        Health { revision: self.live.load().table.revision, in_flight, troubles: Vec::new() }
     }
 
     /// Changes the table. Goes through even if whoever asked is gone: half a change is none.

@@ -26,6 +26,7 @@ mod registry_client;
 mod registry_platforms;
 mod registry_tags;
 mod router_control;
+mod router_folders;
 mod router_forward;
 mod router_handed_over;
 mod router_limits;

@@ -76,7 +76,9 @@ impl Router {
     }
 
     pub async fn start_with(limits: Limits) -> Self {
-        Self::start_in(Arc::new(tempfile::tempdir().unwrap()), limits).await.expect("starts")
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        std::fs::create_dir(dir.path().join("certificates")).unwrap();
+        Self::start_in(dir, limits).await.expect("starts")
     }
 
     /// Starts in a directory that may hold what an earlier one left.

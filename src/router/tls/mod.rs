@@ -9,7 +9,7 @@ mod files;
 mod greet;
 mod wish;
 
-pub use acme::{Acme, AcmeOptions, Challenges, LETS_ENCRYPT};
+pub use acme::{Acme, AcmeOptions, Challenges, LETS_ENCRYPT, check_ca};
 pub use certificate::{Certificate, Tls};
 pub use chosen::Certificates;
 pub use files::Directory;

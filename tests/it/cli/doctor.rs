@@ -50,6 +50,18 @@ async fn all_is_well_and_the_api_is_named_with_those_that_are_known() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_embedded_proxy_can_neither_read_nor_keep_is_told_with_its_option() {
+    let host = Host::with(&[&image("v1")]).await;
+    host.apply(&web("v1", "")).await;
+    assert!(part(&doctor(&host, 0).await, "proxy").starts_with("ok   proxy: embedded, "));
+    fs::remove_dir(host.router.dir.path().join("certificates")).expect("to remove");
+    let said = doctor(&host, 1).await;
+    assert!(said.out.contains("ok   proxy: embedded, "), "it serves: {}", said.out);
+    assert!(said.out.contains("BAD  proxy: no certificate of files can be read in "), "{}", said.out);
+    assert!(said.out.contains("or name another one with `--certificates`"), "{}", said.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_page_is_found_though_the_store_can_be_opened() {
     let host = Host::with(&[&image("v1")]).await;
     host.apply(&web("v1", "")).await;

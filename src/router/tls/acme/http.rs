@@ -13,6 +13,9 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 use reqwest::{Certificate, Client};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::super::certificate::{Seconds, now};
 use super::failure::Failure;
@@ -57,20 +60,34 @@ struct Http(Client, Later);
 /// # Errors
 /// They cannot be read.
 pub fn client(ca: Option<&Path>, later: Later) -> Result<impl HttpClient + use<>, Failure> {
-    let trusted = ca.map(read).transpose()?.unwrap_or_default();
+    let trusted = ca.map_or(Ok(Vec::new()), |path| {
+        read(path).map_err(|reason| Failure::common(format!("the file {} of --acme-ca: {reason}", path.display())))
+    })?;
     let client = client::build(REQUEST, |builder| builder.https_only(true).tls_certs_merge(trusted));
     Ok(Http(client.map_err(Failure::common)?, later))
 }
 
-fn read(path: &Path) -> Result<Vec<Certificate>, Failure> {
-    let bad = |reason: &str| Failure::common(format!("the file {} of --acme-ca: {reason}", path.display()));
+/// Whether a file is one that an authority's server can be trusted by.
+///
+/// # Errors
+/// Why it is not.
+pub fn check_ca(path: &Path) -> Result<(), String> {
+    read(path).map(drop)
+}
+
+fn read(path: &Path) -> Result<Vec<Certificate>, String> {
     let mut pem = Vec::new();
-    let file = std::fs::File::open(path).map_err(|error| bad(&error.to_string()))?;
-    file.take(MAX_FILE).read_to_end(&mut pem).map_err(|error| bad(&error.to_string()))?;
-    match Certificate::from_pem_bundle(&pem) {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) | Err(_) => Err(bad("it holds no certificate in PEM")),
-    }
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    file.take(MAX_FILE).read_to_end(&mut pem).map_err(|error| error.to_string())?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let found = found.ok().filter(|found| !found.is_empty()).ok_or("it holds no certificate in PEM")?;
+    let trusted = found.into_iter().map(|one| {
+        let read = Certificate::from_der(&one).map_err(|error| client::causes(&error))?;
+        // Otherwise it would be looked into when a client is made.
+        RootCertStore::empty().add(one).map_err(|error| format!("a certificate in it cannot be used: {error}"))?;
+        Ok(read)
+    });
+    trusted.collect()
 }
 
 impl HttpClient for Http {

@@ -35,6 +35,7 @@ use authority::Authority;
 pub use challenges::{Challenges, PROTOCOL};
 use disk::Disk;
 use failure::Failure;
+pub use http::check_ca;
 use known::Known;
 use order::Kind;
 
