@@ -21,6 +21,10 @@ use super::patient::Busy;
 use super::stall;
 use super::upstream::{InFlight, Sender};
 
+/// The last part of an answer that may wait for its client unwatched, in bytes: with as many requests as a client may have
+/// over HTTP/2 about what the buffers of a client of HTTP/1.1 hold.
+const MAX_LEFT: usize = 4 * 1024;
+
 /// How much of a body a client may send, and how long it may pause.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
@@ -158,6 +162,8 @@ pub struct ToClient {
     busy: Option<Busy>,
     /// Becomes a line of the access log when this body is done.
     entry: Option<Entry>,
+    /// The end of a part whose beginning was given.
+    held: Option<Bytes>,
 }
 
 enum Source {
@@ -168,14 +174,14 @@ enum Source {
 impl ToClient {
     /// A page of our own.
     pub fn page(text: Bytes) -> Self {
-        Self { source: Source::Page(Full::new(text)), busy: None, entry: None }
+        Self { source: Source::Page(Full::new(text)), busy: None, entry: None, held: None }
     }
 
     /// An upstream's answer, with the connection it comes over.
     pub fn upstream(body: Incoming, in_flight: InFlight, sender: Sender) -> Self {
         let ended = body.is_end_stream();
         let source = Source::Upstream(FromUpstream { body, ended, sender: Some(sender), in_flight });
-        Self { source, busy: None, entry: None }
+        Self { source, busy: None, entry: None, held: None }
     }
 
     /// The same for a `HEAD` over HTTP/2, where hyper would send a page of ours all the same.
@@ -190,6 +196,22 @@ impl ToClient {
     pub fn keeping(mut self, busy: Busy) -> Self {
         self.busy = Some(busy);
         self
+    }
+
+    /// Over HTTP/2, the part without its last byte, which is asked for once the client has taken what is before it: with
+    /// its last part an answer is out of our hands, and would wait in the connection for as long as the client likes.
+    /// The upstream is not kept for that.
+    fn hold(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        if !stall::is_noting() || frame.data_ref().is_none_or(|data| data.len() <= MAX_LEFT) {
+            return frame;
+        }
+        frame.map_data(|mut data| {
+            self.held = Some(data.split_off(data.len() - 1));
+            if matches!(&self.source, Source::Upstream(upstream) if upstream.ended) {
+                self.source = Source::Page(Full::default());
+            }
+            data
+        })
     }
 
     /// Counts what the client is given, for the access log.
@@ -209,13 +231,15 @@ impl Body for ToClient {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let this = self.get_mut();
         stall::taken();
-        let frame = match &mut this.source {
-            Source::Page(page) => {
+        let frame = match (this.held.take(), &mut this.source) {
+            (Some(held), _) => Some(Ok(Frame::data(held))),
+            (None, Source::Page(page)) => {
                 let frame = ready!(Pin::new(page).poll_frame(cx));
                 frame.map(|frame| frame.map_err(|never: Infallible| match never {}))
             }
-            Source::Upstream(upstream) => ready!(upstream.poll_frame(cx)),
+            (None, Source::Upstream(upstream)) => ready!(upstream.poll_frame(cx)),
         };
+        let frame = frame.map(|frame| frame.map(|frame| this.hold(frame)));
         if let (Some(entry), Some(Ok(frame))) = (&mut this.entry, &frame) {
             entry.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
         }
@@ -224,10 +248,11 @@ impl Body for ToClient {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Page(page) => page.is_end_stream(),
-            Source::Upstream(upstream) => upstream.body.is_end_stream(),
-        }
+        self.held.is_none()
+            && match &self.source {
+                Source::Page(page) => page.is_end_stream(),
+                Source::Upstream(upstream) => upstream.body.is_end_stream(),
+            }
     }
 
     fn size_hint(&self) -> SizeHint {

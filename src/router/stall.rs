@@ -53,6 +53,11 @@ pub fn taken() {
     noting(|note| note.is_waiting.store(false, Ordering::Relaxed));
 }
 
+/// Whether anything is noted of what is being polled.
+pub fn is_noting() -> bool {
+    NOTE.try_with(|_| ()).is_ok()
+}
+
 fn noting(note: impl FnOnce(&Note)) {
     // Nothing is noted over HTTP/1.1.
     let (Ok(()) | Err(_)) = NOTE.try_with(|noted| note(noted));

@@ -30,7 +30,12 @@ struct Browser {
 
 impl Browser {
     async fn start(router: &Router, authority: &Authority) -> Self {
-        Self::over(authority.connect(router.tls, "a.test", &[b"h2"]).await.unwrap()).await
+        Self::over(authority.connect(router.tls, "a.test", &[b"h2"]).await.unwrap(), None).await
+    }
+
+    /// One that lets so many bytes of an answer come before it takes any.
+    async fn with_window(router: &Router, authority: &Authority, window: u32) -> Self {
+        Self::over(authority.connect(router.tls, "a.test", &[b"h2"]).await.unwrap(), Some(window)).await
     }
 
     /// One that takes nothing from the network while it is told to pause.
@@ -46,11 +51,12 @@ impl Browser {
                 }
             }
         });
-        Self::over(near).await
+        Self::over(near, None).await
     }
 
-    async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
-        let client = hyper::client::conn::http2::Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream));
+    async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, window: Option<u32>) -> Self {
+        let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+        let client = builder.initial_stream_window_size(window).handshake(TokioIo::new(stream));
         let (send, connection) = soon("HTTP/2", client).await.unwrap();
         Self { send, open: tokio::spawn(connection) }
     }
@@ -211,6 +217,23 @@ async fn r31_an_answer_that_its_client_does_not_take_is_given_up_and_the_others_
         Ok::<_, hyper::Error>(())
     };
     assert!(soon("the rest", cut).await.is_err(), "what was cut is no whole answer");
+}
+
+#[tokio::test]
+async fn r31_the_last_part_of_an_answer_that_its_client_does_not_take_is_given_up_as_any_other() {
+    const SIZE: u32 = 6_000;
+    let app = App::start(|_| async { text(200, vec![b'x'; SIZE as usize]) }).await;
+    let (router, authority) = with_limits(Limits { stall_timeout: SHORT, ..Limits::default() }, &app).await;
+    let exact = Browser::with_window(&router, &authority, SIZE).await;
+    assert_eq!(exact.get("https://a.test/whole").await.1.len(), SIZE as usize);
+    let browser = Browser::with_window(&router, &authority, 1).await;
+    let asked = browser.send.clone().send_request(get("https://a.test/untaken"));
+    let untaken = soon("its head", asked).await.unwrap().into_body();
+    let log = router.dir.path().join("access.log");
+    let is_over = async || std::fs::read_to_string(&log).is_ok_and(|lines| lines.contains("/untaken"));
+    until("it is over", is_over).await;
+    let rest = soon("the rest", untaken.collect()).await;
+    assert!(rest.is_err(), "it was kept for its client: {} bytes", rest.unwrap().to_bytes().len());
 }
 
 #[tokio::test]
