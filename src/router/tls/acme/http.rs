@@ -5,7 +5,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
@@ -43,11 +43,20 @@ impl Later {
         if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             return;
         }
-        // A date is allowed too; Let's Encrypt names seconds, and for anybody else the pause does.
-        let after: Option<Seconds> =
-            headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        if let Some(after) = after {
-            self.0.store(now.saturating_add(after), Ordering::Relaxed);
+        let told = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        if let Some(until) = told.and_then(|told| until(told.trim(), now)) {
+            self.0.store(until, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What `Retry-After` names, in seconds since 1970: so many seconds from now, or a date (RFC 9110, 10.2.3).
+fn until(told: &str, now: Seconds) -> Option<Seconds> {
+    match told.parse::<Seconds>() {
+        Ok(after) => Some(now.saturating_add(after)),
+        Err(_) => {
+            let date = httpdate::parse_http_date(told).ok()?;
+            date.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
         }
     }
 }
@@ -128,7 +137,11 @@ mod tests {
             (StatusCode::TOO_MANY_REQUESTS, "30", Some(130)),
             (StatusCode::SERVICE_UNAVAILABLE, " 7 ", Some(107)),
             (StatusCode::TOO_MANY_REQUESTS, "99999999999999999999", None),
-            (StatusCode::TOO_MANY_REQUESTS, "Fri, 31 Dec 1999 23:59:59 GMT", None),
+            (StatusCode::TOO_MANY_REQUESTS, "Fri, 31 Dec 1999 23:59:59 GMT", Some(946_684_799)),
+            (StatusCode::SERVICE_UNAVAILABLE, "Friday, 31-Dec-99 23:59:59 GMT", Some(946_684_799)),
+            (StatusCode::TOO_MANY_REQUESTS, "Fri, 31 Dec 1999 25:59:59 GMT", None),
+            (StatusCode::TOO_MANY_REQUESTS, "soon", None),
+            (StatusCode::OK, "Fri, 31 Dec 1999 23:59:59 GMT", None),
             (StatusCode::OK, "30", None),
         ] {
             let later = Later::default();
