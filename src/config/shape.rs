@@ -5,7 +5,7 @@ use super::diagnostic::Diagnostic;
 use super::later::{Fate, fate};
 use super::report::{Item, Report};
 use super::suggest::nearest;
-use super::syntax::{Decoded, Span, Unknown, Wrong, WrongKind, one_of, short};
+use super::syntax::{CERTIFICATES, Decoded, Span, Unknown, Wrong, WrongKind, one_of, short};
 
 /// Reports everything that did not fit. Gives what did, and whether that is all of it: the mistakes of the rest are
 /// still worth reporting.
@@ -101,9 +101,7 @@ fn wrong_variant(
         (Some(name), _) => diagnostic.help("a similar name exists").replacement(name),
         (None, [first, ..]) => match of {
             "Track" => diagnostic.help(format!("write a mapping with one key, as in `{{ {first}: {found} }}`")),
-            "Certificate" => diagnostic.help(
-                "write `none`, `letsencrypt`, `{ file: shop }`, `{ wildcard: \"*.example.com\" }` or `{ id: 3 }`",
-            ),
+            "Certificate" => diagnostic.help(CERTIFICATES),
             _ => diagnostic,
         },
         (None, []) => diagnostic,

@@ -44,7 +44,7 @@ impl<'a> VariantAccess<'a> for OneOf<'a> {
     fn unit_variant(self) -> Read<()> {
         match self.entry {
             None => Ok(()),
-            Some(_) => self.reader.wrong_type("only its name, as text", None),
+            Some(entry) => self.reader.wrong_type("only its name, as text", Some(&format!("write `{}`", entry.name()))),
         }
     }
 

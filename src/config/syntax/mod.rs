@@ -16,7 +16,7 @@ mod words;
 pub(super) use compose::compose;
 pub(super) use decode::{Decoded, Unknown, Wrong, WrongKind, decode, decode_top};
 pub(super) use node::{Entry, EntryId, Hit, Node, Nodes, Problem, Span, Value};
-pub(super) use words::{is_unsafe, one_of, short};
+pub(super) use words::{CERTIFICATES, is_unsafe, one_of, short};
 
 #[cfg(test)]
 mod tests;

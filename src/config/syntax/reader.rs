@@ -11,7 +11,7 @@ use super::decode::{Context, Fault, MAX_UNKNOWN, Unknown, Wrong, WrongKind};
 use super::events::PLACEHOLDERS;
 use super::node::{self, Entry, Node, Span, Value};
 use super::scalar::{Kind, Scalar};
-use super::words::{describe, one_of, short};
+use super::words::{CERTIFICATES, LOCATIONS, describe, example, one_of, short};
 
 /// Name of the newtype that takes any scalar as text.
 const ANY_SCALAR: &str = "Text";
@@ -25,6 +25,9 @@ const SECRET: &str = "Secret";
 /// Name of the struct of a route, for which a domain alone is often written.
 const ROUTE: &str = "Route";
 
+/// Name of the enum of a route's certificate.
+const CERTIFICATE: &str = "Certificate";
+
 /// Longest text that is repeated in a remedy, in bytes.
 const MAX_REPEATED: usize = 60;
 
@@ -34,6 +37,8 @@ pub(super) struct Reader<'a> {
     pub(super) node: Node<'a>,
     cx: &'a Context,
     key: Option<Span>,
+    /// The key that it is the value of, or an item of its list.
+    name: &'a str,
     pub(super) via: Option<Span>,
     /// The value of a struct's field, where null means that someone forgot the value.
     is_field: bool,
@@ -45,12 +50,13 @@ pub(super) type Read<T> = Result<T, Fault>;
 
 impl<'a> Reader<'a> {
     pub(super) fn root(node: Node<'a>, cx: &'a Context) -> Self {
-        Self { node, cx, key: None, via: None, is_field: false, any_scalar: false }
+        Self { node, cx, key: None, name: "", via: None, is_field: false, any_scalar: false }
     }
 
     pub(super) fn child(self, entry: Entry<'a>, is_field: bool) -> Self {
         let via = entry.via().or(self.via);
-        Self { node: entry.value(), key: Some(entry.span()), via, is_field, any_scalar: false, ..self }
+        let (key, name) = (Some(entry.span()), entry.name());
+        Self { node: entry.value(), key, name, via, is_field, any_scalar: false, ..self }
     }
 
     fn item(self, node: Node<'a>) -> Self {
@@ -115,12 +121,14 @@ impl<'a> Reader<'a> {
             Some((Kind::Number | Kind::Bool(_), s)) if self.any_scalar => self.placed(visitor.visit_str(s.text)),
             Some((Kind::Null, _)) => self.placed(Err(Wrong::new(WrongKind::NoValue))),
             Some((Kind::Number | Kind::Bool(_), s)) => {
-                self.wrong_type("text", Some(&format!("write it in quotes: `\"{}\"`", s.text)))
+                let help = example(self.name).unwrap_or_else(|| format!("write it in quotes: `\"{}\"`", s.text));
+                self.wrong_type("text", Some(&help))
             }
             None => {
                 let name = self.node.entries().next().map(|entry| format!("{{{}}}", entry.name()));
                 let name = name.filter(|name| PLACEHOLDERS.contains(&name.as_str()));
-                self.wrong_type("text", name.map(|name| format!("write it in quotes: `\"{name}\"`")).as_deref())
+                let help = name.map(|name| format!("write it in quotes: `\"{name}\"`")).or_else(|| example(self.name));
+                self.wrong_type("text", help.as_deref())
             }
         }
     }
@@ -210,7 +218,9 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             Value::List(items) => self.placed(visitor.visit_seq(Items { reader: self, items })),
             Value::Scalar(_) if self.node.is_null() => self.placed(Err(Wrong::new(WrongKind::NoValue))),
             Value::Scalar(_) | Value::Map(_) => {
-                let help = self.as_written().map(|text| format!("write `[ {text} ]`"));
+                // A list of more than texts is not made with brackets alone.
+                let text = self.as_written().filter(|_| self.name != LOCATIONS);
+                let help = text.map(|text| format!("write `[ {text} ]`")).or_else(|| example(self.name));
                 self.wrong_type("a list", help.as_deref())
             }
         }
@@ -220,7 +230,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         match self.node.value() {
             Value::Map(entries) => self.placed(visitor.visit_map(Entries::new(self, entries, None))),
             Value::Scalar(_) if self.node.is_null() => self.placed(Err(Wrong::new(WrongKind::NoValue))),
-            Value::Scalar(_) | Value::List(_) => self.wrong_type("a mapping", None),
+            Value::Scalar(_) | Value::List(_) => self.wrong_type("a mapping", example(self.name).as_deref()),
         }
     }
 
@@ -264,7 +274,12 @@ impl<'de> Deserializer<'de> for Reader<'de> {
                 return self.placed(Err(Wrong::new(WrongKind::OneOf { known, count: entries.len() })));
             }
             Value::Scalar(_) if self.node.is_null() => return self.placed(Err(Wrong::new(WrongKind::NoValue))),
-            Value::Scalar(_) | Value::List(_) => return self.wrong_type(one_of(known), None),
+            Value::Scalar(scalar) if name == CERTIFICATE && scalar.kind() == Kind::Number => {
+                return self.wrong_type(one_of(known), Some(&format!("write `{{ id: {} }}`", scalar.text)));
+            }
+            Value::Scalar(_) | Value::List(_) => {
+                return self.wrong_type(one_of(known), Some(CERTIFICATES).filter(|_| name == CERTIFICATE));
+            }
         };
         visitor.visit_enum(chosen).map_err(|mut error| {
             // Without what it holds, a one-of value would be wrong once more: it is left out whole. What lies deeper is

@@ -3,6 +3,25 @@
 use super::node::{Node, Value};
 use super::scalar::Kind;
 
+/// The key of a list of mappings.
+pub(super) const LOCATIONS: &str = "locations";
+
+/// The ways to write a certificate.
+pub(in crate::config) const CERTIFICATES: &str =
+    "write `none`, `letsencrypt`, `{ file: shop }`, `{ wildcard: \"*.example.com\" }` or `{ id: 3 }`";
+
+/// How to write the value of a key that is often written in the way of another program.
+pub(super) fn example(key: &str) -> Option<String> {
+    let value = match key {
+        "domains" => "[ shop.example.com ]",
+        LOCATIONS => "[ { path: /api, upstream: \"10.0.0.5:80\" } ]",
+        "redirects" => "{ www.example.com: example.com }",
+        "upstreams" => "[ \"10.0.0.5:80\" ]",
+        _ => return None,
+    };
+    Some(format!("write it as in `{key}: {value}`"))
+}
+
 /// What stands there, for people.
 pub(super) fn describe(node: Node<'_>) -> String {
     match node.value() {

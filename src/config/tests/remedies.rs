@@ -61,7 +61,53 @@ fn a_value_of_another_kind_says_how_to_write_it() {
         says(&with(lines), &[help]);
     }
     let all = "write `none`, `letsencrypt`, `{ file: shop }`, `{ wildcard: \"*.example.com\" }` or `{ id: 3 }`";
-    says(&routed("domains: [ a.b.c ], certificate: auto"), &[all]);
+    for wrong in ["auto", "true", "[ letsencrypt ]"] {
+        says(&routed(&format!("domains: [ a.b.c ], certificate: {wrong}")), &[all]);
+    }
+    says(&routed("domains: [ a.b.c ], certificate: 3"), &["write `{ id: 3 }`"]);
+    says(&routed("domains: [ a.b.c ], certificate: { letsencrypt: true }"), &["write `letsencrypt`"]);
+}
+
+#[test]
+fn what_a_route_has_in_another_form_says_how_it_is_written_and_what_is_said_can_be_written() {
+    let locations = "locations: [ { path: /api, upstream: \"10.0.0.5:80\" } ]";
+    let redirects = "redirects: { www.example.com: example.com }";
+    let upstreams = "upstreams: [ \"10.0.0.5:80\" ]";
+    let domains = "domains: [ shop.example.com ]";
+    for (key, wrong, example) in [
+        (
+            "locations",
+            &[
+                "/api",
+                "3",
+                "true",
+                "[ /api ]",
+                "[ [ /api ] ]",
+                "{ /api: \"a:80\" }",
+                "{ path: /api, upstream: \"a:80\" }",
+            ][..],
+            locations,
+        ),
+        ("redirects", &["www.b.c", "[ www.b.c ]", "[ { www.b.c: a.b.c } ]", "true"], redirects),
+        (
+            "upstreams",
+            &["80", "[ 80 ]", "true", "{ a: 1 }", "[ { host: a, port: 80 } ]", "[ [ \"a:80\" ] ]"],
+            upstreams,
+        ),
+        ("domains", &["3", "[ 3 ]", "true", "{ a.b.c: {} }", "[ { host: a.b.c } ]", "[ [ a.b.c ] ]"], domains),
+    ] {
+        for value in wrong {
+            let text = format!("{key}: {value}");
+            let said = refused(&routed(&text));
+            assert!(said.contains(&format!("write it as in `{example}`")), "{text}: {said}");
+            assert!(!said.contains("in quotes"), "{text}: {said}");
+        }
+    }
+    for written in [redirects, upstreams, ""] {
+        let route = format!("domains: [ example.com ], {written}");
+        assert_eq!(titles(&routed(&route)), [""; 0], "{route}");
+    }
+    assert!(!titles(&routed(locations)).iter().any(|title| title.contains("expected")), "{locations}");
 }
 
 #[test]
