@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::git::{Branch, Folder};
 use crate::model::{Bytes, Millis, StageKey, StoreId, Tag};
@@ -249,6 +249,40 @@ pub enum Command {
     Daemon,
     /// Run the embedded reverse proxy until stopped
     Proxy(ProxyArgs),
+}
+
+/// Options of every command that have no effect in one. They are taken there all the same: a variable, or a line that many
+/// commands share, may hold them.
+const IDLE: &[(&str, &[&str])] = &[
+    ("proxy", &["config", "worktree", "git", "branch", "path", "git_interval", "docker", "credentials", "socket"]),
+    (
+        "schema",
+        &[
+            "config",
+            "worktree",
+            "git",
+            "branch",
+            "path",
+            "git_interval",
+            "docker",
+            "credentials",
+            "socket",
+            "data",
+            "proxy_socket",
+            "output",
+        ],
+    ),
+];
+
+/// The command line, in whose help no command has an option without effect there.
+pub fn command() -> clap::Command {
+    let mut command = Cli::command();
+    // Options of every command reach each with this.
+    command.build();
+    IDLE.iter().fold(command, |command, (name, idle)| {
+        let hide = |arg: clap::Arg| if idle.contains(&arg.get_id().as_str()) { arg.hide(true) } else { arg };
+        command.mut_subcommand(name, |command| command.mut_args(hide))
+    })
 }
 
 /// Options of `landfall proxy`.

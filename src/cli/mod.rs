@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use clap::{ArgMatches, FromArgMatches as _};
 
 use crate::git::{self, Mirror, Remote};
 use crate::http::Given;
@@ -49,7 +49,7 @@ use through::Way;
 
 /// Parses the arguments, runs the command, prints what went wrong, and gives the exit code.
 pub fn main() -> ExitCode {
-    let parsed = Cli::command().try_get_matches();
+    let parsed = args::command().try_get_matches();
     let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, named(&matches))));
     let (cli, named) = match parsed {
         Ok(parsed) => parsed,

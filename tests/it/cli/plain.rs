@@ -44,6 +44,34 @@ fn usage_errors_exit_64_so_that_2_always_means_changes() {
     }
 }
 
+#[test]
+fn the_help_of_a_command_has_no_option_that_does_nothing_there_and_such_a_one_is_taken_all_the_same() {
+    let is_in = |help: &str, option: &str| help.lines().any(|line| line.trim_start().contains(&format!("{option} ")));
+    for (command, used, idle) in [
+        (
+            "proxy",
+            &["--data", "--proxy-socket", "--acme-ca"][..],
+            &["--config", "--git", "--docker", "--credentials"][..],
+        ),
+        ("schema", &[], &["--config", "--git-interval", "--docker", "--data", "--output"]),
+        ("apply", &["--config", "--git", "--docker", "--credentials", "--data"], &[]),
+    ] {
+        for help in [plain(&[command, "--help"]), plain(&["help", command])] {
+            assert_eq!(help.code, 0, "{help:?}");
+            for option in used {
+                assert!(is_in(&help.out, option), "{command} {option}: {}", help.out);
+            }
+            for option in idle {
+                assert!(!is_in(&help.out, option), "{command} {option}: {}", help.out);
+            }
+        }
+    }
+    let schema = plain(&["schema"]);
+    for same in [plain(&["--config", "elsewhere", "schema"]), plain(&["schema", "--docker", "unix:///nowhere"])] {
+        assert!(same.code == 0 && same.out == schema.out, "{same:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_made_is_its_owner_s_alone_whatever_the_umask() {
     let (config, dir) = (dir_with("projects: {}\n"), tempfile::tempdir().unwrap());
