@@ -1,5 +1,6 @@
 //! A look at everything around Landfall, each part on its own, so that one that is ill hides no other.
 
+mod caddy;
 mod data;
 mod registries;
 
@@ -104,11 +105,8 @@ async fn proxy(places: &Places, desired: &Desired, docker: Option<&Docker>) -> V
             let troubles = embedded.troubles().await.into_iter();
             std::iter::once(seen).chain(troubles.map(|(what, remedy)| bad("proxy", what, Some(remedy)))).collect()
         }
-        (Proxy::Caddy(caddy), _) => vec![match caddy.examine().await {
-            Ok(text) => good("proxy", text),
-            Err(error) => bad("proxy", error.to_string(), error.hint()),
-        }],
-        (Proxy::None | Proxy::NginxProxyManager(_), _) => vec![good("proxy", "none".into())],
+        (Proxy::Caddy(caddy), ProxySettings::Caddy(settings)) => caddy::examine(caddy, settings, docker).await,
+        (Proxy::None | Proxy::NginxProxyManager(_) | Proxy::Caddy(_), _) => vec![good("proxy", "none".into())],
     }
 }
 

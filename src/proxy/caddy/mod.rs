@@ -112,11 +112,11 @@ impl Caddy {
         }
     }
 
-    /// What there is, in a line.
+    /// What there is, in a line; and whether it opens its port anew with each change, as newer ones do.
     ///
     /// # Errors
     /// It does not answer, is something else, or has no server for our routes.
-    pub async fn examine(&self) -> Result<String, CaddyError> {
+    pub async fn examine(&self) -> Result<(String, bool), CaddyError> {
         let config = self.admin.config().await?;
         let age = if config.is_recent { "2.8 or newer" } else { "older than 2.8" };
         let count = view::servers(&config.value).map_or(0, serde_json::Map::len);
@@ -124,7 +124,7 @@ impl Caddy {
             [Kind::Plain, Kind::Secured].map(|kind| layout::server(&config.value, &self.settings, kind));
         let address = self.admin.address();
         let goes = format!("routes go into `{}`, with https into `{}`", plain?, secured?);
-        Ok(format!("caddy {age} at {address}, servers: {count}; {goes}"))
+        Ok((format!("caddy {age} at {address}, servers: {count}; {goes}"), config.is_recent))
     }
 
     /// Whether it knows how long tunnels may stay: so do versions since 2.7. It does not tell its own, but since 2.8 the

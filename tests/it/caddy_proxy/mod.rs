@@ -2,6 +2,7 @@
 //! test names the rule of engine.md that it guards.
 
 mod clash;
+mod doctor;
 mod drift;
 mod faults;
 mod ground;
