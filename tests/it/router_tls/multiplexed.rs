@@ -76,7 +76,7 @@ impl Browser {
 /// Returns when it is so; never when nobody can make it so any more.
 async fn turns(paused: &mut watch::Receiver<bool>, to: bool) {
     if paused.wait_for(|is_paused| *is_paused == to).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
