@@ -26,7 +26,7 @@ type Outlook = BTreeMap<String, (Option<String>, Option<Seconds>)>;
 /// Certificates by the names they are for.
 #[derive(Default, Clone)]
 struct Live {
-    /// Issued for one host each; none is here that no route asks for, so they come first.
+    /// Issued for one host each. Where a route asks for it by now, it comes first; where one asks for another, last.
     issued: HashMap<String, Arc<Certificate>>,
     /// Of files, by each of their names; a wildcard's begins with `*.`.
     named: HashMap<String, Arc<Certificate>>,
@@ -71,9 +71,15 @@ impl Live {
     /// The certificate that a host is served with; [`Certificates::find`] tells how it is chosen.
     fn find(&self, host: &str) -> Option<&Arc<Certificate>> {
         let wildcard = host.split_once('.').and_then(|(_, parent)| self.named.get(&format!("*.{parent}")));
-        let file = self.wishes.get(host).and_then(|wish| self.files.get(wish.file.as_ref()?));
+        let wish = self.wishes.get(host);
+        let file = wish.and_then(|wish| self.files.get(wish.file.as_ref()?));
         let file = file.filter(|certificate| certificate.covers(host));
-        let found = [file, self.issued.get(host), self.named.get(host), wildcard];
+        let (issued, named) = (self.issued.get(host), self.named.get(host));
+        let found = if wish.is_none_or(|wish| wish.is_issued) {
+            [file, issued, named, wildcard]
+        } else {
+            [file, named, wildcard, issued]
+        };
         let now = now();
         let mut found = found.into_iter().flatten();
         let first = found.next()?;
@@ -83,7 +89,8 @@ impl Live {
 
 impl Certificates {
     /// The certificate for a host in lower case: that of the file which its route names, one issued for it, a file's with
-    /// its name, a file's with a wildcard. One whose time is over is served where there is no other.
+    /// its name, a file's with a wildcard; where the route asks for a file's, one issued before that comes last. One whose
+    /// time is over is served where there is no other.
     pub fn find(&self, host: &str) -> Option<Arc<Certificate>> {
         self.live.load().find(host).cloned()
     }
@@ -175,4 +182,49 @@ fn rank(certificate: &Certificate) -> (Seconds, String) {
         Origin::Acme => String::new(),
     };
     (certificate.not_after, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::certificate::Tls;
+    use super::*;
+
+    /// A certificate for names, good until the first of a year.
+    fn made(origin: Origin, names: &[&str], until: i32) -> Arc<Certificate> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params =
+            rcgen::CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let chain = params.self_signed(&key).unwrap().pem();
+        Arc::new(Tls::new().load(origin, chain.as_bytes(), key.serialize_pem().as_bytes()).unwrap())
+    }
+
+    fn files(certificates: &Certificates, files: &[(&str, &[&str], i32)]) {
+        let files = files
+            .iter()
+            .map(|(file, names, until)| ((*file).to_owned(), made(Origin::File((*file).to_owned()), names, *until)));
+        certificates.set_files(files.collect(), HashMap::new());
+    }
+
+    fn wish(is_issued: bool, file: Option<&str>) -> Wish {
+        Wish { is_issued, file: file.map(str::to_owned), only_http1: false }
+    }
+
+    #[test]
+    fn what_was_issued_gives_way_to_a_file_that_a_route_asks_for() {
+        let certificates = Certificates::default();
+        certificates.set_issued([("a.b.test".to_owned(), made(Origin::Acme, &["a.b.test"], 2999))].into());
+        let from = || certificates.find("a.b.test").map(|found| found.origin.to_string());
+        for (wish, has_file, expected) in [
+            (wish(true, None), true, "acme"),
+            (wish(false, None), true, "file wild.crt"),
+            (wish(false, None), false, "acme"),
+            (wish(false, Some("wild")), true, "file wild.crt"),
+            (wish(false, Some("typo")), false, "acme"),
+        ] {
+            certificates.set_wishes([("a.b.test".to_owned(), wish)].into());
+            files(&certificates, if has_file { &[("wild", &["*.b.test"], 2999)] } else { &[] });
+            assert_eq!(from().as_deref(), Some(expected));
+        }
+    }
 }

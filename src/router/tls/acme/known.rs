@@ -16,7 +16,7 @@ use super::schedule;
 const MAX_HOSTS: usize = 2_000;
 /// What is said of those beyond.
 const TOO_MANY: &str =
-    "more than 2000 hosts want a certificate of their own: no more get one, in the order of their names";
+    "more than 2000 hosts want a certificate of their own: who has one keeps it, and no more get one";
 /// A certificate that was just issued is not renewed for a sixth of its life, but not for longer than this, in seconds.
 const LONGEST_REST: Seconds = 3_600;
 /// What nobody wants any more is looked for so often, in seconds: it is small, and every certificate is read for it.
@@ -35,6 +35,7 @@ pub struct Known {
     wanted: BTreeSet<String>,
     /// Hosts that want one too, and are too many.
     left_out: BTreeSet<String>,
+    /// Of all hosts that ask for any certificate, wanted or not: as many as there can be routes.
     issued: BTreeMap<String, Arc<Certificate>>,
     /// Hosts whose certificate was issued by this process, and until when it is not renewed in any case.
     rested: BTreeMap<String, Seconds>,
@@ -50,19 +51,25 @@ impl Known {
         Self { disk, tls, certificates, pause, book, answered: None, wanted, left_out, issued, rested, tidied: 0 }
     }
 
-    /// These hosts are wanted: what is on disk for them is put in force.
+    /// These hosts are wanted: what is on disk for them is put in force. Of a host that asks for another certificate by now,
+    /// what was issued stays as long as it is good: the other one may not be there yet.
     pub fn load(&mut self, wishes: &Wishes) {
-        self.want(wishes);
-        self.issued.retain(|host, _| self.wanted.contains(host));
-        self.rested.retain(|host, _| self.wanted.contains(host));
-        for host in &self.wanted {
+        let now = now();
+        let serves = |host: &str, certificate: &Certificate| {
+            wishes.get(host).is_some_and(|wish| wish.is_issued || !certificate.has_ended(now))
+        };
+        self.issued.retain(|host, certificate| serves(host, certificate));
+        for host in wishes.keys() {
             if self.issued.contains_key(host) {
                 continue;
             }
-            if let Some(certificate) = self.disk.certificate(host, &self.tls) {
+            let kept = self.disk.certificate(host, &self.tls).filter(|certificate| serves(host, certificate));
+            if let Some(certificate) = kept {
                 self.issued.insert(host.clone(), Arc::new(certificate));
             }
         }
+        self.want(wishes);
+        self.rested.retain(|host, _| self.wanted.contains(host));
         self.publish();
     }
 
@@ -76,11 +83,14 @@ impl Known {
         self.tell();
     }
 
-    /// As many hosts as there may be; that there are more is said once, and again when it changes.
+    /// As many hosts as there may be, first of all those that have a certificate; that there are more is said once, and again
+    /// when it changes.
     fn want(&mut self, wishes: &Wishes) {
-        let mut hosts = wishes.iter().filter(|(_, wish)| wish.is_issued).map(|(host, _)| host.clone());
-        self.wanted = hosts.by_ref().take(MAX_HOSTS).collect();
-        let left_out: BTreeSet<String> = hosts.collect();
+        let mut hosts: Vec<_> = wishes.iter().filter(|(_, wish)| wish.is_issued).map(|(host, _)| host).collect();
+        // The order of their names stays else.
+        hosts.sort_by_key(|host| !self.issued.contains_key(*host));
+        let left_out: BTreeSet<String> = hosts.iter().skip(MAX_HOSTS).copied().cloned().collect();
+        self.wanted = hosts.into_iter().take(MAX_HOSTS).cloned().collect();
         if !left_out.is_empty() && left_out.len() != self.left_out.len() {
             tracing::warn!(left_out = left_out.len(), first = left_out.first(), "{TOO_MANY}");
         }

@@ -99,3 +99,42 @@ fn a_failure_is_counted_for_the_host_or_for_all_but_never_for_both() {
     assert_eq!(known.book.next(AUTHORITY), 0);
     assert_eq!(end(&mut known, true, Failure::new("not reached")), (1, false), "and that one did");
 }
+
+/// A key with a certificate of its own for a host, in PEM.
+fn made(host: &str) -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let chain = rcgen::CertificateParams::new([host.to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+    format!("{}{chain}", key.serialize_pem())
+}
+
+#[test]
+fn what_was_issued_is_served_on_when_a_host_asks_for_another_and_goes_with_the_host() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = known(&dir);
+    first.disk.save_certificate("a.test", &made("a.test")).unwrap();
+    first.follow(&wishes(["a.test".to_owned()]));
+    let file = Wish { file: Some("typo".to_owned()), ..Wish::default() };
+    for wish in [file, Wish::default()] {
+        let asked = Wishes::from([("a.test".to_owned(), wish)]);
+        for known in [&mut first, &mut known(&dir)] {
+            known.follow(&asked);
+            assert!(known.certificates.has_certificate("a.test"), "also after a restart");
+            assert!(known.next().is_none(), "and it is not renewed");
+        }
+    }
+    first.follow(&Wishes::new());
+    assert!(!first.certificates.has_certificate("a.test"), "no route is there any more");
+}
+
+#[test]
+fn a_host_beyond_the_limit_takes_no_certificate_from_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut known = known(&dir);
+    let hosts = |from: usize| wishes((from..=MAX_HOSTS).map(|n| format!("h{n:05}.test")));
+    let last = format!("h{MAX_HOSTS:05}.test");
+    known.disk.save_certificate(&last, &made(&last)).unwrap();
+    known.follow(&hosts(1));
+    known.follow(&hosts(0));
+    assert!(known.certificates.has_certificate(&last) && known.wanted.contains(&last), "it is renewed too");
+    assert_eq!(known.left_out, BTreeSet::from([format!("h{:05}.test", MAX_HOSTS - 1)]));
+}
