@@ -58,6 +58,9 @@ impl Embedded {
             let why = match (from, last_failure) {
                 _ if trouble.is_some() => trouble?,
                 (Some(_), None) => return None,
+                (Some(from), Some(why)) if from != control::ACME => {
+                    format!("could not be had{again}: {why}; {from} is served")
+                }
                 (Some(_), Some(why)) => format!("was not renewed{again}: {why}"),
                 (None, Some(why)) => format!("could not be had{again}: {why}"),
                 (None, None) => "is not there yet".to_owned(),

@@ -384,12 +384,8 @@ pub struct CertificateState {
     pub trouble: Option<String>,
 }
 
-impl CertificateState {
-    /// A name of which nothing is known.
-    pub fn of(name: String) -> Self {
-        Self { name, from: None, ends: None, last_failure: None, next_try: None, trouble: None }
-    }
-}
+/// What a certificate is from that was issued by ACME.
+pub const ACME: &str = "acme";
 
 /// How a drain ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

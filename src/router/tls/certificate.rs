@@ -13,6 +13,8 @@ use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
+use super::super::control::ACME;
+
 /// Most DNS names that are taken from one certificate; authorities sign a hundred.
 const MAX_NAMES: usize = 1_000;
 /// Most certificates of one chain: the leaf and what leads to a root that clients know.
@@ -31,7 +33,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(name) => write!(f, "file {name}.crt"),
-            Self::Acme => f.write_str("acme"),
+            Self::Acme => f.write_str(ACME),
         }
     }
 }

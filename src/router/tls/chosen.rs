@@ -3,7 +3,7 @@
 //! Invariant: a host without a certificate of its own gets none. There is no first or default one: a client that is
 //! shown somebody else's name learns who else is served here, and goes away with an error all the same.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -41,22 +41,36 @@ struct Live {
 }
 
 impl Live {
-    /// What is wrong with the certificate of a host that asks for one of a file. What ACME could not get, it tells itself.
+    /// What is wrong with the certificate of a host that asks for one of a file, and what is served instead. What ACME could
+    /// not get, it tells itself.
     fn trouble(&self, host: &str, wish: &Wish) -> Option<String> {
-        let now = now();
         if self.is_unserved {
             return Some("is served to nobody: the proxy listens on no port for https (`--listen-tls`)".to_owned());
         }
-        let Some(name) = &wish.file else {
-            if wish.is_issued {
-                return None;
+        let now = now();
+        let (trouble, asked) = match &wish.file {
+            Some(name) => (self.trouble_of_file(name, host, now)?, self.files.get(name)),
+            None if wish.is_issued => return None,
+            None => {
+                let named = first_good(self.named(host), now);
+                let trouble = match named {
+                    None => "is missing: no pair of files is for this name",
+                    Some(pair) if pair.has_ended(now) => "has ended: put a new pair in its place",
+                    Some(_) => return None,
+                };
+                (trouble.to_owned(), named)
             }
-            return match self.find(host).map(|certificate| certificate.has_ended(now)) {
-                Some(false) => None,
-                Some(true) => Some("has ended: put a new pair in its place".to_owned()),
-                None => Some("is missing: no pair of files is for this name".to_owned()),
-            };
         };
+        let other = self.find(host).filter(|found| !asked.is_some_and(|asked| Arc::ptr_eq(asked, found)));
+        Some(match other.map(|other| &other.origin) {
+            None => trouble,
+            Some(Origin::Acme) => format!("{trouble}; the one by ACME is served"),
+            Some(Origin::File(name)) => format!("{trouble}; `{name}.crt` is served"),
+        })
+    }
+
+    /// What is wrong with the file that a host asks for.
+    fn trouble_of_file(&self, name: &str, host: &str, now: Seconds) -> Option<String> {
         let unusable = self.unusable.get(name).map(|why| format!("cannot be used: {why}"));
         match self.files.get(name) {
             None => Some(unusable.unwrap_or_else(|| format!("is missing: there is no `{name}.crt` with `{name}.key`"))),
@@ -70,21 +84,32 @@ impl Live {
 
     /// The certificate that a host is served with; [`Certificates::find`] tells how it is chosen.
     fn find(&self, host: &str) -> Option<&Arc<Certificate>> {
-        let wildcard = host.split_once('.').and_then(|(_, parent)| self.named.get(&format!("*.{parent}")));
         let wish = self.wishes.get(host);
         let file = wish.and_then(|wish| self.files.get(wish.file.as_ref()?));
         let file = file.filter(|certificate| certificate.covers(host));
-        let (issued, named) = (self.issued.get(host), self.named.get(host));
+        let (issued, [named, wildcard]) = (self.issued.get(host), self.named(host));
         let found = if wish.is_none_or(|wish| wish.is_issued) {
             [file, issued, named, wildcard]
         } else {
             [file, named, wildcard, issued]
         };
-        let now = now();
-        let mut found = found.into_iter().flatten();
-        let first = found.next()?;
-        Some(std::iter::once(first).chain(found).find(|certificate| !certificate.has_ended(now)).unwrap_or(first))
+        first_good(found, now())
     }
+
+    /// The certificates of files with a host's name, and with its wildcard.
+    fn named(&self, host: &str) -> [Option<&Arc<Certificate>>; 2] {
+        let wildcard = host.split_once('.').and_then(|(_, parent)| self.named.get(&format!("*.{parent}")));
+        [self.named.get(host), wildcard]
+    }
+}
+
+/// The first certificate that is still good; else the first.
+fn first_good<'a, const N: usize>(
+    found: [Option<&'a Arc<Certificate>>; N],
+    now: Seconds,
+) -> Option<&'a Arc<Certificate>> {
+    let mut all = found.into_iter().flatten();
+    all.clone().find(|certificate| !certificate.has_ended(now)).or_else(|| all.next())
 }
 
 impl Certificates {
@@ -105,25 +130,25 @@ impl Certificates {
         self.live.load().wishes.get(host).is_some_and(|wish| wish.only_http1)
     }
 
-    /// Every name with the certificate that it is served with.
+    /// Every name of a certificate, and every host that asks for one, with what it is served with.
     pub fn states(&self) -> Vec<CertificateState> {
         let live = self.live.load();
-        let of = |(name, certificate): (&String, &Arc<Certificate>)| {
-            let (from, ends) = (Some(certificate.origin.to_string()), Some(certificate.not_after));
-            (name.clone(), CertificateState { from, ends, ..CertificateState::of(name.clone()) })
-        };
-        let mut states: BTreeMap<_, _> = live.named.iter().chain(&live.issued).map(of).collect();
-        for (host, (failure, next)) in self.outlook.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            let state = states.entry(host.clone()).or_insert_with(|| CertificateState::of(host.clone()));
-            (state.last_failure, state.next_try) = (failure.clone(), *next);
-        }
-        for (host, wish) in &live.wishes {
-            if let Some(trouble) = live.trouble(host, wish) {
-                states.entry(host.clone()).or_insert_with(|| CertificateState::of(host.clone())).trouble =
-                    Some(trouble);
+        let outlook = self.outlook.lock().unwrap_or_else(PoisonError::into_inner);
+        let (named, issued) = (live.named.keys(), live.issued.keys());
+        let names: BTreeSet<&String> = named.chain(issued).chain(outlook.keys()).chain(live.wishes.keys()).collect();
+        let of = |name: &String| {
+            let found = live.find(name);
+            let (last_failure, next_try) = outlook.get(name).cloned().unwrap_or_default();
+            CertificateState {
+                name: name.clone(),
+                from: found.map(|certificate| certificate.origin.to_string()),
+                ends: found.map(|certificate| certificate.not_after),
+                last_failure,
+                next_try,
+                trouble: live.wishes.get(name).and_then(|wish| live.trouble(name, wish)),
             }
-        }
-        states.into_values().collect()
+        };
+        names.into_iter().map(of).collect()
     }
 
     /// Puts the certificates of files in the place of those before, and why others cannot be used.
@@ -210,6 +235,10 @@ mod tests {
         Wish { is_issued, file: file.map(str::to_owned), only_http1: false }
     }
 
+    fn state(certificates: &Certificates, host: &str) -> CertificateState {
+        certificates.states().into_iter().find(|state| state.name == host).unwrap()
+    }
+
     #[test]
     fn what_was_issued_gives_way_to_a_file_that_a_route_asks_for() {
         let certificates = Certificates::default();
@@ -225,6 +254,42 @@ mod tests {
             certificates.set_wishes([("a.b.test".to_owned(), wish)].into());
             files(&certificates, if has_file { &[("wild", &["*.b.test"], 2999)] } else { &[] });
             assert_eq!(from().as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_a_host_is_what_it_is_served_with() {
+        let certificates = Certificates::default();
+        files(
+            &certificates,
+            &[("wild", &["*.b.test"], 2998), ("shop", &["c.test"], 2997), ("other", &["c.test"], 2999)],
+        );
+        certificates.set_wishes(
+            [("a.b.test", wish(true, None)), ("c.test", wish(false, Some("shop")))]
+                .map(|(host, wish)| (host.to_owned(), wish))
+                .into(),
+        );
+        certificates.set_outlook([("a.b.test".to_owned(), (Some("no".to_owned()), None))].into());
+        for host in ["a.b.test", "c.test", "*.b.test"] {
+            let (state, found) = (state(&certificates, host), certificates.find(host).unwrap());
+            assert_eq!((state.from, state.ends), (Some(found.origin.to_string()), Some(found.not_after)), "{host}");
+        }
+        assert_eq!(state(&certificates, "a.b.test").last_failure.as_deref(), Some("no"), "it is told all the same");
+    }
+
+    #[test]
+    fn a_file_that_is_missing_is_told_while_what_was_issued_is_served() {
+        let certificates = Certificates::default();
+        certificates.set_issued([("a.b.test".to_owned(), made(Origin::Acme, &["a.b.test"], 2999))].into());
+        for wish in [wish(false, None), wish(false, Some("typo"))] {
+            certificates.set_wishes([("a.b.test".to_owned(), wish)].into());
+            let CertificateState { from, trouble, .. } = state(&certificates, "a.b.test");
+            assert_eq!(from.as_deref(), Some("acme"));
+            let trouble = trouble.unwrap();
+            assert!(
+                trouble.starts_with("is missing: ") && trouble.ends_with("; the one by ACME is served"),
+                "{trouble}"
+            );
         }
     }
 }
