@@ -1,6 +1,7 @@
 //! Certificates of a directory: pairs of `NAME.crt` (the chain) and `NAME.key`, looked for again every few seconds.
 //!
 //! A pair that cannot be used is skipped, and said so; the others are served, and of the same pair what was good before.
+//! One that is gone is served until it was absent twice, and goes not at all where the whole directory is empty.
 //! Looking costs a `stat` per file: a file is read when its time, size or inode changed.
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub struct Directory {
     pairs: BTreeMap<String, Pair>,
     is_readable: bool,
     was_full: bool,
+    was_empty: bool,
 }
 
 /// What is known of one pair.
@@ -43,12 +45,14 @@ struct Pair {
     /// Why it cannot be used as it is now.
     trouble: Option<String>,
     was_ended: bool,
+    /// There was none of its files in the last look.
+    was_absent: bool,
 }
 
 impl Directory {
     /// A directory that was not looked at yet.
     pub fn new(path: PathBuf, tls: Tls) -> Self {
-        Self { path, tls, pairs: BTreeMap::new(), is_readable: true, was_full: false }
+        Self { path, tls, pairs: BTreeMap::new(), is_readable: true, was_full: false, was_empty: false }
     }
 
     /// Looks at it again and again, and puts in force what it finds; never ends.
@@ -82,12 +86,7 @@ impl Directory {
             }
         };
         self.is_readable = true;
-        let mut changed = false;
-        self.pairs.retain(|name, _| {
-            let stays = found.contains_key(name);
-            changed |= !stays;
-            stays
-        });
+        let mut changed = self.let_go(&found);
         for (name, stamps) in found {
             changed |= self.look_at(name, stamps);
         }
@@ -96,6 +95,26 @@ impl Directory {
             let unusable = self.pairs.iter().filter_map(|(name, pair)| Some((name.clone(), pair.trouble.clone()?)));
             certificates.set_files(served.collect(), unusable.collect());
         }
+    }
+
+    /// Lets go of pairs that were absent in two looks one after the other: whoever renews may take the old files away before
+    /// the new ones come. Of a directory that is empty nothing goes: it is one that is not mounted, or that is being filled.
+    /// Gives whether a pair went.
+    fn let_go(&mut self, found: &BTreeMap<String, Stamps>) -> bool {
+        let is_empty = found.is_empty() && !self.pairs.is_empty();
+        if is_empty && !self.was_empty {
+            tracing::warn!(
+                path = %self.path.display(),
+                "the directory of certificates is empty: those before are served on; put pairs there, or restart the proxy"
+            );
+        }
+        self.was_empty = is_empty;
+        if is_empty {
+            return false;
+        }
+        let before = self.pairs.len();
+        self.pairs.retain(|name, pair| found.contains_key(name) || !std::mem::replace(&mut pair.was_absent, true));
+        self.pairs.len() < before
     }
 
     /// Reads a pair if it changed; whether it did.
@@ -126,7 +145,7 @@ impl Directory {
                 "a certificate has expired and is served all the same: put a new one there"
             );
         }
-        self.pairs.insert(name, Pair { stamps, served, trouble, was_ended });
+        self.pairs.insert(name, Pair { stamps, served, trouble, was_ended, was_absent: false });
         changed
     }
 
@@ -196,4 +215,59 @@ fn content(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too large"));
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(dir: &Path, name: &str) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let chain = rcgen::CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+        fs::write(dir.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+        fs::write(dir.join(format!("{name}.crt")), chain).unwrap();
+    }
+
+    /// A directory with a pair for each of these, looked at.
+    fn with(names: &[&str]) -> (tempfile::TempDir, Directory, Certificates) {
+        let (dir, certificates) = (tempfile::tempdir().unwrap(), Certificates::default());
+        names.iter().for_each(|name| put(dir.path(), name));
+        let mut directory = Directory::new(dir.path().to_owned(), Tls::new());
+        directory.look(&certificates);
+        (dir, directory, certificates)
+    }
+
+    #[test]
+    fn a_pair_goes_when_it_was_absent_in_two_looks_one_after_the_other() {
+        let (dir, mut directory, certificates) = with(&["a.test", "b.test"]);
+        for _ in 0..2 {
+            fs::remove_file(dir.path().join("b.test.crt")).unwrap();
+            directory.look(&certificates);
+            assert!(certificates.has_certificate("b.test"), "it may come back");
+            put(dir.path(), "b.test");
+            directory.look(&certificates);
+            assert!(certificates.has_certificate("b.test"));
+        }
+        fs::remove_file(dir.path().join("b.test.crt")).unwrap();
+        directory.look(&certificates);
+        directory.look(&certificates);
+        assert!(!certificates.has_certificate("b.test") && certificates.has_certificate("a.test"));
+    }
+
+    #[test]
+    fn r2_a_directory_that_is_empty_at_once_takes_no_certificate_away() {
+        let (dir, mut directory, certificates) = with(&["a.test", "b.test"]);
+        let empty = dir.path().join("empty");
+        fs::create_dir(&empty).unwrap();
+        directory.path.clone_from(&empty);
+        for _ in 0..4 {
+            directory.look(&certificates);
+        }
+        assert!(["a.test", "b.test"].iter().all(|host| certificates.has_certificate(host)));
+        put(&empty, "b.test");
+        directory.look(&certificates);
+        assert!(certificates.has_certificate("a.test"), "seen to be absent alone for the first time");
+        directory.look(&certificates);
+        assert!(!certificates.has_certificate("a.test") && certificates.has_certificate("b.test"));
+    }
 }
