@@ -151,6 +151,16 @@ impl Certificates {
         names.into_iter().map(of).collect()
     }
 
+    /// Those of files that are in force, by file.
+    pub fn files(&self) -> HashMap<String, Arc<Certificate>> {
+        self.live.load().files.clone()
+    }
+
+    /// Those that were issued and are in force, by host.
+    pub fn issued(&self) -> HashMap<String, Arc<Certificate>> {
+        self.live.load().issued.clone()
+    }
+
     /// Puts the certificates of files in the place of those before, and why others cannot be used.
     pub fn set_files(&self, files: HashMap<String, Arc<Certificate>>, unusable: HashMap<String, String>) {
         self.change(|live| {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::aside;
 use super::certificate::{Certificate, Origin, Tls, now};
 use super::chosen::Certificates;
 
@@ -50,9 +51,17 @@ struct Pair {
 }
 
 impl Directory {
-    /// A directory that was not looked at yet.
-    pub fn new(path: PathBuf, tls: Tls) -> Self {
-        Self { path, tls, pairs: BTreeMap::new(), is_readable: true, was_full: false, was_empty: false }
+    /// A directory that was not looked at yet; what is in force of it already is as if it had been found there.
+    pub fn new(path: PathBuf, tls: Tls, certificates: &Certificates) -> Self {
+        let found = |served| Pair {
+            stamps: (None, None),
+            served: Some(served),
+            trouble: None,
+            was_ended: false,
+            was_absent: false,
+        };
+        let pairs = certificates.files().into_iter().map(|(name, served)| (name, found(served))).collect();
+        Self { path, tls, pairs, is_readable: true, was_full: false, was_empty: false }
     }
 
     /// Looks at it again and again, and puts in force what it finds; never ends.
@@ -61,13 +70,11 @@ impl Directory {
         loop {
             tokio::time::sleep(every).await;
             let certificates = Arc::clone(&certificates);
-            let looked = tokio::task::spawn_blocking(move || {
+            directory = aside(move || {
                 directory.look(&certificates);
                 directory
-            });
-            // An error means that the runtime ends, and this with it.
-            let Ok(same) = looked.await else { return std::future::pending().await };
-            directory = same;
+            })
+            .await;
         }
     }
 
@@ -232,7 +239,7 @@ mod tests {
     fn with(names: &[&str]) -> (tempfile::TempDir, Directory, Certificates) {
         let (dir, certificates) = (tempfile::tempdir().unwrap(), Certificates::default());
         names.iter().for_each(|name| put(dir.path(), name));
-        let mut directory = Directory::new(dir.path().to_owned(), Tls::new());
+        let mut directory = Directory::new(dir.path().to_owned(), Tls::new(), &certificates);
         directory.look(&certificates);
         (dir, directory, certificates)
     }
@@ -252,6 +259,15 @@ mod tests {
         directory.look(&certificates);
         directory.look(&certificates);
         assert!(!certificates.has_certificate("b.test") && certificates.has_certificate("a.test"));
+    }
+
+    #[test]
+    fn who_begins_anew_loses_nothing_that_is_in_force() {
+        let (dir, _, certificates) = with(&["a.test", "b.test"]);
+        fs::write(dir.path().join("a.test.crt"), "nonsense").unwrap();
+        put(dir.path(), "c.test");
+        Directory::new(dir.path().to_owned(), Tls::new(), &certificates).look(&certificates);
+        assert!(["a.test", "b.test", "c.test"].iter().all(|host| certificates.has_certificate(host)));
     }
 
     #[test]

@@ -130,8 +130,12 @@ async fn when_the_authority_is_back_all_hosts_get_their_certificates_without_fur
     assert_eq!((counted(&dir, "a.test"), counted(&dir, "")), (0, 0), "nothing is held against anybody");
 }
 
-/// An authority with an account for everyone that is asked for too many orders. Gives its directory.
-async fn busy(authority: &Authority, asked: Arc<AtomicUsize>) -> String {
+/// What an authority says of orders: its own address, the path that is asked for, and how many were before → status with
+/// headers, and body.
+type OfOrders = fn(&str, &str, usize) -> (&'static str, Value);
+
+/// An authority with an account for everyone. Gives its directory.
+async fn faulty(authority: &Authority, asked: Arc<AtomicUsize>, of_orders: OfOrders) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("https://localhost:{}", listener.local_addr().unwrap().port());
     let (chain, key) = authority.issue(&["localhost"]);
@@ -142,14 +146,14 @@ async fn busy(authority: &Authority, asked: Arc<AtomicUsize>) -> String {
     let (acceptor, directory) = (TlsAcceptor::from(Arc::new(side)), format!("{base}/dir"));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            answer(&acceptor, stream, &base, &asked).await;
+            answer(&acceptor, stream, &base, &asked, of_orders).await;
         }
     });
     directory
 }
 
 /// Answers one request.
-async fn answer(acceptor: &TlsAcceptor, stream: TcpStream, base: &str, orders: &AtomicUsize) {
+async fn answer(acceptor: &TlsAcceptor, stream: TcpStream, base: &str, asked: &AtomicUsize, of_orders: OfOrders) {
     let mut stream = BufReader::new(acceptor.accept(stream).await.unwrap());
     let (mut first, mut line, mut length) = (String::new(), String::new(), 0);
     stream.read_line(&mut first).await.unwrap();
@@ -161,34 +165,40 @@ async fn answer(acceptor: &TlsAcceptor, stream: TcpStream, base: &str, orders: &
         }
     }
     stream.read_exact(&mut vec![0; length]).await.unwrap();
-    let limited = json!({ "type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many new orders" });
-    let (status, body) = match first.split(' ').nth(1).unwrap() {
+    let path = first.split(' ').nth(1).unwrap();
+    let (status, body) = match path {
         "/dir" => {
             let url = |name: &str| format!("{base}/{name}");
             ("200 OK", json!({ "newNonce": url("nonce"), "newAccount": url("account"), "newOrder": url("order") }))
         }
         "/nonce" => ("200 OK", Value::Null),
         "/account" => ("201 Created", json!({ "status": "valid" })),
-        _ => {
-            orders.fetch_add(1, Ordering::SeqCst);
-            ("429 Too Many Requests\r\nRetry-After: 7200", limited)
-        }
+        _ => of_orders(base, path, asked.fetch_add(1, Ordering::SeqCst)),
     };
     let body = if body.is_null() { String::new() } else { body.to_string() };
-    let head = format!("Replay-Nonce: bm9uY2U\r\nLocation: {base}/account/1\r\nContent-Length: {}", body.len());
+    let head = format!("Replay-Nonce: bm9uY2U\r\nLocation: {base}{path}/1\r\nContent-Length: {}", body.len());
     let answer = format!("HTTP/1.1 {status}\r\n{head}\r\nConnection: close\r\n\r\n{body}");
     stream.write_all(answer.as_bytes()).await.unwrap();
     stream.shutdown().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_authority_that_says_when_to_come_back_is_left_alone_until_then() {
+/// A proxy that asks such an authority, and how often it asked for orders.
+async fn asking(of_orders: OfOrders) -> (Router, Arc<AtomicUsize>) {
     let (authority, asked, dir) = (Authority::new(), Arc::new(AtomicUsize::new(0)), scratch());
-    let (app, hosts) = (App::named("app").await, ["a.test", "b.test"]);
-    let (directory, ca) = (busy(&authority, Arc::clone(&asked)).await, dir.path().join("ca.pem"));
+    let (directory, ca) = (faulty(&authority, Arc::clone(&asked), of_orders).await, dir.path().join("ca.pem"));
     std::fs::write(&ca, authority.pem()).unwrap();
     let adjust = |options: &mut Options| (options.acme.directory, options.acme.ca) = (directory, Some(ca));
-    let router = Router::start_as(Arc::clone(&dir), adjust).await.unwrap();
+    (Router::start_as(dir, adjust).await.unwrap(), asked)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_says_when_to_come_back_is_left_alone_until_then() {
+    let (app, hosts) = (App::named("app").await, ["a.test", "b.test"]);
+    let limited = |_: &str, _: &str, _| {
+        let problem = json!({ "type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many new orders" });
+        ("429 Too Many Requests\r\nRetry-After: 7200", problem)
+    };
+    let (router, asked) = asking(limited).await;
     route(&router, &hosts, &app).await;
     for told in failures(&router, &hosts).await {
         assert!(told["last_failure"].as_str().unwrap().contains("too many new orders"), "{told}");
@@ -196,4 +206,32 @@ async fn an_authority_that_says_when_to_come_back_is_left_alone_until_then() {
         assert!(wait > 7_100 && wait <= 7_200, "two hours, not a minute: {wait}");
     }
     assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_has_an_order_looked_at_in_an_age_of_the_universe_is_asked_as_if_it_had_not() {
+    let refused = |base: &str, path: &str, before| {
+        let url = |name: &str| format!("{base}/{name}");
+        let order = |status| json!({ "status": status, "authorizations": [url("proof")], "finalize": url("end") });
+        let problem = json!({ "type": "urn:ietf:params:acme:error:unauthorized", "detail": "not this one" });
+        match path {
+            "/order" => ("201 Created", order("pending")),
+            "/proof" => {
+                let identifier = json!({ "type": "dns", "value": "a.test" });
+                ("200 OK", json!({ "status": "valid", "identifier": identifier, "challenges": [] }))
+            }
+            _ if before < 3 => ("200 OK\r\nRetry-After: 9999999999999999999", order("pending")),
+            _ => {
+                let mut order = order("invalid");
+                order["error"] = problem;
+                ("200 OK", order)
+            }
+        }
+    };
+    let (app, (router, asked)) = (App::named("app").await, asking(refused).await);
+    route(&router, &["a.test"], &app).await;
+    for told in failures(&router, &["a.test"]).await {
+        assert!(told["last_failure"].as_str().unwrap().contains("not this one"), "{told}");
+    }
+    assert!(asked.load(Ordering::SeqCst) > 3);
 }

@@ -27,6 +27,8 @@ const REQUEST: Duration = Duration::from_secs(30);
 const MAX_ANSWER: usize = 1024 * 1024;
 /// Largest file of certificates, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
+/// The longest that an authority may have us wait between two looks at an order, in seconds; none means more than a day.
+const LONGEST_LOOK: Seconds = 86_400;
 
 /// Until when the authority asked to be left alone, as far as it was not told to anybody yet. What makes of answers errors
 /// (instant-acme) drops their headers, so it is seen here.
@@ -63,6 +65,17 @@ fn until(told: &str, now: Seconds) -> Option<Seconds> {
 
 /// Asks over HTTPS alone.
 struct Http(Client, Later);
+
+/// Headers as they are passed on: instant-acme adds whatever number of seconds an authority names to the time now, and
+/// panics where there is no such time.
+fn in_reason(headers: &HeaderMap) -> HeaderMap {
+    let mut headers = headers.clone();
+    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse::<Seconds>().ok());
+    if seconds.is_some_and(|seconds| seconds > LONGEST_LOOK) {
+        headers.remove(RETRY_AFTER);
+    }
+    headers
+}
 
 /// A client that trusts the certificates of a file besides the system's.
 ///
@@ -116,7 +129,7 @@ impl HttpClient for Http {
             later.see(response.status(), response.headers(), now());
             let mut answer = http::Response::new(());
             *answer.status_mut() = response.status();
-            *answer.headers_mut() = response.headers().clone();
+            *answer.headers_mut() = in_reason(response.headers());
             let body = client::body(response, MAX_ANSWER).await.map_err(|error| match error {
                 client::BodyError::TooLong => Error::Str("its answer is too long"),
                 client::BodyError::Broken(error) => Error::Other(client::causes(&error).into()),

@@ -44,10 +44,10 @@ pub struct Known {
 }
 
 impl Known {
-    /// What is on disk, with nobody wanted yet.
+    /// What is on disk and in force, with nobody wanted yet.
     pub fn new(disk: Disk, tls: Tls, certificates: Arc<Certificates>, pause: Duration) -> Self {
         let (book, wanted, left_out) = (disk.book(), BTreeSet::new(), BTreeSet::new());
-        let (issued, rested) = (BTreeMap::new(), BTreeMap::new());
+        let (issued, rested) = (certificates.issued().into_iter().collect(), BTreeMap::new());
         Self { disk, tls, certificates, pause, book, answered: None, wanted, left_out, issued, rested, tidied: 0 }
     }
 
