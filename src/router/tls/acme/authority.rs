@@ -71,7 +71,8 @@ impl Authority {
 async fn open_account(options: &AcmeOptions, disk: &Disk, later: &Later) -> Result<Account, Failure> {
     let client = http::client(options.ca.as_deref(), later.clone())?;
     let builder = Account::builder_with_http(Box::new(client));
-    if let Some(kept) = disk.account() {
+    let kept = disk.account().map_err(|unreadable| Failure::common(unreadable.to_string()))?;
+    if let Some(kept) = kept {
         return builder.from_credentials(kept).await.map_err(|error| Failure::before_account(&error));
     }
     let contact = options.email.as_ref().map(|email| format!("mailto:{email}"));
@@ -82,4 +83,27 @@ async fn open_account(options: &AcmeOptions, disk: &Disk, later: &Later) -> Resu
     disk.save_account(&credentials).map_err(|error| Failure::common(format!("the account cannot be kept: {error}")))?;
     tracing::info!(directory = %options.directory, "an account for certificates was made");
     Ok(account)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::failure::Concern;
+    use super::*;
+
+    #[tokio::test]
+    async fn an_account_that_cannot_be_read_is_not_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = AcmeOptions::new(dir.path().to_owned());
+        // Nobody listens there: whoever is asked cannot answer.
+        options.directory = "https://127.0.0.1:9/directory".to_owned();
+        let disk = Disk::new(&options.keep, &options.directory);
+        let account = disk.path().join("account.json");
+        std::fs::create_dir_all(&account).unwrap();
+        crate::client::install_tls_provider();
+        let mut authority = Authority::new(options, disk, Tls::new(), Arc::default(), vec![Kind::Http]);
+        let failure = authority.begin("a.test").await.err().unwrap();
+        assert_eq!(failure.concern, Concern::Everyone);
+        assert!(failure.text.contains(&*account.to_string_lossy()), "{}", failure.text);
+        assert!(failure.text.contains("let the proxy read it"), "{}", failure.text);
+    }
 }

@@ -17,6 +17,14 @@ use crate::socket::replace;
 /// Largest file, in bytes: the book has some hundred for each host.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
 
+/// What was kept is there, and cannot be read: it is not absent, and nothing is made in its place.
+#[derive(Debug, thiserror::Error)]
+#[error("{} was kept and cannot be read: {error}; let the proxy read it, or take it away", path.display())]
+pub struct Unreadable {
+    path: PathBuf,
+    error: io::Error,
+}
+
 /// The directory of one authority.
 #[derive(Debug, Clone)]
 pub struct Disk(PathBuf);
@@ -33,8 +41,12 @@ impl Disk {
     }
 
     /// The account that was kept.
-    pub fn account(&self) -> Option<AccountCredentials> {
-        serde_json::from_slice(&self.read("account.json")?).map_err(|_| self.damaged("account.json")).ok()
+    ///
+    /// # Errors
+    /// It is there, and cannot be read.
+    pub fn account(&self) -> Result<Option<AccountCredentials>, Unreadable> {
+        let Some(text) = self.read("account.json")? else { return Ok(None) };
+        Ok(serde_json::from_slice(&text).map_err(|_| self.damaged("account.json")).ok())
     }
 
     /// Keeps an account.
@@ -49,16 +61,17 @@ impl Disk {
     }
 
     /// The certificate that was kept for a host.
-    pub fn certificate(&self, host: &str, tls: &Tls) -> Option<Certificate> {
+    ///
+    /// # Errors
+    /// It is there, and cannot be read.
+    pub fn certificate(&self, host: &str, tls: &Tls) -> Result<Option<Certificate>, Unreadable> {
         let name = format!("{host}.pem");
-        let pem = self.read(&name)?;
-        match tls.load(Origin::Acme, &pem, &pem) {
-            Ok(certificate) if certificate.covers(host) => Some(certificate),
-            Ok(_) | Err(_) => {
-                self.damaged(&name);
-                None
-            }
+        let Some(pem) = self.read(&name)? else { return Ok(None) };
+        let loaded = tls.load(Origin::Acme, &pem, &pem).ok().filter(|certificate| certificate.covers(host));
+        if loaded.is_none() {
+            self.damaged(&name);
         }
+        Ok(loaded)
     }
 
     /// Keeps a key with its chain.
@@ -79,7 +92,8 @@ impl Disk {
             let name = entry?.file_name();
             let Some(name) = name.to_str() else { continue };
             let Some(host) = name.strip_suffix(".pem").filter(|host| !is_wanted(host)) else { continue };
-            let certificate = self.read(name).and_then(|pem| tls.load(Origin::Acme, &pem, &pem).ok());
+            let pem = self.read(name).ok().flatten();
+            let certificate = pem.and_then(|pem| tls.load(Origin::Acme, &pem, &pem).ok());
             if certificate.is_some_and(|certificate| certificate.has_ended(now)) {
                 fs::remove_file(self.0.join(name))?;
                 tracing::info!(host, "a certificate that has ended is removed: no route asks for it");
@@ -89,10 +103,13 @@ impl Disk {
     }
 
     /// What went wrong so far.
-    pub fn book(&self) -> Book {
-        let Some(text) = self.read("failures.json") else { return Book::default() };
+    ///
+    /// # Errors
+    /// It is there, and cannot be read.
+    pub fn book(&self) -> Result<Book, Unreadable> {
+        let Some(text) = self.read("failures.json")? else { return Ok(Book::default()) };
         let book: Result<Book, _> = serde_json::from_slice(&text);
-        book.map_err(|_| self.damaged("failures.json")).unwrap_or_default()
+        Ok(book.map_err(|_| self.damaged("failures.json")).unwrap_or_default())
     }
 
     /// Keeps what went wrong.
@@ -100,7 +117,7 @@ impl Disk {
         self.write("failures.json", &serde_json::to_vec(book)?)
     }
 
-    fn read(&self, name: &str) -> Option<Vec<u8>> {
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Unreadable> {
         let path = self.0.join(name);
         let content = || {
             let mut bytes = Vec::new();
@@ -108,12 +125,9 @@ impl Disk {
             Ok(bytes)
         };
         match content() {
-            Ok(bytes) => Some(bytes),
-            Err(error) if io::Error::kind(&error) == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                tracing::error!(path = %path.display(), %error, "what was kept of certificates cannot be read");
-                None
-            }
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if io::Error::kind(&error) == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Unreadable { path, error }),
         }
     }
 
@@ -148,10 +162,11 @@ mod tests {
         disk.save_certificate("b.test", &format!("{}{chain}", key.serialize_pem())).unwrap();
 
         let again = Disk::new(&keep, "https://a.test/directory");
-        assert_eq!(again.book(), book);
-        assert_eq!(again.certificate("a.test", &Tls::new()).unwrap().names, ["a.test"]);
-        assert!(again.certificate("b.test", &Tls::new()).is_none(), "it is for another host");
-        assert!(Disk::new(&keep, "https://b.test/directory").certificate("a.test", &Tls::new()).is_none());
+        assert_eq!(again.book().unwrap(), book);
+        let of = |disk: &Disk, host: &str| disk.certificate(host, &Tls::new()).unwrap();
+        assert_eq!(of(&again, "a.test").unwrap().names, ["a.test"]);
+        assert!(of(&again, "b.test").is_none(), "it is for another host");
+        assert!(of(&Disk::new(&keep, "https://b.test/directory"), "a.test").is_none());
         for (path, mode) in [(keep.clone(), 0o700), (again.0.clone(), 0o700), (again.0.join("a.test.pem"), 0o600)] {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
         }
@@ -187,7 +202,7 @@ mod tests {
         for name in ["account.json", "failures.json", "a.test.pem"] {
             disk.write(name, b"{ nonsense").unwrap();
         }
-        assert!(disk.account().is_none() && disk.certificate("a.test", &Tls::new()).is_none());
-        assert_eq!(disk.book(), Book::default());
+        assert!(disk.account().unwrap().is_none() && disk.certificate("a.test", &Tls::new()).unwrap().is_none());
+        assert_eq!(disk.book().unwrap(), Book::default());
     }
 }

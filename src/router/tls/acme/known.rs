@@ -10,7 +10,7 @@ use super::super::wish::Wishes;
 use super::book::{AUTHORITY, Book, Entry};
 use super::disk::Disk;
 use super::failure::{Concern, Failure};
-use super::schedule;
+use super::{LOOK_AGAIN, schedule};
 
 /// Most hosts with a certificate of their own: an account of Let's Encrypt gets three hundred in three hours.
 const MAX_HOSTS: usize = 2_000;
@@ -30,6 +30,8 @@ pub struct Known {
     /// The first pause after a failure.
     pause: Duration,
     book: Book,
+    /// Why the book that was kept cannot be read; nothing is kept in its place then, and so nothing is asked for.
+    unread: Option<String>,
     /// What the book said of the authority before it gave a good answer to the order under way.
     answered: Option<Entry>,
     wanted: BTreeSet<String>,
@@ -37,6 +39,8 @@ pub struct Known {
     left_out: BTreeSet<String>,
     /// Of all hosts that ask for any certificate, wanted or not: as many as there can be routes.
     issued: BTreeMap<String, Arc<Certificate>>,
+    /// Hosts whose certificate was kept and cannot be read, and why: none is made in its place.
+    unreadable: BTreeMap<String, String>,
     /// Hosts whose certificate was issued by this process, and until when it is not renewed in any case.
     rested: BTreeMap<String, Seconds>,
     /// When it was last looked for what nobody wants any more.
@@ -46,9 +50,41 @@ pub struct Known {
 impl Known {
     /// What is on disk and in force, with nobody wanted yet.
     pub fn new(disk: Disk, tls: Tls, certificates: Arc<Certificates>, pause: Duration) -> Self {
-        let (book, wanted, left_out) = (disk.book(), BTreeSet::new(), BTreeSet::new());
+        let (wanted, left_out, unreadable) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
         let (issued, rested) = (certificates.issued().into_iter().collect(), BTreeMap::new());
-        Self { disk, tls, certificates, pause, book, answered: None, wanted, left_out, issued, rested, tidied: 0 }
+        let (book, answered, tidied) = (Book::default(), None, 0);
+        let mut known = Self {
+            disk,
+            tls,
+            certificates,
+            pause,
+            book,
+            unread: Some(String::new()),
+            answered,
+            wanted,
+            left_out,
+            issued,
+            unreadable,
+            rested,
+            tidied,
+        };
+        known.read_book();
+        known
+    }
+
+    /// Takes up the book that was kept, unless that is done.
+    fn read_book(&mut self) {
+        let Some(before) = &self.unread else { return };
+        match self.disk.book() {
+            Ok(book) => (self.book, self.unread) = (book, None),
+            Err(unreadable) => {
+                let why = unreadable.to_string();
+                if *before != why {
+                    tracing::error!(%why, "what is known of certificates cannot be read: none is asked for");
+                }
+                self.unread = Some(why);
+            }
+        }
     }
 
     /// These hosts are wanted: what is on disk for them is put in force. Of a host that asks for another certificate by now,
@@ -63,18 +99,36 @@ impl Known {
             if self.issued.contains_key(host) {
                 continue;
             }
-            let kept = self.disk.certificate(host, &self.tls).filter(|certificate| serves(host, certificate));
-            if let Some(certificate) = kept {
+            if let Some(certificate) = self.kept(host).filter(|certificate| serves(host, certificate)) {
                 self.issued.insert(host.clone(), Arc::new(certificate));
             }
         }
+        self.unreadable.retain(|host, _| wishes.contains_key(host));
         self.want(wishes);
         self.rested.retain(|host, _| self.wanted.contains(host));
         self.publish();
     }
 
+    /// What was kept for a host.
+    fn kept(&mut self, host: &str) -> Option<Certificate> {
+        match self.disk.certificate(host, &self.tls) {
+            Ok(kept) => {
+                self.unreadable.remove(host);
+                kept
+            }
+            Err(unreadable) => {
+                let why = unreadable.to_string();
+                if self.unreadable.insert(host.to_owned(), why.clone()).is_none() {
+                    tracing::error!(host, %why, "a certificate is not served, and no other is asked for in its place");
+                }
+                None
+            }
+        }
+    }
+
     /// The same, with a look at the clock, and the control socket tells of it.
     pub fn follow(&mut self, wishes: &Wishes) {
+        self.read_book();
         self.load(wishes);
         let now = now();
         if self.bound(now) | self.tidy(wishes, now) {
@@ -136,6 +190,10 @@ impl Known {
 
     /// The same as if the authority always did its part.
     fn own_due(&self, host: &str) -> Seconds {
+        if self.unreadable.contains_key(host) {
+            // It is tried to be read by then.
+            return now().saturating_add(LOOK_AGAIN.as_secs());
+        }
         let renewal = self
             .issued
             .get(host)
@@ -151,9 +209,9 @@ impl Known {
         self.book.begin(AUTHORITY, now, self.pause);
         let failures = self.book.begin(host, now, self.pause);
         // What cannot be kept would be asked for again and again.
-        if let Err(error) = self.disk.save_book(&self.book) {
-            tracing::error!(path = %self.disk.path().display(), %error, "no certificate is asked for: nothing can be kept");
-            self.set_back(host, &format!("nothing can be kept in {}: {error}", self.disk.path().display()));
+        if let Err(why) = self.keep_book() {
+            tracing::error!(%why, "no certificate is asked for");
+            self.set_back(host, &why);
             return None;
         }
         Some(failures)
@@ -229,9 +287,18 @@ impl Known {
     }
 
     fn save(&self) {
-        if let Err(error) = self.disk.save_book(&self.book) {
-            tracing::error!(path = %self.disk.path().display(), %error, "what is known of certificates cannot be kept");
+        if let Err(why) = self.keep_book() {
+            tracing::error!(%why, "what is known of certificates cannot be kept");
         }
+    }
+
+    /// Keeps the book; what cannot be read is not written over.
+    fn keep_book(&self) -> Result<(), String> {
+        if let Some(why) = &self.unread {
+            return Err(why.clone());
+        }
+        let kept = self.disk.save_book(&self.book);
+        kept.map_err(|error| format!("nothing can be kept in {}: {error}", self.disk.path().display()))
     }
 
     fn publish(&self) {
@@ -244,7 +311,9 @@ impl Known {
         let is_common = common_error.is_some() && common > now();
         let of = |host: &String| {
             let is_waiting = is_common && self.own_due(host) <= common;
-            let error = if is_waiting { common_error.clone() } else { self.book.error(host) };
+            let own = self.unreadable.get(host).cloned();
+            let common = if is_waiting { common_error.clone() } else { None };
+            let error = own.or(common).or_else(|| self.book.error(host));
             (host.clone(), (error, Some(self.due(host))))
         };
         let left_out = self.left_out.iter().map(|host| (host.clone(), (Some(TOO_MANY.to_owned()), None)));

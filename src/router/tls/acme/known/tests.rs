@@ -28,7 +28,7 @@ fn a_clock_that_is_set_back_while_the_proxy_runs_costs_half_a_day() {
         assert!(wait <= LONGEST_PAUSE.as_secs() + 60, "{host} waits for {wait} s");
     }
     assert!(known.own_due("b.test") - before <= LONGEST_REST + 60);
-    assert!(known.disk.book().next("a.test") - before <= LONGEST_PAUSE.as_secs() + 60, "also over a restart");
+    assert!(known.disk.book().unwrap().next("a.test") - before <= LONGEST_PAUSE.as_secs() + 60, "also over a restart");
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn what_nobody_wants_any_more_is_forgotten_on_disk_too() {
     }
     known.save();
     known.follow(&wishes(["a.test".to_owned()]));
-    let book = known.disk.book();
+    let book = known.disk.book().unwrap();
     assert_eq!((book.begun("a.test"), book.begun("b.test")), (1_000, 0));
 }
 
@@ -137,4 +137,57 @@ fn a_host_beyond_the_limit_takes_no_certificate_from_another() {
     known.follow(&hosts(0));
     assert!(known.certificates.has_certificate(&last) && known.wanted.contains(&last), "it is renewed too");
     assert_eq!(known.left_out, BTreeSet::from([format!("h{:05}.test", MAX_HOSTS - 1)]));
+}
+
+/// What is told of a host: why it has no certificate, and when it is tried again.
+fn told(known: &Known, host: &str) -> (String, Seconds) {
+    known.tell();
+    let state = known.certificates.states().into_iter().find(|state| state.name == host).unwrap();
+    (state.last_failure.unwrap_or_default(), state.next_try.unwrap_or_default())
+}
+
+#[test]
+fn a_book_that_cannot_be_read_is_not_made_anew_and_nothing_is_asked_for_until_it_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut before = known(&dir);
+    before.book.begin("a.test", now(), FIRST_PAUSE);
+    before.book.failed("a.test", "no such name");
+    before.save();
+    let (book, aside) = (before.disk.path().join("failures.json"), before.disk.path().join("aside"));
+    std::fs::rename(&book, &aside).unwrap();
+    std::fs::create_dir(&book).unwrap();
+
+    let mut known = known(&dir);
+    let asked = wishes(["a.test".to_owned()]);
+    known.follow(&asked);
+    assert_eq!(known.begin("a.test"), None);
+    let (why, next) = told(&known, "a.test");
+    assert!(why.contains(&*book.to_string_lossy()) && why.contains("let the proxy read it"), "{why}");
+    assert!(next > now() && book.is_dir(), "it waits, and nothing was written");
+
+    std::fs::remove_dir(&book).unwrap();
+    std::fs::rename(&aside, &book).unwrap();
+    known.follow(&asked);
+    assert_eq!(told(&known, "a.test").0, "no such name", "it is where it was");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_read_is_not_ordered_again_and_is_served_once_it_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut known = known(&dir);
+    let kept = known.disk.path().join("a.test.pem");
+    std::fs::create_dir_all(&kept).unwrap();
+    let asked = wishes(["a.test".to_owned(), "b.test".to_owned()]);
+    known.follow(&asked);
+    let (due, host) = known.next().unwrap();
+    assert!(due <= now() && host == "b.test", "others are asked for");
+    let (why, next) = told(&known, "a.test");
+    assert!(why.contains(&*kept.to_string_lossy()) && why.contains("let the proxy read it"), "{why}");
+    assert!(next > now(), "it waits");
+
+    std::fs::remove_dir(&kept).unwrap();
+    std::fs::write(&kept, made("a.test")).unwrap();
+    known.follow(&asked);
+    assert!(known.certificates.has_certificate("a.test"));
+    assert_eq!(told(&known, "a.test").0, "", "all is well");
 }
