@@ -25,6 +25,9 @@ pub struct Unreadable {
     error: io::Error,
 }
 
+/// Longest name of a host that its file bears: file systems take 255 bytes, and `.pem.new` is one while it is written.
+const MAX_NAME: usize = 247;
+
 /// The directory of one authority.
 #[derive(Debug, Clone)]
 pub struct Disk(PathBuf);
@@ -65,7 +68,7 @@ impl Disk {
     /// # Errors
     /// It is there, and cannot be read.
     pub fn certificate(&self, host: &str, tls: &Tls) -> Result<Option<Certificate>, Unreadable> {
-        let name = format!("{host}.pem");
+        let name = file_of(host);
         let Some(pem) = self.read(&name)? else { return Ok(None) };
         let loaded = tls.load(Origin::Acme, &pem, &pem).ok().filter(|certificate| certificate.covers(host));
         if loaded.is_none() {
@@ -76,7 +79,7 @@ impl Disk {
 
     /// Keeps a key with its chain.
     pub fn save_certificate(&self, host: &str, pem: &str) -> io::Result<()> {
-        self.write(&format!("{host}.pem"), pem.as_bytes())
+        self.write(&file_of(host), pem.as_bytes())
     }
 
     /// Removes certificates that have ended, of hosts that nobody wants. What cannot be read as one stays.
@@ -91,12 +94,11 @@ impl Disk {
         for entry in entries {
             let name = entry?.file_name();
             let Some(name) = name.to_str() else { continue };
-            let Some(host) = name.strip_suffix(".pem").filter(|host| !is_wanted(host)) else { continue };
-            let pem = self.read(name).ok().flatten();
-            let certificate = pem.and_then(|pem| tls.load(Origin::Acme, &pem, &pem).ok());
-            if certificate.is_some_and(|certificate| certificate.has_ended(now)) {
+            let Some(pem) = name.ends_with(".pem").then(|| self.read(name).ok()).flatten().flatten() else { continue };
+            let Ok(Certificate { names, not_after, .. }) = tls.load(Origin::Acme, &pem, &pem) else { continue };
+            if now > not_after && !names.iter().any(|host| is_wanted(host)) {
                 fs::remove_file(self.0.join(name))?;
-                tracing::info!(host, "a certificate that has ended is removed: no route asks for it");
+                tracing::info!(?names, "a certificate that has ended is removed: no route asks for it");
             }
         }
         Ok(())
@@ -139,6 +141,11 @@ impl Disk {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
         replace(&self.0.join(name), bytes)
     }
+}
+
+/// The name of a host's file.
+fn file_of(host: &str) -> String {
+    if host.len() > MAX_NAME { format!("{}.pem", hash::sha256_hex(host.as_bytes())) } else { format!("{host}.pem") }
 }
 
 #[cfg(test)]
@@ -193,6 +200,26 @@ mod tests {
         let left: std::collections::BTreeSet<String> = left.collect();
         let expected = ["account.json", "broken.test.pem", "good.test.pem", "wanted.test.pem"];
         assert_eq!(left, expected.map(str::to_owned).into());
+    }
+
+    #[test]
+    fn the_longest_name_that_a_host_can_have_is_kept_like_any_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::new(dir.path(), "https://a.test/directory");
+        let label = "a".repeat(63);
+        let host = format!("{label}.{label}.{label}.{}", "b".repeat(61));
+        assert_eq!(host.len(), 253);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new([host.clone()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+        let chain = params.self_signed(&key).unwrap().pem();
+        disk.save_certificate(&host, &format!("{}{chain}", key.serialize_pem())).unwrap();
+        let is_kept = || disk.certificate(&host, &Tls::new()).unwrap().is_some();
+        assert!(is_kept());
+        disk.remove_ended(|name| name == host, &Tls::new(), 1_577_836_800).unwrap();
+        assert!(is_kept(), "it is wanted");
+        disk.remove_ended(|_| false, &Tls::new(), 1_577_836_800).unwrap();
+        assert!(!is_kept());
     }
 
     #[test]
