@@ -148,13 +148,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_panics_begins_again_with_a_new_one() {
-        let (begun, mut numbers) = tokio::sync::mpsc::unbounded_channel();
+        let (tell, mut numbers) = tokio::sync::mpsc::unbounded_channel();
         let made = std::sync::atomic::AtomicU32::new(1);
         let begin = Box::new(move || made.fetch_add(1, std::sync::atomic::Ordering::SeqCst));
         let run = move |number: u32| {
-            let begun = begun.clone();
+            let tell = tell.clone();
             async move {
-                begun.send(number).unwrap();
+                tell.send(number).unwrap();
                 assert!(number == 2, "number {number} is of no use");
                 std::future::pending().await
             }

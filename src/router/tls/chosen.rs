@@ -104,10 +104,7 @@ impl Live {
 }
 
 /// The first certificate that is still good; else the first.
-fn first_good<'a, const N: usize>(
-    found: [Option<&'a Arc<Certificate>>; N],
-    now: Seconds,
-) -> Option<&'a Arc<Certificate>> {
+fn first_good<const N: usize>(found: [Option<&Arc<Certificate>>; N], now: Seconds) -> Option<&Arc<Certificate>> {
     let mut all = found.into_iter().flatten();
     all.clone().find(|certificate| !certificate.has_ended(now)).or_else(|| all.next())
 }
@@ -134,8 +131,8 @@ impl Certificates {
     pub fn states(&self) -> Vec<CertificateState> {
         let live = self.live.load();
         let outlook = self.outlook.lock().unwrap_or_else(PoisonError::into_inner);
-        let (named, issued) = (live.named.keys(), live.issued.keys());
-        let names: BTreeSet<&String> = named.chain(issued).chain(outlook.keys()).chain(live.wishes.keys()).collect();
+        let of_certificates = live.named.keys().chain(live.issued.keys());
+        let names: BTreeSet<_> = of_certificates.chain(outlook.keys()).chain(live.wishes.keys()).collect();
         let of = |name: &String| {
             let found = live.find(name);
             let (last_failure, next_try) = outlook.get(name).cloned().unwrap_or_default();

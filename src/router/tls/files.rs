@@ -238,7 +238,9 @@ mod tests {
     /// A directory with a pair for each of these, looked at.
     fn with(names: &[&str]) -> (tempfile::TempDir, Directory, Certificates) {
         let (dir, certificates) = (tempfile::tempdir().unwrap(), Certificates::default());
-        names.iter().for_each(|name| put(dir.path(), name));
+        for name in names {
+            put(dir.path(), name);
+        }
         let mut directory = Directory::new(dir.path().to_owned(), Tls::new(), &certificates);
         directory.look(&certificates);
         (dir, directory, certificates)

@@ -94,7 +94,8 @@ impl Disk {
         for entry in entries {
             let name = entry?.file_name();
             let Some(name) = name.to_str() else { continue };
-            let Some(pem) = name.ends_with(".pem").then(|| self.read(name).ok()).flatten().flatten() else { continue };
+            let pem = name.strip_suffix(".pem").and_then(|_| self.read(name).ok()?);
+            let Some(pem) = pem else { continue };
             let Ok(Certificate { names, not_after, .. }) = tls.load(Origin::Acme, &pem, &pem) else { continue };
             if now > not_after && !names.iter().any(|host| is_wanted(host)) {
                 fs::remove_file(self.0.join(name))?;
