@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use instant_acme::{Account, NewAccount, Order};
 
+use super::super::aside;
 use super::super::certificate::Tls;
 use super::challenges::Challenges;
 use super::disk::Disk;
@@ -61,9 +62,10 @@ impl Authority {
     }
 
     /// The account is of no use any more.
-    pub fn forget_account(&mut self) {
+    pub async fn forget_account(&mut self) {
         self.account = None;
-        self.disk.forget_account();
+        let disk = self.disk.clone();
+        aside(move || disk.forget_account()).await;
     }
 }
 
@@ -71,7 +73,8 @@ impl Authority {
 async fn open_account(options: &AcmeOptions, disk: &Disk, later: &Later) -> Result<Account, Failure> {
     let client = http::client(options.ca.as_deref(), later.clone())?;
     let builder = Account::builder_with_http(Box::new(client));
-    let kept = disk.account().map_err(|unreadable| Failure::common(unreadable.to_string()))?;
+    let (from, to) = (disk.clone(), disk.clone());
+    let kept = aside(move || from.account()).await.map_err(|unreadable| Failure::common(unreadable.to_string()))?;
     if let Some(kept) = kept {
         return builder.from_credentials(kept).await.map_err(|error| Failure::before_account(&error));
     }
@@ -80,7 +83,8 @@ async fn open_account(options: &AcmeOptions, disk: &Disk, later: &Later) -> Resu
     let wanted = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
     let made = builder.create(&wanted, options.directory.clone(), None).await;
     let (account, credentials) = made.map_err(|error| Failure::before_account(&error))?;
-    disk.save_account(&credentials).map_err(|error| Failure::common(format!("the account cannot be kept: {error}")))?;
+    let kept = aside(move || to.save_account(&credentials)).await;
+    kept.map_err(|error| Failure::common(format!("the account cannot be kept: {error}")))?;
     tracing::info!(directory = %options.directory, "an account for certificates was made");
     Ok(account)
 }

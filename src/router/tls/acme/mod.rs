@@ -22,12 +22,13 @@ mod schedule;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use super::aside;
 use super::certificate::{Tls, now};
 use super::chosen::Certificates;
 use super::wish::Wishes;
@@ -71,7 +72,22 @@ impl AcmeOptions {
 /// Gets certificates, and sees to it that they do not end.
 pub struct Acme {
     authority: Authority,
-    known: Known,
+    known: Shared,
+}
+
+/// What is known of hosts. All of it waits for a disk, and so on a thread for that.
+struct Shared(Arc<Mutex<Known>>);
+
+impl Shared {
+    async fn with<T: Send + 'static>(&self, work: impl FnOnce(&mut Known) -> T + Send + 'static) -> T {
+        let known = Arc::clone(&self.0);
+        aside(move || work(&mut known.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+
+    async fn follow(&self, wishes: &mut watch::Receiver<Wishes>) {
+        let wanted = wishes.borrow_and_update().clone();
+        self.with(move |known| known.follow(&wanted)).await;
+    }
 }
 
 impl Acme {
@@ -87,21 +103,21 @@ impl Acme {
         let kinds =
             [(plain, Kind::Http), (secured, Kind::Alpn)].into_iter().filter_map(|(there, kind)| there.then_some(kind));
         let known = Known::new(disk.clone(), tls.clone(), certificates, options.pause);
+        let known = Shared(Arc::new(Mutex::new(known)));
         Self { authority: Authority::new(options, disk, tls, challenges, kinds.collect()), known }
     }
 
-    /// Puts in force what is on disk for these hosts.
+    /// Puts in force what is on disk for these hosts, before this returns.
     pub fn load(&mut self, wishes: &Wishes) {
-        self.known.load(wishes);
+        self.known.0.lock().unwrap_or_else(PoisonError::into_inner).load(wishes);
     }
 
     /// Follows what is wanted, for ever.
     pub async fn run(mut self, mut wishes: watch::Receiver<Wishes>) -> Infallible {
         loop {
-            let wanted = wishes.borrow_and_update().clone();
-            self.known.follow(&wanted);
-            match self.known.next() {
-                Some((due, host)) if due <= now() => self.renew(&host, &mut wishes).await,
+            self.known.follow(&mut wishes).await;
+            match self.known.with(|known| known.next()).await {
+                Some((due, host)) if due <= now() => self.renew(host, &mut wishes).await,
                 next => {
                     let wait =
                         next.map_or(LOOK_AGAIN, |(due, _)| Duration::from_secs(due.saturating_sub(now()).max(1)));
@@ -117,13 +133,14 @@ impl Acme {
     }
 
     /// Gets one certificate; a failure is noted, and told.
-    async fn renew(&mut self, host: &str, wishes: &mut watch::Receiver<Wishes>) {
-        let Some(failures) = self.known.begin(host) else { return };
-        let got = self.order(host, failures, wishes).await;
+    async fn renew(&mut self, host: String, wishes: &mut watch::Receiver<Wishes>) {
+        let begun = host.clone();
+        let Some(failures) = self.known.with(move |known| known.begin(&begun)).await else { return };
+        let got = self.order(&host, failures, wishes).await;
         if got.as_ref().is_err_and(|failure| failure.is_account_gone) {
-            self.authority.forget_account();
+            self.authority.forget_account().await;
         }
-        self.known.end(host, got);
+        self.known.with(move |known| known.end(&host, got)).await;
     }
 
     /// The chain and key of a new certificate, in PEM.
@@ -136,26 +153,60 @@ impl Acme {
         let (Self { authority, known }, end) = (self, Instant::now() + ORDER);
         let begun = beside(known, wishes, timeout_at(end, authority.begin(host))).await;
         let mut order = begun.unwrap_or_else(|_| Err(Failure::common("it took too long")))?;
-        known.answered();
+        known.with(Known::answered).await;
         let proven = timeout_at(end, authority.finish(&mut order, host, failures));
         beside(known, wishes, proven).await.unwrap_or_else(|_| Err(Failure::new("it took too long")))
     }
 }
 
 /// Follows what is wanted while something is under way, which goes on all the same.
-async fn beside<T>(known: &mut Known, wishes: &mut watch::Receiver<Wishes>, work: impl Future<Output = T>) -> T {
+async fn beside<T>(known: &Shared, wishes: &mut watch::Receiver<Wishes>, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     loop {
         tokio::select! {
             done = &mut work => return done,
             changed = wishes.changed() => match changed {
-                Ok(()) => {
-                    let wanted = wishes.borrow_and_update().clone();
-                    known.follow(&wanted);
-                }
+                Ok(()) => known.follow(wishes).await,
                 // Nobody is there any more who could want anything else.
                 Err(_) => return work.await,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::super::wish::Wish;
+    use super::*;
+
+    /// One thread, so that whatever waits on it has all others wait.
+    #[tokio::test]
+    async fn a_disk_that_is_slow_holds_up_nobody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = AcmeOptions::new(dir.path().to_owned());
+        let disk = Disk::new(&options.keep, &options.directory);
+        std::fs::create_dir_all(disk.path()).unwrap();
+        let kept = disk.path().join("a.test.pem");
+        mknodat(CWD, &kept, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let wish = Wish { is_issued: true, ..Wish::default() };
+        let (_wish, wishes) = watch::channel(Wishes::from([("a.test".to_owned(), wish)]));
+        let acme = Acme::new(options, Tls::new(), Arc::default(), Arc::default(), (false, false));
+
+        let (is_read, read) = tokio::sync::oneshot::channel();
+        let (seen, is_seen) = std::sync::mpsc::channel();
+        // Whoever reads it waits until it is closed on this side.
+        let slow = std::thread::spawn(move || {
+            let _open = std::fs::File::options().write(true).open(&kept).unwrap();
+            is_read.send(()).unwrap();
+            let was_seen = is_seen.recv_timeout(Duration::from_secs(5)).is_ok();
+            std::fs::remove_file(&kept).unwrap();
+            was_seen
+        });
+        let task = tokio::spawn(acme.run(wishes));
+        read.await.unwrap();
+        assert!(seen.send(()).is_ok() && slow.join().unwrap(), "others go on while it is read");
+        task.abort();
     }
 }
