@@ -1,13 +1,13 @@
 //! A real Caddy as a process of a test: on loopback ports of its own, with directories of its own, and nothing of the
 //! machine's. Both versions that are tried are found here.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::own_process::{Process, TRIES, free_port, program};
+use crate::own_process::{Claim, Process, TRIES, program};
 use crate::router_wire::Client;
 
 /// A version that tests run against.
@@ -41,6 +41,7 @@ fn fetched() -> Option<PathBuf> {
 /// One that runs.
 pub struct Caddy {
     process: Option<Process>,
+    _ports: Option<Claim>,
     version: Version,
     dir: tempfile::TempDir,
     has_servers: bool,
@@ -60,29 +61,21 @@ impl Caddy {
 
     /// With servers made by hand, given the ports for http and https.
     pub fn start(version: &Version, servers: impl Fn(u16, u16) -> Value) -> Self {
+        // Held until one is found whose ports nothing else on the machine has.
+        let mut failed = Vec::new();
         for _ in 0..TRIES {
             let dir = tempfile::tempdir().expect("a directory");
-            let ((admin, a), (http, b), (https, c)) = (free_port(), free_port(), free_port());
-            let mut config = json!({
-                "admin": { "listen": format!("127.0.0.1:{admin}") },
-                "apps": {
-                    "http": { "http_port": http, "https_port": https },
-                    // Names below `localhost` get certificates of its own authority, which no machine is to trust.
-                    "pki": { "certificate_authorities": { "local": { "install_trust": false } } },
-                },
-                "logging": { "logs": { "default": { "level": "ERROR" } } },
-            });
+            let claim = Claim::take(Ipv4Addr::new(127, 0, 0, 3), 29_100, 3, 1200);
+            let (admin, http, https) = (claim.first(), claim.first() + 1, claim.first() + 2);
             let servers = servers(http, https);
-            if !servers.is_null() {
-                config["apps"]["http"]["servers"] = servers.clone();
-            }
-            std::fs::write(dir.path().join("config.json"), config.to_string()).expect("a file");
-            drop((a, b, c));
             let has_servers = !servers.is_null();
-            let mut caddy = Self { process: None, version: version.clone(), dir, has_servers, admin, http, https };
+            write_config(dir.path(), &format!("127.0.0.1:{admin}"), (http, https), servers);
+            let (version, ports) = (version.clone(), Some(claim));
+            let mut caddy = Self { process: None, _ports: ports, version, dir, has_servers, admin, http, https };
             if caddy.run() {
                 return caddy;
             }
+            failed.push(caddy);
         }
         panic!("no free port was found");
     }
@@ -107,6 +100,12 @@ impl Caddy {
     pub fn restart(&mut self) {
         self.stop();
         assert!(self.run(), "{}", self.said());
+    }
+
+    /// What `caddy reload` does: the configuration of its file, and what was changed since is gone.
+    pub async fn reload(&self) {
+        let text = std::fs::read_to_string(self.dir.path().join("config.json")).expect("its file");
+        self.by_hand("POST", "/load", Some(serde_json::from_str(&text).expect("JSON"))).await;
     }
 
     pub fn stop(&mut self) {
@@ -185,6 +184,23 @@ impl Caddy {
     pub async fn answer(&self, host: &str) -> String {
         answer_at(self.addr(), host, "/").await
     }
+}
+
+/// Writes the file that it begins with.
+fn write_config(dir: &Path, admin: &str, (http, https): (u16, u16), servers: Value) {
+    let mut config = json!({
+        "admin": { "listen": admin },
+        "apps": {
+            "http": { "http_port": http, "https_port": https },
+            // Names below `localhost` get certificates of its own authority, which no machine is to trust.
+            "pki": { "certificate_authorities": { "local": { "install_trust": false } } },
+        },
+        "logging": { "logs": { "default": { "level": "ERROR" } } },
+    });
+    if !servers.is_null() {
+        config["apps"]["http"]["servers"] = servers;
+    }
+    std::fs::write(dir.join("config.json"), config.to_string()).expect("a file");
 }
 
 /// Who answers for a host at an address. With each change Caddy closes the sockets that it listened on, and with them

@@ -11,6 +11,7 @@ mod fake_registry;
 mod fault_table;
 mod file_storm;
 mod git_remote;
+mod handed_on;
 mod npm;
 mod npm_contract;
 mod npm_proxy;

@@ -1,7 +1,7 @@
 //! A server that a test starts as a process of this machine. It is ended by its id when this is dropped, and by the
 //! kernel when the test dies first.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -99,6 +99,24 @@ pub fn program(name: &str) -> PathBuf {
     let mut places = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
     let found = places.find_map(|place| Some(place.join(name)).filter(|file| file.is_file()));
     found.unwrap_or_else(|| panic!("no {name} found: run this through tests/run.sh, which installs it"))
+}
+
+/// Ports of the machine that no other test takes, also while nobody listens there: whoever holds the first one of them on
+/// an address that is theirs has them all.
+pub struct Claim(TcpListener);
+
+impl Claim {
+    /// So many ports, of so many times as many from the first one on; all of them below those that the kernel gives away.
+    pub fn take(on: Ipv4Addr, first: u16, ports: u16, claims: u16) -> Self {
+        let start = u16::try_from(std::process::id() % u32::from(claims)).expect("less than the claims");
+        let mut bases = (0..claims).map(|step| first + ports * ((start + step) % claims));
+        let claimed = bases.find_map(|base| TcpListener::bind((on, base)).ok());
+        Self(claimed.expect("no more of them on one machine than there are claims"))
+    }
+
+    pub fn first(&self) -> u16 {
+        self.0.local_addr().expect("a bound socket").port()
+    }
 }
 
 /// A port that is free as long as its listener is held.

@@ -111,10 +111,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// A GET; none when the connection ended instead.
     pub async fn try_get(&mut self, host: &str, path: &str) -> Option<Reply> {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
-        self.0.write_all(request.as_bytes()).await.ok()?;
-        self.0.flush().await.ok()?;
+        self.try_send(host, path).await.ok()?;
         self.reply().await
+    }
+
+    /// Sends a GET; an error where the connection has ended already.
+    pub async fn try_send(&mut self, host: &str, path: &str) -> std::io::Result<()> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        self.0.write_all(request.as_bytes()).await?;
+        self.0.flush().await
     }
 
     /// Sends anything, and reads one answer.

@@ -5,7 +5,7 @@ mod clash;
 mod doctor;
 mod drift;
 mod faults;
-mod ground;
+pub mod ground;
 mod life;
 mod options;
 mod relay;

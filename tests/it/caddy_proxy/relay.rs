@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::handed_on;
 
 /// What becomes of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +52,7 @@ impl Relay {
         let task = tokio::spawn(async move {
             let (writes, reads, then, calls) = lists;
             while let Ok((mut client, _)) = listener.accept().await {
-                let Some(request) = read(&mut client).await else { continue };
+                let Some(request) = handed_on::request(&mut client).await else { continue };
                 let line = request.lines().next().unwrap_or_default().to_owned();
                 let is_read = line.starts_with("GET ");
                 let fault = if is_read { &reads } else { &writes }.lock().expect("a list").pop_front();
@@ -98,25 +100,6 @@ impl Drop for Relay {
     }
 }
 
-/// A whole request.
-async fn read(client: &mut TcpStream) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
-            if body.len() >= length.unwrap_or(0) {
-                return Some(text);
-            }
-        }
-        let count = client.read(&mut buffer).await.ok().filter(|count| *count > 0)?;
-        bytes.extend(&buffer[..count]);
-    }
-}
-
 async fn answer(admin: u16, request: String, fault: Option<Fault>) -> Vec<u8> {
     let status =
         |code: u16| format!("HTTP/1.1 {code} Oops\r\nContent-Length: 5\r\nConnection: close\r\n\r\n<oops").into_bytes();
@@ -137,17 +120,10 @@ async fn answer(admin: u16, request: String, fault: Option<Fault>) -> Vec<u8> {
     answer
 }
 
-/// What Caddy answers to a request that says it is the last.
+/// What Caddy answers.
 async fn forward(admin: u16, request: &str) -> Vec<u8> {
-    let mut caddy = TcpStream::connect(("127.0.0.1", admin)).await.expect("a caddy");
-    let host = format!("host: 127.0.0.1:{admin}");
-    let lines =
-        request.split("\r\n").map(|line| if line.to_ascii_lowercase().starts_with("host:") { &host } else { line });
-    let request = lines.collect::<Vec<_>>().join("\r\n").replacen("\r\n", "\r\nConnection: close\r\n", 1);
-    caddy.write_all(request.as_bytes()).await.expect("a request");
-    let mut answer = Vec::new();
-    caddy.read_to_end(&mut answer).await.expect("an answer");
-    answer
+    let caddy = TcpStream::connect(("127.0.0.1", admin)).await.expect("a caddy");
+    handed_on::answer(caddy, &format!("127.0.0.1:{admin}"), request).await
 }
 
 /// A change by somebody else, another each time.

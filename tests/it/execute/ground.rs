@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::fake_docker::{FakeDocker, FakeImage, Op};
+use crate::own_process::Claim;
 use crate::router_support::{Router, soon, until};
 
 /// The repository of all images here.
@@ -30,29 +31,12 @@ pub fn image(version: &str) -> FakeImage {
     FakeImage::new(REPOSITORY, version)
 }
 
-/// Ports of the machine that no other test takes: whoever holds the first one of them on 127.0.0.2 has them all.
-struct Ports(TcpListener);
-
-impl Ports {
-    fn claim() -> Self {
-        let start = std::process::id() % 400;
-        let bases = (0..400).map(|step| 11_000 + PORTS * u16::try_from((start + step) % 400).expect("below 400"));
-        let claimed = bases.into_iter().find_map(|base| TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), base)).ok());
-        Self(claimed.expect("fewer than 400 hosts on one machine"))
-    }
-
-    fn range(&self) -> (u16, u16) {
-        let base = self.0.local_addr().expect("a bound socket").port();
-        (base, base + PORTS - 1)
-    }
-}
-
 /// A host.
 pub struct Host {
     pub fake: FakeDocker,
     pub router: Router,
     dir: tempfile::TempDir,
-    ports: Ports,
+    ports: Claim,
     /// What was told while it happened.
     events: Arc<Mutex<Vec<Event>>>,
 }
@@ -66,7 +50,13 @@ impl Host {
             std::fs::create_dir(dir.path().join(name)).expect("a directory");
         }
         let router = Router::start().await;
-        let host = Self { fake, router, dir, ports: Ports::claim(), events: Arc::default() };
+        let host = Self {
+            fake,
+            router,
+            dir,
+            ports: Claim::take(Ipv4Addr::new(127, 0, 0, 2), 11_000, PORTS, 400),
+            events: Arc::default(),
+        };
         host.settings("");
         host
     }
@@ -76,7 +66,8 @@ impl Host {
     }
 
     pub fn ports(&self) -> (u16, u16) {
-        self.ports.range()
+        let first = self.ports.first();
+        (first, first + PORTS - 1)
     }
 
     pub fn places(&self) -> Places {

@@ -1,67 +1,109 @@
 //! Clients that ask through the proxy all the time, each time on a fresh connection (R9).
+//!
+//! Each answer has to be whole, and that of an app: no 5xx, no 404, no redirect. The embedded proxy takes every connection.
+//! Caddy opens its port anew with each change of its configuration, and those that wait there at that moment, taken by the
+//! kernel and not by Caddy, end without a byte (README, "Behind Caddy"); a browser asks again then, and so does a client
+//! here. As it has one connection at a time, one change can cost it one at most, and no more than that is let pass. A
+//! connection that is refused, or that ends after the first byte of an answer, never is.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use landfall::model::Domain;
+use tokio::io::AsyncBufReadExt as _;
 use tokio::task::JoinHandle;
 
 use super::tape::Tape;
+use crate::router_support::soon;
 use crate::router_wire::Client;
 
-/// Between two requests: some tens in a run, and the processor left to the run.
-const PAUSE: Duration = Duration::from_millis(2);
+/// What became of a request.
+enum Asked {
+    Answered,
+    /// The connection ended before the first byte of an answer.
+    Dropped,
+    Bad(String),
+}
+
+/// What a client saw.
+#[derive(Default)]
+struct Seen {
+    asked: usize,
+    dropped: usize,
+    bad: Vec<String>,
+}
 
 /// One client for each domain, until asked how it went.
 pub struct Clients {
     stop: Arc<AtomicBool>,
-    tasks: Vec<JoinHandle<(usize, Vec<String>)>>,
+    tasks: Vec<(&'static str, JoinHandle<Seen>)>,
 }
 
 impl Clients {
-    pub fn start(addr: SocketAddr, domains: &[&'static str], tape: &Tape) -> Self {
+    /// Ask for these domains, with a pause between two requests.
+    pub fn start(addr: SocketAddr, pause: Duration, domains: &[&'static str], tape: &Tape) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let start = |domain: &&'static str| {
-            let (domain, stop, tape) = (*domain, Arc::clone(&stop), tape.clone());
-            tokio::spawn(async move {
-                let (mut asked, mut bad) = (0, Vec::new());
-                while !stop.load(Ordering::SeqCst) {
-                    asked += 1;
-                    if let Err(why) = ask(addr, domain).await {
-                        bad.push(format!("{domain}: {why}, after operation {}", tape.ops().len()));
-                    }
-                    tokio::time::sleep(PAUSE).await;
-                }
-                (asked, bad)
-            })
+            let client = client(addr, pause, domain, Arc::clone(&stop), tape.clone());
+            (*domain, tokio::spawn(client))
         };
         let tasks = domains.iter().map(start).collect();
         Self { stop, tasks }
     }
 
-    /// What went wrong, in words; nothing when every request was answered by an app.
-    pub async fn stop(self) -> Vec<String> {
+    /// What went wrong, in words; nothing when every request was answered by an app, but for those that this many changes
+    /// of the proxy's configuration may have cost.
+    pub async fn stop(self, changes: usize) -> Vec<String> {
         self.stop.store(true, Ordering::SeqCst);
-        let mut bad = Vec::new();
-        for task in self.tasks {
-            let (asked, these) = task.await.expect("a client to its end");
+        let mut all = Vec::new();
+        for (domain, task) in self.tasks {
+            let Seen { asked, dropped, bad } = task.await.expect("a client to its end");
             if asked == 0 {
-                bad.push("a client that asked nothing".to_owned());
+                all.push(format!("{domain}: a client that asked nothing"));
             }
-            bad.extend(these);
+            if dropped > changes {
+                all.push(format!("{domain}: {dropped} of {asked} connections dropped by {changes} changes"));
+            }
+            all.extend(bad);
         }
-        bad
+        all
     }
 }
 
-async fn ask(addr: SocketAddr, domain: &str) -> Result<(), String> {
-    let stream = TcpStream::connect(addr).await.map_err(|error| error.to_string())?;
-    let reply = Client(tokio::io::BufReader::new(stream)).try_get(domain, "/").await;
-    match reply {
-        None => Err("no answer".to_owned()),
-        Some(reply) if reply.status == 200 && reply.header("x-version").is_some() => Ok(()),
-        Some(reply) => Err(format!("status {}", reply.status)),
+async fn client(addr: SocketAddr, pause: Duration, domain: &'static str, stop: Arc<AtomicBool>, tape: Tape) -> Seen {
+    let name: Domain = domain.parse().expect("a domain");
+    let mut seen = Seen::default();
+    while !stop.load(Ordering::SeqCst) {
+        seen.asked += 1;
+        match ask(addr, &name).await {
+            Asked::Answered => {}
+            Asked::Dropped => seen.dropped += 1,
+            Asked::Bad(why) => seen.bad.push(format!("{domain}: {why}, after operation {}", tape.ops().len())),
+        }
+        tokio::time::sleep(pause).await;
+    }
+    seen
+}
+
+async fn ask(addr: SocketAddr, domain: &Domain) -> Asked {
+    let mut client = match Client::try_connect(addr).await {
+        Ok(client) => client,
+        // The kernel had taken it, and dropped it before anything could be sent. Where nobody listens it refuses.
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => return Asked::Dropped,
+        Err(error) => return Asked::Bad(error.to_string()),
+    };
+    let path = if domain.path().is_empty() { "/" } else { domain.path() };
+    // One that was dropped says so at the next read.
+    drop(client.try_send(domain.host(), path).await);
+    if !soon("an answer begins", client.0.fill_buf()).await.is_ok_and(|bytes| !bytes.is_empty()) {
+        return Asked::Dropped;
+    }
+    match client.reply().await {
+        None => Asked::Bad("an answer that was cut off".to_owned()),
+        Some(reply) if reply.status == 200 && reply.header("x-version").is_some() => Asked::Answered,
+        Some(reply) => Asked::Bad(format!("status {}", reply.status)),
     }
 }

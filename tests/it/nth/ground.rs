@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,18 +10,18 @@ use landfall::execute::Sink;
 use landfall::faults::{self, Watched, When};
 use landfall::model::StageKey;
 use landfall::plan::Options;
-use landfall::proxy::Change;
 use landfall::reconcile::{self, Converged, Error, Order, Places, View};
 use landfall::store::{DataDir, Reader, Store};
 
 use super::disk::{self, Done};
+use super::front::{Front, other};
 use super::relay::Relay;
 use super::scenario::{Scenario, Twist};
 use super::tape::{Kind, Tape};
 use crate::execute::ground::Host;
 use crate::fake_docker::{Fault, Op};
 use crate::own_disk;
-use crate::router_support::{domains, soon, stage, store};
+use crate::router_support::{soon, stage};
 
 /// How often a pass is asked whether it has ended or is to be dropped.
 const LOOK: Duration = Duration::from_micros(500);
@@ -61,6 +62,7 @@ pub struct Ground {
     order: Option<(StageKey, Order)>,
     /// What must not change, as it was.
     foreign: String,
+    pub front: Rc<Front>,
     relay: Relay,
     /// What was done to the files of the store and is not put right yet.
     disk: Disk,
@@ -70,11 +72,18 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// The host as it is when the scenario begins.
+    /// The host as it is when the scenario begins, with a proxy of its own.
     pub async fn new(scenario: &Scenario) -> Self {
+        Self::behind(&Rc::new(Front::start(scenario.behind)), scenario).await
+    }
+
+    /// The same, behind a proxy that earlier ones stood behind.
+    pub async fn behind(front: &Rc<Front>, scenario: &Scenario) -> Self {
+        front.begin().await;
         let host = Host::with(&scenario.images.iter().collect::<Vec<_>>()).await;
         let tape = Tape::default();
-        let relay = Relay::start(&host.path("relay.sock"), host.router.control(), tape.clone());
+        let front = Rc::clone(front);
+        let relay = Relay::start(&host.path("relay.sock"), front.api(&host), tape.clone());
         let disk = Arc::new(Mutex::new(None));
         let watched = watch_store(&host, &tape, &disk);
         let of_docker = tape.clone();
@@ -82,7 +91,7 @@ impl Ground {
         let options = Options { secrets_needed: true, allow_prune: scenario.allow_prune, ..Options::default() };
         let order = scenario.order.clone().map(|(key, order)| (stage(key), order));
         let (foreign, taken) = (String::new(), Vec::new());
-        let mut ground = Self { host, tape, options, order, foreign, relay, disk, _watched: watched, taken };
+        let mut ground = Self { host, tape, options, order, foreign, front, relay, disk, _watched: watched, taken };
         ground.prepare(scenario).await;
         ground.foreign = ground.foreign_now().await;
         ground.tape.begin(None);
@@ -94,7 +103,8 @@ impl Ground {
             own_disk::mount(&self.host.path("data"));
         }
         self.make_foreign().await;
-        self.host.settings(scenario.settings);
+        let settings = self.front.settings(&self.host.path("relay.sock")) + scenario.settings;
+        self.host.settings(&settings);
         for (dir, files) in [("config", scenario.files), ("credentials", scenario.credentials)] {
             for (name, content) in files {
                 std::fs::write(self.host.path(dir).join(name), content).expect("a file");
@@ -110,22 +120,20 @@ impl Ground {
     }
 
     async fn make_foreign(&self) {
-        let other = [("landfall.store", store(7).to_string()), ("landfall.project", "other".to_owned())];
-        let labels: BTreeMap<_, _> = other.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let theirs = [("landfall.store", other().to_string()), ("landfall.project", "other".to_owned())];
+        let labels: BTreeMap<_, _> = theirs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         self.host.fake.run_by_hand(FOREIGN[0], &BTreeMap::new());
         self.host.fake.run_by_hand(FOREIGN[1], &labels);
         self.host.fake.volume_by_hand("blog-data");
-        let (key, names) = (stage("other/app"), domains(&["foreign.test"]));
-        let change = Change::new(store(7), &key, &names, "127.0.0.1:9");
-        self.host.router.proxy.switch(&change).await.expect("a route of another store");
+        self.front.make_foreign(&self.host).await;
     }
 
     /// All that is not of this store, in every detail.
     async fn foreign_now(&self) -> String {
         let containers = FOREIGN.map(|name| self.host.fake.find(name));
         let volume = self.host.fake.volumes().get("blog-data").cloned();
-        let routes = self.host.routes().await.get("foreign.test").cloned();
-        format!("{containers:#?}\n{volume:?}\n{routes:?}")
+        let proxy = self.front.foreign(&self.host).await;
+        format!("{containers:#?}\n{volume:?}\n{proxy}")
     }
 
     /// What of the foreign was changed; nothing when all is as it was.
@@ -144,7 +152,7 @@ impl Ground {
             Twist::Disconnected(key, network) => fake.disconnect_by_hand(&self.container(key), network),
             Twist::Unrouted(key) => {
                 let own = self.host.recorded().store.expect("a store");
-                self.host.router.proxy.unroute(own, &stage(key), None).await.expect("no route");
+                self.front.proxy(&self.host).unroute(own, &stage(key), None).await.expect("no route");
             }
             Twist::PortTaken => {
                 let last = self.host.instances().iter().filter_map(|row| row.host_port).max().expect("a port");
@@ -223,6 +231,14 @@ impl Ground {
     /// The store, to be read and dropped; none before there is one.
     pub fn reader(&self) -> Option<Reader> {
         Store::open_read(&DataDir::new(self.host.path("data"))).expect("a readable store")
+    }
+
+    /// How many changes of its configuration Caddy was sent so far; those of the embedded proxy cost nobody a connection.
+    pub fn changes(&self) -> usize {
+        match *self.front {
+            Front::Embedded => 0,
+            Front::Caddy(_) => self.relay.written(),
+        }
     }
 
     /// How many containers were made so far.

@@ -1,7 +1,7 @@
 //! The every-Nth loop (R15): whatever of a scenario's operations is cut off or goes wrong, it ends as if it had not.
 //!
 //! *Method.* One counter (`tape`) stands over every edge behind which something lasts: calls to Docker that change
-//! something, writes to the proxy's control socket (`relay`), and transactions of the store (fail points). A scenario is
+//! something, writes to the proxy's API (`relay`), and transactions of the store (fail points). A scenario is
 //! run undisturbed once, which gives its number of operations, what there is at its end (`state`), and how many
 //! containers it made. Then, for every operation and every fault, it is run anew on a host of its own:
 //!
@@ -21,8 +21,10 @@
 //! *Expected flow*: a test names a scenario of `scenarios`, `run` makes every run of it, and `fault_table` writes what came
 //! out of it down for `tests/FAULTS.md`.
 
+mod behind_caddy;
 mod clients;
 mod disk;
+mod front;
 pub mod ground;
 mod relay;
 mod run;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -12,6 +13,7 @@ use landfall::store::Filter;
 
 use super::clients::Clients;
 use super::disk::Harm;
+use super::front::Front;
 use super::ground::{Ground, Passed};
 use super::scenario::Scenario;
 use super::state::State;
@@ -20,8 +22,6 @@ use crate::fault_table::{self, Row};
 
 /// Passes beyond those that the scenario needs undisturbed.
 const MORE_PASSES: usize = 3;
-/// Runs side by side; most of one is waiting for a disk.
-const SIDE_BY_SIDE: usize = 4;
 /// Failures that are shown in full; the others are counted.
 const SHOWN: usize = 6;
 
@@ -57,7 +57,8 @@ struct Outcome {
 /// Every run of a scenario; fails with those that did not survive.
 pub fn every_nth(scenario: &Scenario) {
     let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Stale || scenario.stale_lists);
-    every(scenario, scenario.name, &kinds.collect::<Vec<_>>(), |_| true);
+    let file = format!("{} {}", scenario.name, scenario.behind.on());
+    every(scenario, &file, &kinds.collect::<Vec<_>>(), |_| true);
 }
 
 /// The same for what befalls the files of the store, before each of its transactions.
@@ -72,7 +73,7 @@ fn every(scenario: &Scenario, file: &str, kinds: &[Kind], is_meant: impl Fn(&str
     let undisturbed = alone(undisturbed(scenario));
     let all: Vec<usize> = (1..=undisturbed.ops.len()).filter(|at| is_meant(&undisturbed.ops[at - 1])).collect();
     let runs: Vec<(usize, Kind)> = kinds.iter().flat_map(|kind| all.iter().map(|at| (*at, *kind))).collect();
-    let outcomes = side_by_side(&runs, |(at, kind)| one(scenario, &undisturbed, at, kind));
+    let outcomes = side_by_side(scenario, &runs, |front, (at, kind)| one(scenario, &undisturbed, front, at, kind));
     let rows: Vec<_> = kinds.iter().map(|kind| row(scenario, *kind, &outcomes)).collect();
     fault_table::write(file, &rows);
     let problems: Vec<&String> = outcomes.iter().filter_map(|outcome| outcome.problem.as_ref()).collect();
@@ -86,7 +87,7 @@ fn row(scenario: &Scenario, kind: Kind, outcomes: &[Outcome]) -> Row<'static> {
     Row {
         fault: kind.name(),
         scenario: scenario.name,
-        on: "fakes",
+        on: scenario.behind.on(),
         injected: these.len(),
         survived: survived.len(),
         held: survived.iter().filter(|outcome| outcome.is_held).count(),
@@ -102,13 +103,19 @@ fn alone<T>(run: impl Future<Output = T>) -> T {
     runtime.block_on(run)
 }
 
-fn side_by_side<R: Copy + Sync>(runs: &[R], run: impl Fn(R) -> Outcome + Sync) -> Vec<Outcome> {
+/// Each side has its own proxy, and its runs come one after another.
+fn side_by_side<R: Copy + Sync>(
+    scenario: &Scenario,
+    runs: &[R],
+    run: impl Fn(&Rc<Front>, R) -> Outcome + Sync,
+) -> Vec<Outcome> {
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE {
+        for _ in 0..scenario.behind.side_by_side() {
             scope.spawn(|| {
+                let front = Rc::new(Front::start(scenario.behind));
                 while let Some(one) = runs.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    let outcome = run(*one);
+                    let outcome = run(&front, *one);
                     outcomes.lock().expect("no panic while it is held").push(outcome);
                 }
             });
@@ -146,23 +153,30 @@ async fn idle(ground: &Ground) -> Vec<String> {
     if ops.iter().any(|op| op == "store.find") { pass().await } else { ops }
 }
 
-fn one(scenario: &Scenario, undisturbed: &Undisturbed, at: usize, kind: Kind) -> Outcome {
-    let run = || alone(disturbed(scenario, undisturbed, at, kind));
+fn one(scenario: &Scenario, undisturbed: &Undisturbed, front: &Rc<Front>, at: usize, kind: Kind) -> Outcome {
+    let run = || alone(disturbed(scenario, undisturbed, front, at, kind));
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
         let problem = format!("{}: {} {at}: a panic, see above", scenario.name, kind.name());
         Outcome { kind, passes: 0, millis: 0, is_held: false, problem: Some(problem) }
     })
 }
 
-async fn disturbed(scenario: &Scenario, undisturbed: &Undisturbed, at: usize, kind: Kind) -> Outcome {
-    let ground = Ground::new(scenario).await;
+async fn disturbed(
+    scenario: &Scenario,
+    undisturbed: &Undisturbed,
+    front: &Rc<Front>,
+    at: usize,
+    kind: Kind,
+) -> Outcome {
+    let ground = Ground::behind(front, scenario).await;
     let mut run =
         Run { scenario, undisturbed, ground: &ground, kind, at, is_held: false, interrupted: 0, story: Vec::new() };
-    let clients = Clients::start(ground.host.router.addr, scenario.served, &ground.tape);
-    let before = ground.made();
+    let addr = front.addr(&ground.host);
+    let clients = Clients::start(addr, front.pause(), scenario.served, &ground.tape);
+    let (before, changes) = (ground.made(), ground.changes());
     ground.begin(Some((at, kind)));
     let converged = run.converge().await;
-    let (made, bad) = (ground.made() - before, clients.stop().await);
+    let (made, bad) = (ground.made() - before, clients.stop(ground.changes() - changes).await);
     let (passes, millis, mut problem) = match converged {
         Ok((passes, millis)) => (passes, millis, run.judge(made, &bad).await.err()),
         Err(problem) => (0, 0, Some(problem)),

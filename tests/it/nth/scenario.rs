@@ -2,6 +2,7 @@
 
 use landfall::reconcile::Order;
 
+use super::front::Behind;
 use super::relay::Mood;
 use crate::fake_docker::FakeImage;
 
@@ -33,6 +34,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// What the registry has.
     pub images: Vec<FakeImage>,
+    /// Which proxy it is.
+    pub behind: Behind,
     /// Lines of `settings`, indented by two.
     pub settings: &'static str,
     /// Files beside the configuration: path and content.
@@ -73,6 +76,7 @@ impl Scenario {
         Self {
             name,
             images: Vec::new(),
+            behind: Behind::Embedded,
             settings: "",
             files: &[],
             credentials: &[],

@@ -28,12 +28,23 @@ fn stages(stages: &[(&str, &str, &str)]) -> String {
 }
 
 /// From the first version of `web/prod` to the second.
-fn replace(name: &'static str, more: &str) -> Scenario {
+pub fn replace(name: &'static str, more: &str) -> Scenario {
     Scenario {
         images: vec![image("v1"), image("v2")],
         before: Some(web("v1", more)),
         served: &["web.test"],
         ..Scenario::new(name, web("v2", more))
+    }
+}
+
+/// A domain that one stage has and another is to have.
+pub fn moves() -> Scenario {
+    let two = |version, a, b| stages(&[("a", "v1", a), ("b", version, b)]);
+    Scenario {
+        before: Some(two("v1", "shared.test", "b.test")),
+        wanted: two("v2", "other.test", "shared.test"),
+        served: &["shared.test"],
+        ..replace("domain that moves", "")
     }
 }
 
@@ -146,13 +157,7 @@ fn r15_two_stages_at_once_survive_a_fault_at_every_operation() {
 
 #[test]
 fn r15_a_domain_that_moves_survives_a_fault_at_every_operation() {
-    let two = |version, a, b| stages(&[("a", "v1", a), ("b", version, b)]);
-    every_nth(&Scenario {
-        before: Some(two("v1", "shared.test", "b.test")),
-        wanted: two("v2", "other.test", "shared.test"),
-        served: &["shared.test"],
-        ..replace("domain that moves", "")
-    });
+    every_nth(&moves());
 }
 
 #[test]

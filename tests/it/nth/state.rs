@@ -6,13 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use landfall::model::recorded::{LiveDeploy, RecordedImage};
-use landfall::model::{HookLabels, Labels, ObservedProxy, Recorded, RecordedRoute, StoreId};
+use landfall::model::{HookLabels, Labels, ObservedProxy, ObservedRoute, Recorded, RecordedRoute, StoreId};
+use landfall::reconcile::View;
 use landfall::store::{InstanceRow, Reader};
 
 use super::ground::Ground;
 use crate::execute::ground::whole;
 use crate::execute::words::version;
 use crate::fake_docker::FakeContainer;
+use crate::router_wire::Reply;
 
 /// What there is, line by line, and what was seen of whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,10 +30,15 @@ impl State {
         };
         let recorded = whole(&reader);
         state.say_docker(ground, recorded.store, &reader.instances().expect("instances"));
-        state.say_routes(ground).await;
         state.say_recorded(ground, &reader, &recorded);
         state.say_files(ground);
-        state.say_plan(ground).await;
+        match ground.look().await {
+            Err(error) => state.say(format!("no plan: {error}")),
+            Ok(view) => {
+                state.say_routes(ground, &view).await;
+                state.say_plan(&view);
+            }
+        }
         state
     }
 
@@ -79,16 +86,20 @@ impl State {
         self.say(format!("images {images:?}"));
     }
 
-    async fn say_routes(&mut self, ground: &Ground) {
-        let ObservedProxy::Routes(routes) = ground.host.router.observe().await else { panic!("the proxy answers") };
+    /// Where each domain leads, what is set of it, and what a client gets.
+    async fn say_routes(&mut self, ground: &Ground, view: &View) {
+        let ObservedProxy::Routes(routes) = &view.observed.proxy else { return };
         let containers = ground.host.fake.containers();
         let labels: BTreeMap<u16, Labels> =
             containers.iter().filter_map(|c| Some((c.published.first()?.0, Labels::parse(&c.labels)?))).collect();
-        for (domain, route) in routes {
-            let port = route.upstream.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-            let behind = port.and_then(|port: u16| labels.get(&port)).map_or(route.upstream, named);
-            let answer = ground.host.version_at(domain.as_str()).await;
-            self.say(format!("route {domain} to {behind}, where {answer} answers"));
+        for (domain, ObservedRoute { upstream, owner: _, host }) in
+            routes.iter().filter(|(_, route)| is_of_landfall(route))
+        {
+            let port = upstream.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+            let behind = port.and_then(|port: u16| labels.get(&port)).map_or_else(|| upstream.clone(), named);
+            let answer = in_words(&ground.front.ask(&ground.host, domain).await);
+            let set = host.as_ref().map(|host| (&host.options, &host.trouble));
+            self.say(format!("route {domain} to {behind}, where {answer}; set is {set:?}"));
         }
     }
 
@@ -132,21 +143,30 @@ impl State {
         }
     }
 
-    async fn say_plan(&mut self, ground: &Ground) {
-        match ground.look().await {
-            Err(error) => self.say(format!("no plan: {error}")),
-            Ok(view) => {
-                let in_force = view.recorded.revision == view.loaded.desired.revision;
-                self.say(format!("what is wanted is in force: {in_force}"));
-                for step in &view.plan.shared {
-                    self.say(format!("plan: {}", step.effect));
-                }
-                for stage in &view.plan.stages {
-                    self.say(format!("plan of {}: {}", stage.key, stage.verdict));
-                }
-                self.say(format!("plan is held as a whole: {}", view.plan.held.is_some()));
-            }
+    fn say_plan(&mut self, view: &View) {
+        let in_force = view.recorded.revision == view.loaded.desired.revision;
+        self.say(format!("what is wanted is in force: {in_force}"));
+        for step in &view.plan.shared {
+            self.say(format!("plan: {}", step.effect));
         }
+        for stage in &view.plan.stages {
+            self.say(format!("plan of {}: {}", stage.key, stage.verdict));
+        }
+        self.say(format!("plan is held as a whole: {}", view.plan.held.is_some()));
+    }
+}
+
+/// Not one that a person made, which answers as that person likes.
+fn is_of_landfall(route: &ObservedRoute) -> bool {
+    route.owner.is_some()
+}
+
+/// Who answers, or with what.
+fn in_words(reply: &Reply) -> String {
+    match (reply.header("x-version"), reply.header("location")) {
+        (Some(version), _) => format!("{version} answers"),
+        (None, Some(location)) => format!("{} leads to {location}", reply.status),
+        (None, None) => format!("{} comes", reply.status),
     }
 }
 
