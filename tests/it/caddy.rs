@@ -1,5 +1,5 @@
 //! A real Caddy as a process of a test: on loopback ports of its own, with directories of its own, and nothing of the
-//! machine's. Both versions that are tried are found here.
+//! machine's; or in a container of the ground. Both versions that are tried are found here.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -7,8 +7,13 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::own_container::{OwnContainer, Spec, answers};
 use crate::own_process::{Claim, Process, TRIES, program};
 use crate::router_wire::Client;
+use crate::scenario::harness::Engine;
+
+/// In a container, where its admin API, plain HTTP and https are.
+const INSIDE: [u16; 3] = [2019, 80, 443];
 
 /// A version that tests run against.
 #[derive(Debug, Clone)]
@@ -41,6 +46,8 @@ fn fetched() -> Option<PathBuf> {
 /// One that runs.
 pub struct Caddy {
     process: Option<Process>,
+    /// It is in one, and no process of ours.
+    container: Option<OwnContainer>,
     _ports: Option<Claim>,
     version: Version,
     dir: tempfile::TempDir,
@@ -71,13 +78,43 @@ impl Caddy {
             let has_servers = !servers.is_null();
             write_config(dir.path(), &format!("127.0.0.1:{admin}"), (http, https), servers);
             let (version, ports) = (version.clone(), Some(claim));
-            let mut caddy = Self { process: None, _ports: ports, version, dir, has_servers, admin, http, https };
+            let mut caddy =
+                Self { process: None, container: None, _ports: ports, version, dir, has_servers, admin, http, https };
             if caddy.run() {
                 return caddy;
             }
             failed.push(caddy);
         }
         panic!("no free port was found");
+    }
+
+    /// In a container of a dockerd, on one of its networks: it finds other containers by their names. Any small image lends
+    /// its frame. Given are servers made by hand, which listen on ports of the container.
+    pub fn in_container(version: &Version, docker: &Engine, network: &str, image: &str, servers: Value) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let [admin, http, https] = INSIDE;
+        let has_servers = !servers.is_null();
+        write_config(dir.path(), &format!(":{admin}"), (http, https), servers);
+        let binds = [
+            format!("{}:/srv/caddy:ro", version.program.display()),
+            format!("{}:/srv/config:ro", dir.path().display()),
+        ];
+        let command = ["/srv/caddy", "run", "--config", "/srv/config/config.json"];
+        let spec = Spec { what: "caddy", network, image, command: &command, binds: &binds, ports: &INSIDE };
+        let container = OwnContainer::start(docker, &spec);
+        let (admin, http, https) = (container.ports()[0], container.ports()[1], container.ports()[2]);
+        let (container, version) = (Some(container), version.clone());
+        let caddy = Self { process: None, container, _ports: None, version, dir, has_servers, admin, http, https };
+        caddy.wait();
+        caddy
+    }
+
+    /// Until it answers, in its container.
+    fn wait(&self) {
+        let mut ports = vec![self.admin];
+        ports.extend(self.has_servers.then_some(self.http));
+        let is_ready = || ports.iter().all(|port| answers(&format!("127.0.0.1:{port}")));
+        self.container.as_ref().expect("a container").wait(is_ready);
     }
 
     /// Runs it with the configuration of its file; false when a port was taken.
@@ -98,6 +135,11 @@ impl Caddy {
 
     /// Ends it, and starts it again with the configuration of its file: what was changed since is gone.
     pub fn restart(&mut self) {
+        if let Some(container) = &self.container {
+            container.stop();
+            container.start_again();
+            return self.wait();
+        }
         self.stop();
         assert!(self.run(), "{}", self.said());
     }

@@ -17,6 +17,7 @@ mod npm_contract;
 mod npm_proxy;
 #[cfg(feature = "faults")]
 mod nth;
+mod own_container;
 mod own_disk;
 mod own_process;
 mod random;

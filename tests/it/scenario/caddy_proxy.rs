@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::harness::{Host, ask};
 use super::swaps::swapped_beside;
@@ -14,42 +14,50 @@ use crate::caddy::{Caddy, Version, versions};
 
 /// A Caddy that has a site of its own, and settings that lead to it.
 fn behind(host: &Host, version: &Version) -> Caddy {
-    let caddy = Caddy::start(version, |http, _| {
-        let site = json!({
-            "match": [{ "host": ["hand.test"] }],
-            "handle": [{ "handler": "static_response", "body": "by hand" }],
-        });
-        json!({ "sites": { "listen": [format!("127.0.0.1:{http}")], "routes": [site] } })
-    });
+    let caddy = Caddy::start(version, |http, _| sites(&format!("127.0.0.1:{http}")));
     host.settings(&format!("proxy:\n  caddy: {{ admin: \"{}\" }}\n", caddy.url()));
     caddy
 }
 
+/// What a person has in it.
+pub(super) fn sites(listen: &str) -> Value {
+    let site = json!({
+        "match": [{ "host": ["hand.test"] }],
+        "handle": [{ "handler": "static_response", "body": "by hand" }],
+    });
+    json!({ "sites": { "listen": [listen], "routes": [site] } })
+}
+
 /// All of its configuration.
-fn config(caddy: &Caddy) -> String {
+pub(super) fn config(caddy: &Caddy) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(caddy.config_text())
 }
 
-/// No request on a connection that Caddy has taken is left without an answer, and none gets a 5xx. Idle connections are
-/// closed whenever its configuration changes, and connections that it has not taken yet may be dropped then, since it
-/// opens its port anew: both are told, and the latter are few (R9).
+/// No request on a connection that Caddy has taken is left without an answer, and none gets a 5xx; each of these versions
+/// answered. Idle connections are closed whenever its configuration changes, and connections that it has not taken yet may
+/// be dropped then, since it opens its port anew: both are told, and the latter are few (R9).
+#[track_caller]
+pub(super) fn lost_nothing_taken(tally: &Value, tags: &[String]) {
+    eprintln!(
+        "{} requests at {}/s, {} dropped before they were taken, {} idle connections closed, {} closes announced",
+        tally["requests"], tally["rps"], tally["lost_fresh"], tally["idle_closed"], tally["announced_closes"]
+    );
+    assert_eq!((&tally["lost_kept"], &tally["unexpected"]), (&json!(0), &json!(0)), "{tally}");
+    // No status: the connection ended.
+    assert!(tally["first_loss"].get("status").is_none_or(|status| status == 0), "{tally}");
+    let count = |key: &str| tally[key].as_u64().expect("a count");
+    assert!(count("requests") > 1000 && count("lost_fresh") * 200 <= count("requests"), "{tally}");
+    assert!(tags.iter().all(|tag| tally["versions"][tag]["count"].as_u64() > Some(0)), "{tally}");
+}
+
 fn twenty_swaps(version: &Version, has_tunnels: bool) {
     let host = Host::without_proxy();
     let caddy = behind(&host, version);
     let before = config(&caddy);
     let (tags, tallies) = swapped_beside(&host, &caddy.addr().to_string(), has_tunnels);
     for tally in tallies {
-        eprintln!(
-            "{} requests at {}/s, {} dropped before they were taken, {} idle connections closed, {} closes announced",
-            tally["requests"], tally["rps"], tally["lost_fresh"], tally["idle_closed"], tally["announced_closes"]
-        );
-        assert_eq!((&tally["lost_kept"], &tally["unexpected"]), (&json!(0), &json!(0)), "{tally}");
-        // No status: the connection ended.
-        assert!(tally["first_loss"].get("status").is_none_or(|status| status == 0), "{tally}");
-        let count = |key: &str| tally[key].as_u64().expect("a count");
-        assert!(count("requests") > 1000 && count("lost_fresh") * 200 <= count("requests"), "{tally}");
-        assert!(tags.iter().all(|tag| tally["versions"][tag]["count"].as_u64() > Some(0)), "{tally}");
+        lost_nothing_taken(&tally, &tags);
     }
     host.landfall("diff").exits(0);
     host.landfall("doctor").exits(0).says("caddy").never_says("BAD");
@@ -130,7 +138,7 @@ fn two(one: &str, two: &str) -> String {
     )
 }
 
-fn version_of(host: &Host, caddy: &Caddy, domain: &str) -> String {
+pub(super) fn version_of(host: &Host, caddy: &Caddy, domain: &str) -> String {
     ask(&caddy.addr().to_string(), "GET", &host.text(domain), "/", "").map(|answer| answer.version).unwrap_or_default()
 }
 

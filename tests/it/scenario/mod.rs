@@ -3,6 +3,7 @@
 mod adopt;
 mod budget;
 mod by_hand;
+mod caddy_network;
 mod caddy_proxy;
 mod clashes;
 mod commands;
