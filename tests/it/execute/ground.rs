@@ -44,12 +44,16 @@ pub struct Host {
 impl Host {
     /// A host with these images in the registry and nothing running.
     pub async fn with(images: &[&FakeImage]) -> Self {
+        Self::behind(Router::start().await, images)
+    }
+
+    /// The same, with a proxy that was started before.
+    pub fn behind(router: Router, images: &[&FakeImage]) -> Self {
         let fake = images.iter().fold(FakeDocker::builder(), |fake, image| fake.publish(image)).start();
         let dir = tempfile::tempdir().expect("a directory");
         for name in ["config", "credentials"] {
             std::fs::create_dir(dir.path().join(name)).expect("a directory");
         }
-        let router = Router::start().await;
         let host = Self {
             fake,
             router,

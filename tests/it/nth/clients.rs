@@ -6,19 +6,42 @@
 //! here. As it has one connection at a time, one change can cost it one at most, and no more than that is let pass. A
 //! connection that is refused, or that ends after the first byte of an answer, never is.
 
-use std::io::ErrorKind;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use landfall::model::Domain;
-use tokio::io::AsyncBufReadExt as _;
+use rustls::ClientConfig;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::tape::Tape;
 use crate::router_support::soon;
+use crate::router_tls::connect_as;
 use crate::router_wire::Client;
+
+/// Between two requests of a client: some tens in a run, and the processor left to the run.
+const PAUSE: Duration = Duration::from_millis(2);
+/// The same where a run lasts longer, behind Caddy, or a connection costs more, over TLS.
+const LONGER_PAUSE: Duration = Duration::from_millis(10);
+
+/// Where clients come in.
+#[derive(Clone)]
+pub struct Doors {
+    pub plain: SocketAddr,
+    /// With what a client has set up that trusts the certificates there.
+    pub secured: Option<(SocketAddr, ClientConfig)>,
+    pub is_caddy: bool,
+}
+
+impl Doors {
+    fn pause(&self) -> Duration {
+        if self.is_caddy || self.secured.is_some() { LONGER_PAUSE } else { PAUSE }
+    }
+}
 
 /// What became of a request.
 enum Asked {
@@ -43,11 +66,10 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Ask for these domains, with a pause between two requests.
-    pub fn start(addr: SocketAddr, pause: Duration, domains: &[&'static str], tape: &Tape) -> Self {
+    pub fn start(doors: &Doors, domains: &[&'static str], tape: &Tape) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let start = |domain: &&'static str| {
-            let client = client(addr, pause, domain, Arc::clone(&stop), tape.clone());
+            let client = client(doors.clone(), domain, Arc::clone(&stop), tape.clone());
             (*domain, tokio::spawn(client))
         };
         let tasks = domains.iter().map(start).collect();
@@ -73,26 +95,34 @@ impl Clients {
     }
 }
 
-async fn client(addr: SocketAddr, pause: Duration, domain: &'static str, stop: Arc<AtomicBool>, tape: Tape) -> Seen {
-    let name: Domain = domain.parse().expect("a domain");
+async fn client(doors: Doors, served: &'static str, stop: Arc<AtomicBool>, tape: Tape) -> Seen {
+    let secured = served.strip_prefix("https://");
+    let domain: Domain = secured.unwrap_or(served).parse().expect("a domain");
     let mut seen = Seen::default();
     while !stop.load(Ordering::SeqCst) {
         seen.asked += 1;
-        match ask(addr, &name).await {
+        let asked = match secured {
+            None => ask(TcpStream::connect(doors.plain).await, &domain).await,
+            Some(_) => {
+                let (addr, config) = doors.secured.clone().expect("a proxy with certificates");
+                ask(connect_as(config, addr, domain.host()).await, &domain).await
+            }
+        };
+        match asked {
             Asked::Answered => {}
             Asked::Dropped => seen.dropped += 1,
-            Asked::Bad(why) => seen.bad.push(format!("{domain}: {why}, after operation {}", tape.ops().len())),
+            Asked::Bad(why) => seen.bad.push(format!("{served}: {why}, after operation {}", tape.ops().len())),
         }
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(doors.pause()).await;
     }
     seen
 }
 
-async fn ask(addr: SocketAddr, domain: &Domain) -> Asked {
-    let mut client = match Client::try_connect(addr).await {
-        Ok(client) => client,
+async fn ask(connected: io::Result<impl AsyncRead + AsyncWrite + Unpin>, domain: &Domain) -> Asked {
+    let mut client = match connected {
+        Ok(stream) => Client(BufReader::new(stream)),
         // The kernel had taken it, and dropped it before anything could be sent. Where nobody listens it refuses.
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => return Asked::Dropped,
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Asked::Dropped,
         Err(error) => return Asked::Bad(error.to_string()),
     };
     let path = if domain.path().is_empty() { "/" } else { domain.path() };

@@ -6,7 +6,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use landfall::model::route::Reach;
 use landfall::model::{CaddySettings, Domain, StoreId};
@@ -70,14 +69,6 @@ impl Front {
             Self::Embedded => {}
             Self::Caddy(caddy) => caddy.reload().await,
         }
-    }
-
-    /// Between two requests of a client: some tens in a run, and the processor left to the run.
-    pub fn pause(&self) -> Duration {
-        Duration::from_millis(match self {
-            Self::Embedded => 2,
-            Self::Caddy(_) => 10,
-        })
     }
 
     /// Lines of `settings` that lead to it by way of the relay.

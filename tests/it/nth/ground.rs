@@ -13,6 +13,7 @@ use landfall::plan::Options;
 use landfall::reconcile::{self, Converged, Error, Order, Places, View};
 use landfall::store::{DataDir, Reader, Store};
 
+use super::clients::{Clients, Doors};
 use super::disk::{self, Done};
 use super::front::{Front, other};
 use super::relay::Relay;
@@ -21,7 +22,8 @@ use super::tape::{Kind, Tape};
 use crate::execute::ground::Host;
 use crate::fake_docker::{Fault, Op};
 use crate::own_disk;
-use crate::router_support::{soon, stage};
+use crate::router_support::{Router, soon, stage};
+use crate::router_tls::{Authority, with_certificates};
 
 /// How often a pass is asked whether it has ended or is to be dropped.
 const LOOK: Duration = Duration::from_micros(500);
@@ -63,6 +65,8 @@ pub struct Ground {
     /// What must not change, as it was.
     foreign: String,
     pub front: Rc<Front>,
+    /// Who issued the certificates that the embedded proxy has.
+    pub authority: Option<Authority>,
     relay: Relay,
     /// What was done to the files of the store and is not put right yet.
     disk: Disk,
@@ -80,7 +84,14 @@ impl Ground {
     /// The same, behind a proxy that earlier ones stood behind.
     pub async fn behind(front: &Rc<Front>, scenario: &Scenario) -> Self {
         front.begin().await;
-        let host = Host::with(&scenario.images.iter().collect::<Vec<_>>()).await;
+        let (router, authority) = match scenario.certificates {
+            [] => (Router::start().await, None),
+            certificates => {
+                let (router, authority) = with_certificates(certificates).await;
+                (router, Some(authority))
+            }
+        };
+        let host = Host::behind(router, &scenario.images.iter().collect::<Vec<_>>());
         let tape = Tape::default();
         let front = Rc::clone(front);
         let relay = Relay::start(&host.path("relay.sock"), front.api(&host), tape.clone());
@@ -91,7 +102,8 @@ impl Ground {
         let options = Options { secrets_needed: true, allow_prune: scenario.allow_prune, ..Options::default() };
         let order = scenario.order.clone().map(|(key, order)| (stage(key), order));
         let (foreign, taken) = (String::new(), Vec::new());
-        let mut ground = Self { host, tape, options, order, foreign, front, relay, disk, _watched: watched, taken };
+        let mut ground =
+            Self { host, tape, options, order, foreign, front, authority, relay, disk, _watched: watched, taken };
         ground.prepare(scenario).await;
         ground.foreign = ground.foreign_now().await;
         ground.tape.begin(None);
@@ -166,6 +178,13 @@ impl Ground {
     fn container(&self, key: &str) -> String {
         let of = |row: &&landfall::store::InstanceRow| row.key.to_string() == key;
         self.host.instances().iter().find(of).map(|row| row.name.clone()).expect("an instance of the stage")
+    }
+
+    /// Clients that ask for these domains.
+    pub fn clients(&self, served: &[&'static str]) -> Clients {
+        let secured = self.authority.as_ref().map(|all| (self.host.router.tls, all.client(&[b"http/1.1"])));
+        let is_caddy = matches!(*self.front, Front::Caddy(_));
+        Clients::start(&Doors { plain: self.front.addr(&self.host), secured, is_caddy }, served, &self.tape)
     }
 
     fn places(&self) -> Places {

@@ -27,6 +27,7 @@ mod disk;
 mod front;
 pub mod ground;
 mod relay;
+mod routes;
 mod run;
 pub mod scenario;
 mod scenarios;

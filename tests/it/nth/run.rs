@@ -11,7 +11,6 @@ use landfall::execute::StageResult;
 use landfall::reconcile::{Converged, Error};
 use landfall::store::Filter;
 
-use super::clients::Clients;
 use super::disk::Harm;
 use super::front::Front;
 use super::ground::{Ground, Passed};
@@ -171,8 +170,7 @@ async fn disturbed(
     let ground = Ground::behind(front, scenario).await;
     let mut run =
         Run { scenario, undisturbed, ground: &ground, kind, at, is_held: false, interrupted: 0, story: Vec::new() };
-    let addr = front.addr(&ground.host);
-    let clients = Clients::start(addr, front.pause(), scenario.served, &ground.tape);
+    let clients = ground.clients(scenario.served);
     let (before, changes) = (ground.made(), ground.changes());
     ground.begin(Some((at, kind)));
     let converged = run.converge().await;

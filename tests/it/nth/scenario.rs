@@ -56,8 +56,10 @@ pub struct Scenario {
     pub own_disk: bool,
     /// Passes that it takes when nothing disturbs it.
     pub passes: usize,
-    /// Domains that must be answered all the time.
+    /// Domains that must be answered all the time, those with `https://` before them over it.
     pub served: &'static [&'static str],
+    /// Names of each pair of files that the embedded proxy has, which is called as the first of them.
+    pub certificates: &'static [&'static [&'static str]],
     /// After crashes, the next pass is once more shown the containers from before the last change. Not where Docker's part
     /// is as in another scenario.
     pub stale_lists: bool,
@@ -89,6 +91,7 @@ impl Scenario {
             own_disk: false,
             passes: 1,
             served: &[],
+            certificates: &[],
             stale_lists: false,
             may_hold: &["docker Start"],
             made_after_a_crash: 0,

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use landfall::model::recorded::{LiveDeploy, RecordedImage};
-use landfall::model::{HookLabels, Labels, ObservedProxy, ObservedRoute, Recorded, RecordedRoute, StoreId};
+use landfall::model::{
+    HookLabels, HostOptions, Labels, ObservedProxy, ObservedRoute, Recorded, RecordedRoute, StoreId,
+};
 use landfall::reconcile::View;
 use landfall::store::{InstanceRow, Reader};
 
@@ -100,6 +102,15 @@ impl State {
             let answer = in_words(&ground.front.ask(&ground.host, domain).await);
             let set = host.as_ref().map(|host| (&host.options, &host.trouble));
             self.say(format!("route {domain} to {behind}, where {answer}; set is {set:?}"));
+            let is_secured = host.as_ref().and_then(|host| host.options.as_ref()).is_some_and(HostOptions::is_secured);
+            if let Some(authority) = ground.authority.as_ref().filter(|_| is_secured) {
+                let mut client = authority.browse(&ground.host.router, domain.host()).await;
+                let path = if domain.path().is_empty() { "/" } else { domain.path() };
+                self.say(format!(
+                    "route {domain} over https, where {}",
+                    in_words(&client.get(domain.host(), path).await)
+                ));
+            }
         }
     }
 

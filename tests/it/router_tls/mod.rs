@@ -10,7 +10,7 @@ mod pebble;
 
 use serde_json::Value;
 
-pub use authority::{Authority, Secured, with_certificates};
+pub use authority::{Authority, Secured, connect_as, with_certificates};
 
 use crate::router_support::{Router, control};
 
