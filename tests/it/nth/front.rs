@@ -16,7 +16,7 @@ use super::relay::Api;
 use crate::caddy::{Caddy, newest};
 use crate::caddy_proxy::ground::sites;
 use crate::execute::ground::Host;
-use crate::router_support::{domains, stage, store};
+use crate::router_support::{domains, stage, store, until};
 use crate::router_wire::{Client, Reply};
 
 /// The server in Caddy's configuration that routes are put into.
@@ -120,11 +120,12 @@ impl Front {
         }
     }
 
-    /// A route of another Landfall.
+    /// A route of another Landfall, which tries again where Caddy dropped what was asked of it right after a change.
     pub async fn make_foreign(&self, host: &Host) {
         let (key, names) = (stage("other/app"), domains(&["foreign.test"]));
         let change = Change::new(other(), &key, &names, "127.0.0.1:9");
-        self.proxy(host).switch(&change).await.expect("a route of another store");
+        let proxy = self.proxy(host);
+        until("a route of another store", async || proxy.switch(&change).await.is_ok()).await;
     }
 
     /// All in it that is not of this store, byte by byte as far as the proxy shows it.
