@@ -78,7 +78,7 @@ pub struct Ground {
 impl Ground {
     /// The host as it is when the scenario begins, with a proxy of its own.
     pub async fn new(scenario: &Scenario) -> Self {
-        Self::behind(&Rc::new(Front::start(scenario.behind)), scenario).await
+        Box::pin(Self::behind(&Rc::new(Front::start(scenario.behind)), scenario)).await
     }
 
     /// The same, behind a proxy that earlier ones stood behind.
