@@ -226,7 +226,7 @@ async fn r31_the_last_part_of_an_answer_that_its_client_does_not_take_is_given_u
     let (router, authority) = with_limits(Limits { stall_timeout: SHORT, ..Limits::default() }, &app).await;
     let exact = Browser::with_window(&router, &authority, SIZE).await;
     assert_eq!(exact.get("https://a.test/whole").await.1.len(), SIZE as usize);
-    let browser = Browser::with_window(&router, &authority, 1).await;
+    let browser = Browser::with_window(&router, &authority, SIZE / 6).await;
     let asked = browser.send.clone().send_request(get("https://a.test/untaken"));
     let untaken = soon("its head", asked).await.unwrap().into_body();
     let log = router.dir.path().join("access.log");
