@@ -238,11 +238,13 @@ async fn r31_the_last_part_of_an_answer_that_its_client_does_not_take_is_given_u
 
 #[tokio::test]
 async fn an_answer_that_is_taken_slowly_is_taken_whole_and_an_app_that_is_silent_in_it_is_awaited() {
+    // A part of an answer is taken frame by frame, each after a pause: that takes a while on a busy machine.
+    const LIMIT: Duration = SHORT.saturating_mul(8);
     let (pause, app) = (Gate::default(), Raw::start().await);
     let authority = Authority::new();
     let dir = Arc::new(tempfile::tempdir().unwrap());
     authority.place(dir.path(), &[&["a.test"]]);
-    let router = Router::start_in(dir, Limits { stall_timeout: SHORT, ..Limits::default() }).await.unwrap();
+    let router = Router::start_in(dir, Limits { stall_timeout: LIMIT, ..Limits::default() }).await.unwrap();
     router.route(&["a.test"], app.addr()).await;
     let browser = Browser::start(&router, &authority).await;
     let mut send = browser.send.clone();
@@ -267,7 +269,7 @@ async fn an_answer_that_is_taken_slowly_is_taken_whole_and_an_app_that_is_silent
         }
     };
     take(4 << 20).await;
-    tokio::time::sleep(3 * SHORT).await;
+    tokio::time::sleep(2 * LIMIT).await;
     pause.open();
     take(8 << 20).await;
     soon("all is sent", sending).await.unwrap();
