@@ -253,25 +253,15 @@ pub enum Command {
 
 /// Options of every command that have no effect in one. They are taken there all the same: a variable, or a line that many
 /// commands share, may hold them.
-const IDLE: &[(&str, &[&str])] = &[
-    ("proxy", &["config", "worktree", "git", "branch", "path", "git_interval", "docker", "credentials", "socket"]),
+const IDLE: &[(&[&str], &[&str])] = &[
     (
-        "schema",
-        &[
-            "config",
-            "worktree",
-            "git",
-            "branch",
-            "path",
-            "git_interval",
-            "docker",
-            "credentials",
-            "socket",
-            "data",
-            "proxy_socket",
-            "output",
-        ],
+        &["schema", "validate", "proxy", "backup", "restore", "history", "show"],
+        &["worktree", "git", "branch", "path", "git_interval", "docker", "credentials", "socket"],
     ),
+    (&["schema", "proxy", "backup", "restore", "history", "show"], &["config"]),
+    (&["schema", "validate", "backup", "restore", "history", "show"], &["proxy_socket"]),
+    (&["schema", "validate"], &["data"]),
+    (&["schema"], &["output"]),
 ];
 
 /// The command line, in whose help no command has an option without effect there.
@@ -279,7 +269,8 @@ pub fn command() -> clap::Command {
     let mut command = Cli::command();
     // Options of every command reach each with this.
     command.build();
-    IDLE.iter().fold(command, |command, (name, idle)| {
+    let each = IDLE.iter().flat_map(|(commands, idle)| commands.iter().map(move |name| (name, idle)));
+    each.fold(command, |command, (name, idle)| {
         let hide = |arg: clap::Arg| if idle.contains(&arg.get_id().as_str()) { arg.hide(true) } else { arg };
         command.mut_subcommand(name, |command| command.mut_args(hide))
     })

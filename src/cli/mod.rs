@@ -115,6 +115,7 @@ async fn run(cli: Cli, named: Vec<&'static str>, out: Out) -> Result<Exit, Failu
     let places = places(&cli.global, &named)?;
     let way = Way { socket: cli.global.socket.clone(), named: given(&cli.global, &places, &named) };
     let want = match cli.command {
+        Command::Validate { dir: None } if cli.global.git.is_some() => return Err(no_repository()),
         Command::Validate { dir } => return validate::run(&dir.unwrap_or(cli.global.config), out),
         Command::Diff { selection, against: None } => {
             let places = Places { config: places.config.as_new_as(Fresh::Seen), ..places };
@@ -235,6 +236,12 @@ fn remote(global: &Global, named: &[&str], data: &Path, credentials: &Path) -> R
 fn not_an_address(error: &str) -> Failure {
     let hint = "as in `--git https://git.example.com/ops/hosts.git --branch main --path hosts/one`";
     let failure = Failure::text(format!("the address of `--git` cannot be used: {error}"), hint.to_owned());
+    Failure { exit: Exit::Usage, ..failure }
+}
+
+fn no_repository() -> Failure {
+    let hint = "name the directory of a clone: `landfall validate DIR`".to_owned();
+    let failure = Failure::text("`validate` checks a directory, and not what `--git` names", hint);
     Failure { exit: Exit::Usage, ..failure }
 }
 

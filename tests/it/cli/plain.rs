@@ -53,6 +53,9 @@ fn the_help_of_a_command_has_no_option_that_does_nothing_there_and_such_a_one_is
             &["--data", "--proxy-socket", "--acme-ca"][..],
             &["--config", "--git", "--docker", "--credentials"][..],
         ),
+        ("validate", &["--config", "--output"], &["--git", "--worktree", "--docker", "--data", "--proxy-socket"]),
+        ("backup", &["--data"], &["--config", "--git", "--docker", "--proxy-socket", "--credentials"]),
+        ("history", &["--data", "--limit"], &["--config", "--git", "--docker", "--proxy-socket"]),
         ("schema", &[], &["--config", "--git-interval", "--docker", "--data", "--output"]),
         ("apply", &["--config", "--git", "--docker", "--credentials", "--data"], &[]),
     ] {
@@ -66,6 +69,11 @@ fn the_help_of_a_command_has_no_option_that_does_nothing_there_and_such_a_one_is
             }
         }
     }
+    let remote = plain(&["validate", "--git", "https://git.example.com/ops.git"]);
+    assert!(
+        remote.code == 64 && remote.err.contains("`landfall validate DIR`"),
+        "another place is not checked instead"
+    );
     let schema = plain(&["schema"]);
     for same in [plain(&["--config", "elsewhere", "schema"]), plain(&["schema", "--docker", "unix:///nowhere"])] {
         assert!(same.code == 0 && same.out == schema.out, "{same:?}");
