@@ -102,7 +102,7 @@ async fn r9_one_that_is_still_being_made_when_the_connection_breaks_is_waited_fo
     let broken = async {
         crate::router_support::until("it is asked for", async || !behind.npm.certificates().is_empty()).await;
         door.shut().await;
-        door.open().await;
+        door.open();
     };
     let ((status, reason), ()) = tokio::join!(behind.pass(), broken);
     assert_eq!((status.as_str(), asked(&behind)), ("success", 1), "{reason}");

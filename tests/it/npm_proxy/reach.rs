@@ -41,7 +41,7 @@ async fn r11_a_proxy_that_is_down_is_told_with_the_remedy_before_anything_is_tou
     assert_eq!((behind.host.fake.mutations(), behind.host.deploys().len()), (0, deploys));
     assert_eq!(behind.npm.hosts(), rows);
     assert_eq!(behind.answer("web.test").await, "v1");
-    door.open().await;
+    door.open();
     assert_eq!(behind.pass().await.0, "success");
     behind.is_settled_at("v2").await;
 }
@@ -65,7 +65,7 @@ async fn r11_a_proxy_that_goes_down_in_the_middle_fails_the_deploy_and_the_old_o
     assert!(ended.1.contains("does not answer at"), "{}", ended.1);
     assert_eq!(behind.host.containers(), ["web-prod@v1 running"]);
     assert!(behind.recorded().stages.values().all(|stage| stage.quarantine.is_empty()), "an outside fault");
-    door.open().await;
+    door.open();
     assert_eq!(behind.pass().await.0, "success");
     clients.saw_only(&["v1", "v2"]).await;
     behind.is_settled_at("v2").await;
@@ -84,7 +84,7 @@ async fn r12_a_stage_without_a_route_goes_on_while_the_proxy_is_down() {
     let ended: Vec<_> = converged.results.iter().map(|(key, result)| (key.to_string(), result.is_ok())).collect();
     assert_eq!(ended, [("job/prod".to_owned(), true)]);
     assert_eq!(behind.host.containers(), ["job-prod@v1 running"]);
-    door.open().await;
+    door.open();
     behind.host.converge().await;
     assert_eq!(behind.answer("web.test").await, "v1");
 }
