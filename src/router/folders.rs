@@ -10,6 +10,7 @@ use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 
 use super::Options;
+use super::tls::check_ca;
 
 /// Something that is wrong with the proxy itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,9 +21,9 @@ pub struct Trouble {
     pub remedy: String,
 }
 
-/// The directories of a proxy.
+/// The directories of a proxy, and the file by which an authority's server is trusted.
 #[derive(Debug)]
-pub struct Folders(Vec<Folder>);
+pub struct Folders(Vec<Folder>, Option<PathBuf>);
 
 #[derive(Debug)]
 struct Folder {
@@ -53,13 +54,23 @@ impl Folders {
             option: "--certificates",
             is_written: false,
         }));
-        Self(all)
+        Self(all, options.acme.ca.clone())
     }
 
     /// What is wrong with them now.
     pub fn troubles(&self) -> Vec<Trouble> {
-        self.0.iter().filter_map(Folder::trouble).collect()
+        let Self(folders, ca) = self;
+        let distrusted = ca.as_deref().and_then(distrusted);
+        folders.iter().filter_map(Folder::trouble).chain(distrusted).collect()
     }
+}
+
+fn distrusted(ca: &Path) -> Option<Trouble> {
+    let reason = check_ca(ca).err()?;
+    let remedy = "put the certificates there in PEM that the authority's own server is trusted by, readable by the proxy; \
+                  or leave the option out";
+    let what = format!("no certificate can be asked for: the file {} of --acme-ca: {reason}", ca.display());
+    Some(Trouble { what, remedy: remedy.to_owned() })
 }
 
 impl Folder {

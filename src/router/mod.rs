@@ -195,14 +195,6 @@ pub enum RouterError {
         /// Why.
         source: io::Error,
     },
-    /// What an authority's server is to be trusted by is of no use.
-    #[error("the file {} of --acme-ca cannot be used: {reason}", path.display())]
-    AcmeCa {
-        /// Where it is.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
     /// A socket that was handed over is of no use.
     #[error("the socket `{name}` that the service manager handed over cannot be used: {reason}")]
     HandedOver {
@@ -221,7 +213,7 @@ impl RouterError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Listen { .. } | Self::Log { .. } => Retry::Backoff,
-            Self::AcmeCa { .. } | Self::HandedOver { .. } => Retry::OnChange,
+            Self::HandedOver { .. } => Retry::OnChange,
             Self::Socket(error) => error.retry(),
         }
     }
@@ -237,11 +229,6 @@ impl RouterError {
                 _ => None,
             },
             Self::Log { .. } => Some("give --access-log a file in a folder that the proxy may write to".to_owned()),
-            Self::AcmeCa { .. } => Some(
-                "put the certificates there in PEM that the authority's own server is trusted by, readable by the proxy; \
-                 or leave the option out"
-                    .to_owned(),
-            ),
             Self::HandedOver { .. } => Some(
                 "give its socket unit a `ListenStream=` of TCP and `FileDescriptorName=http` or `=https`".to_owned(),
             ),
@@ -296,10 +283,7 @@ fn listeners(options: &mut Options) -> Result<Vec<Listener>, RouterError> {
 }
 
 /// Tells at once what would not work once it is needed.
-fn looked_over(options: &Options) -> Result<Folders, RouterError> {
-    if let Some(path) = &options.acme.ca {
-        tls::check_ca(path).map_err(|reason| RouterError::AcmeCa { path: path.clone(), reason })?;
-    }
+fn looked_over(options: &Options) -> Folders {
     if let Err(error) = socket::make_parent(&options.table) {
         tracing::error!(path = %options.table.display(), %error, "no directory for the routing table");
     }
@@ -307,14 +291,14 @@ fn looked_over(options: &Options) -> Result<Folders, RouterError> {
     for Trouble { what, remedy } in folders.troubles() {
         tracing::error!(remedy, "{what}");
     }
-    Ok(folders)
+    folders
 }
 
 /// Runs the proxy until `shutdown`, then finishes what is in flight. `ready` is called with the addresses in use when
 /// both sides are served.
 ///
 /// # Errors
-/// The control socket or an address cannot be had, or a file that options name is of no use.
+/// The control socket or an address cannot be had, or the file of the access log.
 pub async fn serve(
     mut options: Options,
     shutdown: impl Future<Output = ()>,
@@ -323,7 +307,7 @@ pub async fn serve(
     // First of all, so that a second proxy is refused before it has taken anything.
     let control = ControlSocket::claim(&options.control)?;
     let listeners = listeners(&mut options)?;
-    let folders = Arc::new(looked_over(&options)?);
+    let folders = Arc::new(looked_over(&options));
     let (log, last_lines) = match options.access_log.take() {
         Some(to) => {
             let started = Log::start(to.clone()).map_err(|source| RouterError::Log { to, source })?;
