@@ -53,6 +53,7 @@ pub use error::LoadError;
 pub use files::{MAX_MOUNTED_BYTES, MAX_MOUNTED_FILES, TreeError, TreeFile, TreeFiles, hash as hash_files};
 pub use head::{AtHead, load_head, read_head};
 pub use remote::load_fetched;
+pub use resolve::is_loopback;
 pub use revision::{load_commit, load_revision};
 pub use scan::{Scan, Uses};
 pub use schema::json_schema;

@@ -18,8 +18,8 @@ use tokio::sync::Mutex;
 
 use crate::model::route::Certificate;
 use crate::model::{
-    Desired, DesiredStage, Domain, HostOptions, ObservedAccessList, ObservedCertificate, ObservedProxy, ObservedRoute,
-    ProxySettings, Recorded, RecordedHost, StageKey, StoreId,
+    Desired, DesiredStage, Domain, HostOptions, ObservedAccessList, ObservedCertificate, ObservedProxy, ProxySettings,
+    Recorded, RecordedHost, StageKey, StoreId,
 };
 use crate::router::control;
 use crate::secrets::Secrets;
@@ -91,8 +91,8 @@ impl Seen {
     /// True when a route has a certificate by its name.
     fn has_secured(&self) -> bool {
         let ObservedProxy::Routes(routes) = &self.proxy else { return false };
-        let named = |route: &ObservedRoute| route.host.as_ref()?.options.as_ref()?.named.clone();
-        routes.values().any(|route| named(route).is_some())
+        let mut options = routes.values().filter_map(|route| route.host.as_ref()?.options.as_ref());
+        options.any(|options| options.named.is_some())
     }
 }
 

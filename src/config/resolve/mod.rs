@@ -45,6 +45,7 @@ use super::parallel;
 use super::report::{Item, Report};
 use crate::model::{Desired, DesiredStage, Name, StageKey};
 
+pub use policy::is_loopback;
 pub(super) use sources::Sources;
 
 /// From so many projects on a second thread saves more than it costs: one takes some twenty microseconds.

@@ -81,7 +81,7 @@ pub(super) fn normal_path(path: &str) -> Result<String, String> {
 }
 
 /// True for this host itself, by name or by address; an IPv6 address may stand in brackets.
-pub(super) fn is_loopback(host: &str) -> bool {
+pub fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

@@ -1,6 +1,7 @@
 //! Caddy, and whether the kernel keeps for it what comes in while it takes a change.
 
 use super::{Finding, bad, good};
+use crate::config::is_loopback;
 use crate::docker::Docker;
 use crate::model::CaddySettings;
 use crate::model::route::Reach;
@@ -42,10 +43,7 @@ fn admin_here(settings: &CaddySettings) -> Option<u16> {
         return Some(0);
     }
     let uri: http::Uri = settings.admin.parse().ok()?;
-    let host = uri.host()?.trim_matches(['[', ']']);
-    let is_loopback =
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    is_loopback.then(|| uri.port_u16().unwrap_or(TRAFFIC[0]))
+    is_loopback(uri.host()?).then(|| uri.port_u16().unwrap_or(TRAFFIC[0]))
 }
 
 /// False where a container has its ports, or might: its network is another one.

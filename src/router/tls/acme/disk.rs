@@ -96,8 +96,9 @@ impl Disk {
             let Some(name) = name.to_str() else { continue };
             let pem = name.strip_suffix(".pem").and_then(|_| self.read(name).ok()?);
             let Some(pem) = pem else { continue };
-            let Ok(Certificate { names, not_after, .. }) = tls.load(Origin::Acme, &pem, &pem) else { continue };
-            if now > not_after && !names.iter().any(|host| is_wanted(host)) {
+            let Ok(certificate) = tls.load(Origin::Acme, &pem, &pem) else { continue };
+            let names = &certificate.names;
+            if certificate.has_ended(now) && !names.iter().any(|host| is_wanted(host)) {
                 fs::remove_file(self.0.join(name))?;
                 tracing::info!(?names, "a certificate that has ended is removed: no route asks for it");
             }
